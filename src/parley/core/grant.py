@@ -1,0 +1,30 @@
+"""Admission's result: the permission to run one request, with everything pinned that must not change under it."""
+
+from dataclasses import dataclass
+
+from parley.core.principal import Principal
+from parley.core.requests import GenerationRequest
+from parley.core.snapshot import Snapshot, Weights
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedPrompt:
+    """A prompt as the engine will see it. `text_ids` are the ids that `echo` shows: the client's own prompt."""
+
+    token_ids: tuple[int, ...]
+    echo_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """`max_tokens` is resolved: what each sequence of each prompt may generate, by prompt; 0 only with echo."""
+
+    request_id: str
+    principal: Principal
+    request: GenerationRequest
+    snapshot: Snapshot
+    weights: Weights
+    prompts: tuple[PreparedPrompt, ...]
+    max_tokens: tuple[int, ...]
+    # Monotonic seconds at which the request was received at our edge.
+    received_at: float

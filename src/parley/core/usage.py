@@ -1,0 +1,58 @@
+"""What one request consumed, counted from engine events."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Counts are tokens of the served model. `cached_tokens` is the part of `input_tokens` that the prefix cache served."""
+
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            input_tokens=self.input_tokens + other.input_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+        )
+
+
+class Outcome(StrEnum):
+    """How a request ended. An aborted one was left by its client; a cut one met the end of the drain window."""
+
+    FINISHED = "finished"
+    ABORTED = "aborted"
+    FAILED = "failed"
+    CUT = "cut"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageRecord:
+    """The stored line of one request's usage. Exactly one exists per admitted request; `request_id` is its key.
+
+    Times: `created_at` in seconds since the epoch, the intervals in seconds; `ttft_seconds` is None when no token came.
+    """
+
+    request_id: str
+    created_at: float
+    organization_id: str
+    project_id: str
+    key_id: str
+    endpoint: str
+    requested_model: str
+    snapshot: str
+    weights: str
+    price_version: str
+    outcome: Outcome
+    usage: Usage
+    num_choices: int
+    is_stream: bool
+    queue_seconds: float
+    ttft_seconds: float | None
+    e2e_seconds: float
+    user: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
