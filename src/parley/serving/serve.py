@@ -1,15 +1,62 @@
-"""The way of a request, on one page: resolve, prepare, admit, then an open Run that schedules, generates and settles."""
+"""The way of a request, on one page: resolve, authorize, prepare, admit, then an open Run that schedules, generates and settles.
 
+catalog.resolve    which snapshot is meant?            404
+authorize          may this caller use it, for this?   403, 404
+prompting.prepare  what is asked, in token ids?        400
+admit              does it fit, is it paid for?        400, 429
+Run                queue -> slot -> engine -> meter -> settle
+"""
+
+from parley.core.clock import Clock
+from parley.core.grant import Grant
 from parley.core.principal import Principal
 from parley.core.requests import GenerationRequest
+from parley.domain.catalog.service import Catalog
+from parley.serving.admission.access import authorize
+from parley.serving.admission.context import resolve_max_tokens
+from parley.serving.metering.meter import Meter
+from parley.serving.metering.settle import Settlement
+from parley.serving.prompting.prepare import Prompting
 from parley.serving.run import Run
+from parley.serving.scheduling.pools import Pools
 
 
 class Serving:
     """The stages joined. Built in `app.py`."""
 
+    def __init__(
+        self, *, catalog: Catalog, prompting: Prompting, pools: Pools, settlement: Settlement, clock: Clock
+    ) -> None:
+        self._catalog = catalog
+        self._prompting = prompting
+        self._pools = pools
+        self._settlement = settlement
+        self._clock = clock
+
     async def open(
         self, principal: Principal, request: GenerationRequest, *, request_id: str, received_at: float
     ) -> Run:
-        """An open Run of this request, or the first refusal as a ParleyError. The caller closes the Run."""
-        raise NotImplementedError
+        """An open Run of this request, or the first refusal as a ParleyError. The caller closes the Run.
+
+        `received_at` is in the clock's monotonic seconds.
+        """
+        snapshot = self._catalog.resolve(request.model)
+        weights = authorize(principal, request, snapshot)
+        prompts = await self._prompting.prepare(request, snapshot, weights)
+        grant = Grant(
+            request_id=request_id,
+            principal=principal,
+            request=request,
+            snapshot=snapshot,
+            weights=weights,
+            prompts=prompts,
+            max_tokens=resolve_max_tokens(request, prompts, snapshot),
+            received_at=received_at,
+        )
+        return Run(
+            grant=grant,
+            pool=self._pools.pool_for(weights),
+            prompting=self._prompting,
+            meter=Meter(self._clock, received_at=received_at),
+            settlement=self._settlement,
+        )

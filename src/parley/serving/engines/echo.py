@@ -1,0 +1,144 @@
+"""The echo engine: answers with the prompt's own text. Deterministic, needs no model, and keeps every engine promise.
+
+A ChatML prompt is answered with the text of its last user turn, any other prompt with itself. It serves to test and to
+measure everything around an engine; its sampling honours `max_tokens`, `stop` and `logit_bias` (which can ban or force
+a token) and has no randomness for the rest to act on.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+
+from parley.core import echo
+from parley.core.events import Alternative, Delta, Event, Finished, FinishReason, ScoredToken, SequenceFinished
+from parley.core.requests import SequenceRequest
+from parley.core.usage import Usage
+from parley.serving.engines.assembler import TextAssembler
+
+# Without a delay, a sequence lets others run after this many tokens.
+_TOKENS_PER_TURN = 8
+_USER_TURN = (echo.TURN_START, *b"user\n")
+
+
+class EchoEngine:
+    """An `Engine` without a process. `token_delay_seconds` makes each step slow, so that tests can meet it half-way."""
+
+    def __init__(self, *, num_slots: int = 32, token_delay_seconds: float = 0.0) -> None:
+        self._num_slots = num_slots
+        self._token_delay_seconds = token_delay_seconds
+        self._open: dict[str, EchoGeneration] = {}
+
+    @property
+    def num_slots(self) -> int:
+        return self._num_slots
+
+    @property
+    def num_open_rounds(self) -> int:
+        """Rounds that were started and are neither finished nor aborted."""
+        return len(self._open)
+
+    async def generate(self, request: SequenceRequest) -> "EchoGeneration":
+        generation = EchoGeneration(request, delay_seconds=self._token_delay_seconds, open_rounds=self._open)
+        self._open[request.round_id] = generation
+        return generation
+
+    async def score(self, prompt: Sequence[int], *, num_top: int) -> list[ScoredToken]:
+        first, *rest = prompt
+        return [ScoredToken(first, echo.piece(first), None), *(_score(token_id, num_top) for token_id in rest)]
+
+    async def abort(self, round_id: str) -> None:
+        generation = self._open.get(round_id)
+        if generation is not None:
+            await generation.aclose()
+
+
+class EchoGeneration:
+    """One open round; see `core.engine.Generation`."""
+
+    def __init__(
+        self, request: SequenceRequest, *, delay_seconds: float, open_rounds: dict[str, "EchoGeneration"]
+    ) -> None:
+        self._request = request
+        self._delay_seconds = delay_seconds
+        self._open_rounds = open_rounds
+        self._events = _events(request)
+        self._steps = 0
+        self._is_closed = False
+
+    def __aiter__(self) -> "EchoGeneration":
+        return self
+
+    async def __anext__(self) -> Event:
+        self._steps += 1
+        if self._delay_seconds or self._steps % _TOKENS_PER_TURN == 0:
+            await asyncio.sleep(self._delay_seconds)
+        if self._is_closed:
+            raise StopAsyncIteration
+        event = next(self._events, None)
+        if event is None:
+            await self.aclose()
+            raise StopAsyncIteration
+        if type(event) is Finished:
+            self._open_rounds.pop(self._request.round_id, None)
+        return event
+
+    async def aclose(self) -> None:
+        self._is_closed = True
+        self._open_rounds.pop(self._request.round_id, None)
+
+
+def _events(request: SequenceRequest) -> Iterator[Event]:
+    """All events of a round: the sequences step by step beside each other, then `Finished`."""
+    answer = _answer(request)
+    sequences = [_sequence(request, index, answer) for index in range(request.num_sequences)]
+    num_output = 0
+    while sequences:
+        for sequence in list(sequences):
+            event = next(sequence, None)
+            if event is None:
+                sequences.remove(sequence)
+                continue
+            if type(event) is Delta:
+                num_output += event.num_tokens
+            yield event
+    yield Finished(Usage(input_tokens=len(request.prompt), output_tokens=num_output))
+
+
+def _sequence(request: SequenceRequest, index: int, answer: Sequence[int]) -> Iterator[Event]:
+    """The events of one sequence. A stop string counts the tokens that formed it and shows none of its text."""
+    assembler = TextAssembler(request.sampling.stop)
+    num_top = request.sampling.logprobs
+    for token_id in answer[: request.max_tokens]:
+        tokens = () if num_top is None else (_score(token_id, num_top),)
+        yield Delta(index, assembler.push(echo.piece(token_id)), 1, tokens)
+        if assembler.is_stopped:
+            yield SequenceFinished(index, FinishReason.STOP)
+            return
+    rest = assembler.flush()
+    if rest:
+        yield Delta(index, rest, 0)
+    reason = FinishReason.LENGTH if len(answer) > request.max_tokens else FinishReason.STOP
+    yield SequenceFinished(index, reason)
+
+
+def _answer(request: SequenceRequest) -> list[int]:
+    """The token ids to answer with, as long as the request may need to see whether it is cut."""
+    prompt = request.prompt
+    start, end = 0, len(prompt)
+    for position in range(len(prompt) - len(_USER_TURN), -1, -1):
+        if prompt[position : position + len(_USER_TURN)] == _USER_TURN:
+            start = position + len(_USER_TURN)
+            end = prompt.index(echo.TURN_END, start) if echo.TURN_END in prompt[start:] else end
+            break
+    bias = request.sampling.logit_bias
+    forced = [token_id for token_id, value in bias.items() if value >= 100]
+    if forced:
+        return [forced[0]] * (request.max_tokens + 1)
+    return [t for t in prompt[start:end] if t < echo.NUM_BYTE_TOKENS and bias.get(t, 0.0) > -100]
+
+
+def _score(token_id: int, num_top: int) -> ScoredToken:
+    """Made-up but fixed probabilities: the chosen token has half, each next id half of what is left."""
+    candidates = [(token_id + step) % echo.NUM_TOKENS for step in range(max(num_top, 1))]
+    ln2 = 0.6931471805599453
+    top = [Alternative(candidate, echo.piece(candidate), -ln2 * (i + 1)) for i, candidate in enumerate(candidates)]
+    return ScoredToken(token_id, top[0].piece, top[0].logprob, tuple(top[:num_top]))

@@ -1,0 +1,133 @@
+"""What is asked? Prompts become the served model's token ids, counted exactly, before any weights are touched."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from parley.core.errors import ContextLengthExceeded, InvalidRequest, UnsupportedParameter
+from parley.core.grant import PreparedPrompt
+from parley.core.requests import ChatPrompt, GenerationRequest, Prompt, TextPrompt
+from parley.core.snapshot import Snapshot, Weights
+from parley.core.template import ChatTemplate
+from parley.core.tokenizer import Segment, Tokenizer, Vocabulary
+from parley.serving.prompting.render import render
+
+
+class Prompting:
+    """`tokenizer_for` gives the warm tokenizer of a set of weights; `templates` are looked up by the weights' template name."""
+
+    def __init__(self, *, tokenizer_for: Callable[[Weights], Tokenizer], templates: Mapping[str, ChatTemplate]) -> None:
+        self._tokenizer_for = tokenizer_for
+        self._templates = templates
+
+    async def prepare(
+        self, request: GenerationRequest, snapshot: Snapshot, weights: Weights
+    ) -> tuple[PreparedPrompt, ...]:
+        """Each prompt's token ids.
+
+        Raises InvalidRequest for token ids or biases outside the vocabulary, UnsupportedParameter for a suffix that the
+        model cannot fill, ContextLengthExceeded for a text that no tokenisation could make fit.
+        """
+        tokenizer = self._tokenizer_for(weights)
+        _check_bias(request, tokenizer.vocabulary, snapshot)
+        template = self._templates[weights.template]
+        return tuple([await self._prepare_one(prompt, tokenizer, template, snapshot) for prompt in request.prompts])
+
+    async def _prepare_one(
+        self, prompt: Prompt, tokenizer: Tokenizer, template: ChatTemplate, snapshot: Snapshot
+    ) -> PreparedPrompt:
+        if isinstance(prompt, ChatPrompt):
+            segments = render(template, prompt.messages)
+            _check_length(segments, tokenizer.vocabulary, snapshot, is_chat=True)
+            return PreparedPrompt(token_ids=tuple(await tokenizer.encode(segments)))
+        vocabulary = tokenizer.vocabulary
+        if prompt.token_ids is not None:
+            _check_token_ids(prompt.token_ids, vocabulary, snapshot)
+            text_ids = prompt.token_ids
+        else:
+            segments = [Segment(prompt.text or "", is_control=False)]
+            _check_length(segments, vocabulary, snapshot, is_chat=False)
+            text_ids = tuple(await tokenizer.encode(segments))
+        if prompt.suffix is not None:
+            return PreparedPrompt(token_ids=await _fill_in_the_middle(prompt, text_ids, tokenizer, snapshot))
+        starts_with_bos = text_ids[: len(vocabulary.bos)] == vocabulary.bos
+        opening = () if vocabulary.bos and starts_with_bos else vocabulary.bos
+        token_ids = opening + text_ids or _document_start(vocabulary)
+        return PreparedPrompt(token_ids=token_ids, echo_ids=text_ids)
+
+    def stop_texts(self, weights: Weights, prompt: Prompt) -> tuple[str, ...]:
+        """Texts that end a turn in the weights' template, for models that have no token for it."""
+        return self._templates[weights.template].stop if isinstance(prompt, ChatPrompt) else ()
+
+    async def pieces(self, weights: Weights, token_ids: Sequence[int]) -> list[bytes]:
+        """The bytes of each token."""
+        return await self._tokenizer_for(weights).pieces(token_ids)
+
+
+async def _fill_in_the_middle(
+    prompt: TextPrompt, text_ids: tuple[int, ...], tokenizer: Tokenizer, snapshot: Snapshot
+) -> tuple[int, ...]:
+    fim = tokenizer.vocabulary.fim
+    if fim is None:
+        raise UnsupportedParameter(
+            f"Unsupported parameter: 'suffix' is not supported with the model `{snapshot.name}`, "
+            "which cannot fill in the middle.",
+            param="suffix",
+        )
+    prefix, suffix, middle = fim
+    segments = [Segment(prompt.suffix or "", is_control=False)]
+    _check_length(segments, tokenizer.vocabulary, snapshot, is_chat=False)
+    suffix_ids = tuple(await tokenizer.encode(segments))
+    return (prefix, *text_ids, suffix, *suffix_ids, middle)
+
+
+def _document_start(vocabulary: Vocabulary) -> tuple[int, ...]:
+    """What stands for an empty prompt: OpenAI's is the end-of-text token, from which a new document begins."""
+    end_of_text = vocabulary.special_tokens.get("<|endoftext|>")
+    if end_of_text is not None:
+        return (end_of_text,)
+    return (min(vocabulary.end_of_generation, default=0),)
+
+
+def _check_length(segments: Sequence[Segment], vocabulary: Vocabulary, snapshot: Snapshot, *, is_chat: bool) -> None:
+    """Refuse, without tokenising it, content of more bytes than a full window of the longest tokens.
+
+    Scaffolding is left out: the text of a special token may be longer than the longest token of the vocabulary's texts.
+    """
+    num_bytes = sum(len(segment.text.encode()) for segment in segments if not segment.is_control)
+    limit = snapshot.context_length * vocabulary.longest_token_bytes
+    if num_bytes <= limit:
+        return
+    at_least = -(-num_bytes // vocabulary.longest_token_bytes)
+    opening = f"This model's maximum context length is {snapshot.context_length} tokens"
+    if is_chat:
+        raise ContextLengthExceeded(
+            f"{opening}. However, your messages resulted in at least {at_least} tokens. "
+            "Please reduce the length of the messages.",
+            param="messages",
+            code="context_length_exceeded",
+        )
+    raise ContextLengthExceeded(
+        f"{opening}, however you requested at least {at_least} tokens in your prompt. "
+        "Please reduce your prompt; or completion length."
+    )
+
+
+def _check_token_ids(token_ids: Sequence[int], vocabulary: Vocabulary, snapshot: Snapshot) -> None:
+    for token_id in token_ids:
+        if not 0 <= token_id < vocabulary.num_tokens:
+            raise InvalidRequest(
+                f"Invalid token id {token_id} in 'prompt': the vocabulary of `{snapshot.name}` here has "
+                f"{vocabulary.num_tokens} tokens, numbered from 0.",
+                param="prompt",
+                code="invalid_value",
+            )
+
+
+def _check_bias(request: GenerationRequest, vocabulary: Vocabulary, snapshot: Snapshot) -> None:
+    for token_id in request.sampling.logit_bias:
+        if not 0 <= token_id < vocabulary.num_tokens:
+            raise InvalidRequest(
+                f"Invalid key in 'logit_bias': {token_id}. The vocabulary of `{snapshot.name}` here has "
+                f"{vocabulary.num_tokens} tokens, numbered from 0.",
+                param="logit_bias",
+                code="invalid_value",
+            )

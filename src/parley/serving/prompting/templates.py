@@ -1,0 +1,87 @@
+"""The chat templates we know, as data. A model's own template text is never executed; it only tells its family."""
+
+from parley.core.template import ChatTemplate, Frame, Role
+
+CHATML = ChatTemplate(
+    name="chatml",
+    opening="",
+    frames={
+        Role.SYSTEM: Frame(before="<|im_start|>system\n", after="<|im_end|>\n"),
+        Role.USER: Frame(before="<|im_start|>user\n", after="<|im_end|>\n"),
+        Role.ASSISTANT: Frame(before="<|im_start|>assistant\n", after="<|im_end|>\n"),
+        Role.TOOL: Frame(before="<|im_start|>tool\n", after="<|im_end|>\n"),
+    },
+    generation="<|im_start|>assistant\n",
+)
+
+LLAMA_3 = ChatTemplate(
+    name="llama-3",
+    opening="<|begin_of_text|>",
+    frames={
+        Role.SYSTEM: Frame(before="<|start_header_id|>system<|end_header_id|>\n\n", after="<|eot_id|>"),
+        Role.USER: Frame(before="<|start_header_id|>user<|end_header_id|>\n\n", after="<|eot_id|>"),
+        Role.ASSISTANT: Frame(before="<|start_header_id|>assistant<|end_header_id|>\n\n", after="<|eot_id|>"),
+        Role.TOOL: Frame(before="<|start_header_id|>ipython<|end_header_id|>\n\n", after="<|eot_id|>"),
+    },
+    generation="<|start_header_id|>assistant<|end_header_id|>\n\n",
+)
+
+MISTRAL = ChatTemplate(
+    name="mistral",
+    opening="<s>",
+    frames={
+        Role.USER: Frame(before="[INST] ", after=" [/INST]"),
+        Role.ASSISTANT: Frame(before=" ", after="</s>"),
+    },
+    generation="",
+    system_placement="first_user",
+)
+
+GEMMA = ChatTemplate(
+    name="gemma",
+    opening="<bos>",
+    frames={
+        Role.USER: Frame(before="<start_of_turn>user\n", after="<end_of_turn>\n"),
+        Role.ASSISTANT: Frame(before="<start_of_turn>model\n", after="<end_of_turn>\n"),
+    },
+    generation="<start_of_turn>model\n",
+    system_placement="first_user",
+)
+
+PHI_3 = ChatTemplate(
+    name="phi-3",
+    opening="",
+    frames={
+        Role.SYSTEM: Frame(before="<|system|>\n", after="<|end|>\n"),
+        Role.USER: Frame(before="<|user|>\n", after="<|end|>\n"),
+        Role.ASSISTANT: Frame(before="<|assistant|>\n", after="<|end|>\n"),
+    },
+    generation="<|assistant|>\n",
+)
+
+ZEPHYR = ChatTemplate(
+    name="zephyr",
+    opening="",
+    frames={
+        Role.SYSTEM: Frame(before="<|system|>\n", after="</s>\n"),
+        Role.USER: Frame(before="<|user|>\n", after="</s>\n"),
+        Role.ASSISTANT: Frame(before="<|assistant|>\n", after="</s>\n"),
+    },
+    generation="<|assistant|>\n",
+)
+
+PLAIN = ChatTemplate(
+    name="plain",
+    opening="",
+    frames={
+        Role.SYSTEM: Frame(before="", after="\n\n"),
+        Role.USER: Frame(before="User: ", after="\n"),
+        Role.ASSISTANT: Frame(before="Assistant: ", after="\n"),
+    },
+    generation="Assistant:",
+    stop=("\nUser:",),
+)
+
+TEMPLATES: dict[str, ChatTemplate] = {
+    template.name: template for template in (CHATML, LLAMA_3, MISTRAL, GEMMA, PHI_3, ZEPHYR, PLAIN)
+}

@@ -1,0 +1,21 @@
+"""Which rounds a request needs: a round is one prompt's sequences, as many as a replica has slots for at once."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """Sequences `first_sequence` .. `first_sequence + num_sequences - 1` of prompt `prompt_index`."""
+
+    prompt_index: int
+    first_sequence: int
+    num_sequences: int
+
+
+def plan_rounds(*, num_prompts: int, num_sequences: int, num_slots: int) -> list[Round]:
+    """All rounds, prompt by prompt; each prompt gets `num_sequences` sequences, at most `num_slots` in one round."""
+    return [
+        Round(prompt_index=prompt_index, first_sequence=first, num_sequences=min(num_slots, num_sequences - first))
+        for prompt_index in range(num_prompts)
+        for first in range(0, num_sequences, num_slots)
+    ]

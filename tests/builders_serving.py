@@ -1,0 +1,187 @@
+"""A whole Serving on the echo engine, built in a line, with every part that a test may want to look at or slow down."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from parley.core.clock import FakeClock
+from parley.core.engine import Engine, Generation
+from parley.core.errors import EngineFailed, ModelNotFound
+from parley.core.events import Delta, Event, Finished, FinishReason, ScoredToken, SequenceFinished
+from parley.core.price import FREE
+from parley.core.principal import Principal, Scope
+from parley.core.requests import (
+    ChatMessage,
+    ChatPrompt,
+    GenerationRequest,
+    Sampling,
+    SequenceRequest,
+    TextPrompt,
+)
+from parley.core.snapshot import Capability, EngineKind, Snapshot, Weights
+from parley.core.template import Role
+from parley.core.usage import Usage, UsageRecord
+from parley.serving.engines.echo import EchoEngine
+from parley.serving.metering.settle import Settlement
+from parley.serving.prompting.echo_tokenizer import EchoTokenizer
+from parley.serving.prompting.prepare import Prompting
+from parley.serving.prompting.templates import TEMPLATES
+from parley.serving.run import Run
+from parley.serving.scheduling.pools import Pools
+from parley.serving.serve import Serving
+
+ECHO_WEIGHTS = Weights(
+    name="echo", engine=EngineKind.ECHO, path=None, sha256=None, context_length=1_000, template="chatml"
+)
+
+
+def make_snapshot(name: str = "echo-1", *, weights: Weights | None = ECHO_WEIGHTS, context: int = 1_000) -> Snapshot:
+    return Snapshot(
+        name=name,
+        family="echo",
+        weights=weights,
+        promised_context_length=context,
+        capabilities=frozenset({Capability.CHAT, Capability.COMPLETE}),
+        price=FREE,
+        created=0,
+    )
+
+
+def make_principal(*, allowed_models: frozenset[str] | None = None) -> Principal:
+    return Principal(
+        organization_id="org_a",
+        project_id="proj_a",
+        key_id="key_a",
+        scopes=frozenset({Scope.ALL}),
+        allowed_models=allowed_models,
+    )
+
+
+def chat(text: str, **changes: object) -> GenerationRequest:
+    prompt = ChatPrompt(messages=(ChatMessage(role=Role.USER, content=text),))
+    return _request("/v1/chat/completions", (prompt,), changes)
+
+
+def completion(*prompts: str, **changes: object) -> GenerationRequest:
+    return _request("/v1/completions", tuple(TextPrompt(text=text) for text in prompts), changes)
+
+
+def _request(endpoint: str, prompts: tuple, changes: dict[str, object]) -> GenerationRequest:
+    sampling = Sampling(**{k: changes.pop(k) for k in ("stop", "logprobs", "seed", "logit_bias") if k in changes})
+    fields = {"model": "echo-1", "max_tokens": None, "endpoint": endpoint, "prompts": prompts, "sampling": sampling}
+    return GenerationRequest(**(fields | changes))
+
+
+class FakeCatalog:
+    def __init__(self, *snapshots: Snapshot) -> None:
+        self._by_name = {snapshot.name: snapshot for snapshot in snapshots}
+
+    def resolve(self, name: str) -> Snapshot:
+        if name not in self._by_name:
+            raise ModelNotFound(name)
+        return self._by_name[name]
+
+
+@dataclass
+class RecordingSink:
+    records: list[UsageRecord] = field(default_factory=list)
+
+    async def record(self, record: UsageRecord) -> None:
+        self.records.append(record)
+
+
+class BrokenEngine:
+    """Says `num_good` deltas per round, then fails. `score` fails at once."""
+
+    num_slots = 4
+
+    def __init__(self, num_good: int) -> None:
+        self._num_good = num_good
+
+    async def generate(self, request: SequenceRequest) -> Generation:
+        return ScriptedGeneration([Delta(0, "x", 1) for _ in range(self._num_good)])
+
+    async def score(self, prompt: Sequence[int], *, num_top: int) -> list[ScoredToken]:
+        raise EngineFailed("broken on purpose")
+
+    async def abort(self, round_id: str) -> None:
+        return
+
+
+class RankedEngine(BrokenEngine):
+    """Sequence k answers with the text `k`, and a log-probability that is best for the last one."""
+
+    async def generate(self, request: SequenceRequest) -> Generation:
+        events: list[Event] = []
+        for k in range(request.num_sequences):
+            events.append(Delta(k, str(k), 1, (ScoredToken(k, b"?", float(k - 10)),)))
+            events.append(SequenceFinished(k, FinishReason.STOP))
+        return ScriptedGeneration([*events, Finished(Usage(cached_tokens=2))])
+
+
+class ScriptedGeneration:
+    """Tells the events it was made with; where `Finished` is missing it fails as a dead engine does."""
+
+    def __init__(self, events: list[Event]) -> None:
+        self._events = iter(events)
+
+    def __aiter__(self) -> "ScriptedGeneration":
+        return self
+
+    async def __anext__(self) -> Event:
+        event = next(self._events, None)
+        if event is None:
+            raise EngineFailed("died on purpose")
+        return event
+
+    async def aclose(self) -> None:
+        return
+
+
+@dataclass
+class Bench:
+    serving: Serving
+    sink: RecordingSink
+    pools: Pools
+    clock: FakeClock
+    engine: Engine
+
+    @property
+    def pool(self):
+        return self.pools.pool_for(ECHO_WEIGHTS)
+
+    async def open(self, request: GenerationRequest, principal: Principal | None = None) -> Run:
+        return await self.serving.open(
+            principal or make_principal(), request, request_id="req_1", received_at=self.clock.monotonic()
+        )
+
+    async def run(self, request: GenerationRequest) -> list[Event]:
+        return [event async for event in await self.open(request)]
+
+
+def make_bench(
+    *, engine: Engine | None = None, max_waiting: int = 8, snapshots: Sequence[Snapshot] = (make_snapshot(),)
+) -> Bench:
+    engine = engine or EchoEngine(num_slots=4)
+    clock, sink, tokenizer = FakeClock(), RecordingSink(), EchoTokenizer()
+
+    async def load(weights: Weights) -> Engine:
+        return engine
+
+    pools = Pools(load=load, num_slots_of=lambda _: engine.num_slots, max_waiting=max_waiting)
+    serving = Serving(
+        catalog=FakeCatalog(*snapshots),
+        prompting=Prompting(tokenizer_for=lambda _: tokenizer, templates=TEMPLATES),
+        pools=pools,
+        settlement=Settlement(sink, clock),
+        clock=clock,
+    )
+    return Bench(serving, sink, pools, clock, engine)
+
+
+def texts(events: list[Event]) -> dict[int, str]:
+    """The text of each choice."""
+    result: dict[int, str] = {}
+    for event in events:
+        if isinstance(event, Delta):
+            result[event.sequence] = result.get(event.sequence, "") + event.text
+    return result

@@ -1,0 +1,178 @@
+"""What a request becomes: choices in order, echo, best_of, limits of the window, and refusals in their order."""
+
+import pytest
+
+from parley.core.errors import ContextLengthExceeded, InvalidRequest, ModelNotFound, NotFound, PermissionDenied
+from parley.core.events import Delta, Finished, FinishReason, SequenceFinished
+from parley.core.requests import TextPrompt
+from tests.builders_serving import (
+    RankedEngine,
+    chat,
+    completion,
+    make_bench,
+    make_principal,
+    make_snapshot,
+    texts,
+)
+
+
+async def test_chat_is_answered_by_the_engine():
+    events = await make_bench().run(chat("hello"))
+    assert texts(events) == {0: "hello"}
+    assert isinstance(events[-1], Finished)
+    assert sum(isinstance(event, Finished) for event in events) == 1
+
+
+async def test_choices_are_numbered_prompt_by_prompt():
+    events = await make_bench().run(completion("one", "two", n=2, best_of=2, max_tokens=9))
+    assert texts(events) == {0: "one", 1: "one", 2: "two", 3: "two"}
+
+
+async def test_more_sequences_than_slots_run_in_rounds():
+    events = await make_bench().run(completion("hi", n=10, best_of=10, max_tokens=9))
+    assert texts(events) == {choice: "hi" for choice in range(10)}
+    finished = [event.sequence for event in events if isinstance(event, SequenceFinished)]
+    assert sorted(finished) == list(range(10))
+
+
+async def test_the_prompt_counts_once_whatever_n():
+    bench = make_bench()
+    await bench.run(completion("hello", n=10, best_of=10, max_tokens=9))
+    assert bench.sink.records[0].usage.input_tokens == 5
+    assert bench.sink.records[0].usage.output_tokens == 50
+
+
+async def test_echo_puts_the_prompt_before_each_choice():
+    events = await make_bench().run(completion("ab", echo=True, n=2, best_of=2, max_tokens=1))
+    assert texts(events) == {0: "aba", 1: "aba"}
+
+
+async def test_echo_without_new_tokens_tells_the_prompt_alone():
+    bench = make_bench()
+    events = await bench.run(completion("ab", "c", echo=True, max_tokens=0))
+    assert texts(events) == {0: "ab", 1: "c"}
+    assert [e.finish_reason for e in events if isinstance(e, SequenceFinished)] == [FinishReason.LENGTH] * 2
+    assert bench.sink.records[0].usage.input_tokens == 3
+    assert bench.sink.records[0].usage.output_tokens == 0
+
+
+async def test_echo_with_logprobs_scores_the_prompt_and_its_first_token_has_none():
+    events = await make_bench().run(completion("abc", echo=True, logprobs=2, max_tokens=0))
+    tokens = events[0].tokens
+    assert [token.piece for token in tokens] == [b"a", b"b", b"c"]
+    assert tokens[0].logprob is None
+    assert tokens[0].top == ()
+    assert all(token.logprob < 0 and len(token.top) == 2 for token in tokens[1:])
+
+
+async def test_an_empty_prompt_starts_a_new_document():
+    bench = make_bench()
+    run = await bench.open(completion("", max_tokens=3))
+    assert run.grant.prompts[0].token_ids == (256,)
+    assert run.grant.prompts[0].echo_ids == ()
+    await run.aclose()
+
+
+async def test_best_of_returns_the_best_ranked_candidates_and_charges_all():
+    bench = make_bench(engine=RankedEngine(0))
+    events = await bench.run(completion("x", n=2, best_of=4, max_tokens=5))
+    assert texts(events) == {0: "3", 1: "2"}
+    assert all(event.tokens == () for event in events if isinstance(event, Delta))
+    assert bench.sink.records[0].usage.output_tokens == 4
+
+
+async def test_best_of_ranks_over_several_rounds_and_keeps_logprobs_that_were_asked_for():
+    bench = make_bench(engine=RankedEngine(0))
+    events = await bench.run(completion("x", n=1, best_of=6, logprobs=1, max_tokens=5))
+    assert texts(events) == {0: "3"}
+    assert [len(event.tokens) for event in events if isinstance(event, Delta)] == [1]
+
+
+async def test_cached_tokens_reach_the_record():
+    bench = make_bench(engine=RankedEngine(0))
+    await bench.run(completion("xyz", max_tokens=5))
+    assert bench.sink.records[0].usage.cached_tokens == 2
+
+
+async def test_suffix_becomes_a_fill_in_the_middle_prompt():
+    bench = make_bench()
+    request = completion(max_tokens=3, prompts=(TextPrompt(text="a", suffix="b"),))
+    run = await bench.open(request)
+    assert run.grant.prompts[0].token_ids == (259, ord("a"), 260, ord("b"), 261)
+    await run.aclose()
+
+
+async def test_unknown_model_is_not_found():
+    with pytest.raises(ModelNotFound):
+        await make_bench().open(chat("x", model="nothing"))
+
+
+async def test_a_model_without_the_capability_says_what_it_can():
+    with pytest.raises(NotFound, match="chat, complete"):
+        await make_bench().open(chat("x", endpoint="/v1/edits"))
+
+
+async def test_a_name_without_weights_is_not_found():
+    bench = make_bench(snapshots=[make_snapshot(weights=None)])
+    with pytest.raises(ModelNotFound):
+        await bench.open(chat("x"))
+
+
+async def test_a_key_for_other_models_is_refused_before_anything_is_counted():
+    principal = make_principal(allowed_models=frozenset({"other"}))
+    with pytest.raises(PermissionDenied) as refused:
+        await make_bench().open(chat("x" * 10_000), principal)
+    assert refused.value.code == "model_not_found"
+
+
+@pytest.mark.parametrize("allowed", ["echo-1"])
+async def test_a_key_for_this_model_is_let_in(allowed):
+    bench = make_bench()
+    run = await bench.open(chat("x"), make_principal(allowed_models=frozenset({allowed})))
+    await run.aclose()
+
+
+async def test_without_max_tokens_the_rest_of_the_window_may_be_used():
+    run = await make_bench(snapshots=[make_snapshot(context=100)]).open(chat("hello"))
+    assert run.grant.max_tokens[0] == 100 - len(run.grant.prompts[0].token_ids)
+    await run.aclose()
+
+
+async def test_a_chat_that_does_not_fit_says_how_long_it_is():
+    with pytest.raises(ContextLengthExceeded) as refused:
+        await make_bench(snapshots=[make_snapshot(context=100)]).open(chat("y" * 90))
+    assert refused.value.message == (
+        "This model's maximum context length is 100 tokens. However, your messages resulted in 109 tokens. "
+        "Please reduce the length of the messages."
+    )
+    assert (refused.value.param, refused.value.code) == ("messages", "context_length_exceeded")
+
+
+async def test_a_budget_that_does_not_fit_is_told_apart_from_the_messages():
+    with pytest.raises(ContextLengthExceeded) as refused:
+        await make_bench(snapshots=[make_snapshot(context=100)]).open(chat("y" * 20, max_tokens=80))
+    assert "you requested 119 tokens (39 in the messages, 80 in the completion)" in refused.value.message
+
+
+async def test_a_completion_that_does_not_fit_counts_both_parts():
+    with pytest.raises(ContextLengthExceeded) as refused:
+        await make_bench(snapshots=[make_snapshot(context=100)]).open(completion("y" * 90, max_tokens=16))
+    assert "you requested 106 tokens (90 in your prompt; 16 for the completion)" in refused.value.message
+
+
+async def test_a_text_that_no_tokenisation_could_fit_is_refused_unread():
+    with pytest.raises(ContextLengthExceeded, match="at least 5000000 tokens"):
+        await make_bench().open(completion("y" * 5_000_000, max_tokens=16))
+
+
+@pytest.mark.parametrize("token_id", [-1, 262, 2**40])
+async def test_token_ids_outside_the_vocabulary_are_refused_by_name(token_id):
+    with pytest.raises(InvalidRequest, match="262 tokens") as refused:
+        await make_bench().open(completion(max_tokens=3, prompts=(TextPrompt(token_ids=(1, token_id)),)))
+    assert refused.value.param == "prompt"
+
+
+async def test_a_bias_outside_the_vocabulary_is_refused_by_name():
+    with pytest.raises(InvalidRequest) as refused:
+        await make_bench().open(chat("x", logit_bias={50_256: -100.0}))
+    assert refused.value.param == "logit_bias"
