@@ -25,6 +25,7 @@ from parley.serving.metering.settle import Settlement
 from parley.serving.prompting.echo_tokenizer import EchoTokenizer
 from parley.serving.prompting.prepare import Prompting
 from parley.serving.prompting.templates import TEMPLATES
+from parley.serving.prompting.tokenizers import Tokenizers
 from parley.serving.run import Run
 from parley.serving.scheduling.pools import Pools
 from parley.serving.serve import Serving
@@ -162,15 +163,18 @@ def make_bench(
     *, engine: Engine | None = None, max_waiting: int = 8, snapshots: Sequence[Snapshot] = (make_snapshot(),)
 ) -> Bench:
     engine = engine or EchoEngine(num_slots=4)
-    clock, sink, tokenizer = FakeClock(), RecordingSink(), EchoTokenizer()
+    clock, sink = FakeClock(), RecordingSink()
 
     async def load(weights: Weights) -> Engine:
         return engine
 
+    async def start(weights: Weights) -> EchoTokenizer:
+        return EchoTokenizer()
+
     pools = Pools(load=load, num_slots_of=lambda _: engine.num_slots, max_waiting=max_waiting)
     serving = Serving(
         catalog=FakeCatalog(*snapshots),
-        prompting=Prompting(tokenizer_for=lambda _: tokenizer, templates=TEMPLATES),
+        prompting=Prompting(tokenizers=Tokenizers(start), templates=TEMPLATES),
         pools=pools,
         settlement=Settlement(sink, clock),
         clock=clock,

@@ -1,6 +1,6 @@
 """What is asked? Prompts become the served model's token ids, counted exactly, before any weights are touched."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from parley.core.errors import ContextLengthExceeded, InvalidRequest, UnsupportedParameter
 from parley.core.grant import PreparedPrompt
@@ -9,13 +9,14 @@ from parley.core.snapshot import Snapshot, Weights
 from parley.core.template import ChatTemplate
 from parley.core.tokenizer import Segment, Tokenizer, Vocabulary
 from parley.serving.prompting.render import render
+from parley.serving.prompting.tokenizers import Tokenizers
 
 
 class Prompting:
-    """`tokenizer_for` gives the warm tokenizer of a set of weights; `templates` are looked up by the weights' template name."""
+    """`templates` are looked up by the weights' template name."""
 
-    def __init__(self, *, tokenizer_for: Callable[[Weights], Tokenizer], templates: Mapping[str, ChatTemplate]) -> None:
-        self._tokenizer_for = tokenizer_for
+    def __init__(self, *, tokenizers: Tokenizers, templates: Mapping[str, ChatTemplate]) -> None:
+        self._tokenizers = tokenizers
         self._templates = templates
 
     async def prepare(
@@ -26,7 +27,7 @@ class Prompting:
         Raises InvalidRequest for token ids or biases outside the vocabulary, UnsupportedParameter for a suffix that the
         model cannot fill, ContextLengthExceeded for a text that no tokenisation could make fit.
         """
-        tokenizer = self._tokenizer_for(weights)
+        tokenizer = await self._tokenizers.tokenizer_for(weights)
         _check_bias(request, tokenizer.vocabulary, snapshot)
         template = self._templates[weights.template]
         return tuple([await self._prepare_one(prompt, tokenizer, template, snapshot) for prompt in request.prompts])
@@ -59,7 +60,8 @@ class Prompting:
 
     async def pieces(self, weights: Weights, token_ids: Sequence[int]) -> list[bytes]:
         """The bytes of each token."""
-        return await self._tokenizer_for(weights).pieces(token_ids)
+        tokenizer = await self._tokenizers.tokenizer_for(weights)
+        return await tokenizer.pieces(token_ids)
 
 
 async def _fill_in_the_middle(

@@ -1,21 +1,26 @@
-"""The warm tokenizers, one per set of weights, made when a model is first asked for."""
+"""The warm tokenizers, one per set of weights, started when a model is first asked for."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 
 from parley.core.snapshot import Weights
 from parley.core.tokenizer import Tokenizer
 
 
 class Tokenizers:
-    """`make` builds a tokenizer; it must return at once and do its loading on first use."""
+    """`start` makes a tokenizer that is ready for use; what it raises, the request that needed it gets."""
 
-    def __init__(self, make: Callable[[Weights], Tokenizer]) -> None:
-        self._make = make
-        self._by_name: dict[str, Tokenizer] = {}
+    def __init__(self, start: Callable[[Weights], Awaitable[Tokenizer]]) -> None:
+        self._start = start
+        self._ready: dict[str, Tokenizer] = {}
+        self._starting = asyncio.Lock()
 
-    def tokenizer_for(self, weights: Weights) -> Tokenizer:
+    async def tokenizer_for(self, weights: Weights) -> Tokenizer:
         """The tokenizer of these weights, the same object each time."""
-        tokenizer = self._by_name.get(weights.name)
-        if tokenizer is None:
-            tokenizer = self._by_name[weights.name] = self._make(weights)
-        return tokenizer
+        tokenizer = self._ready.get(weights.name)
+        if tokenizer is not None:
+            return tokenizer
+        async with self._starting:
+            if weights.name not in self._ready:
+                self._ready[weights.name] = await self._start(weights)
+        return self._ready[weights.name]
