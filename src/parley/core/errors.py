@@ -1,4 +1,5 @@
 """Every refusal and failure that a client can meet, named for the fact; HTTP statuses are given once, in `api/errors.py`.
+What only an operator can meet is an OperatorError.
 
 ParleyError
 ├── InvalidRequest                 the request cannot be served as written (400)
@@ -15,6 +16,7 @@ ParleyError
 ├── RateLimited                    a limit or the balance refuses (429)
 ├── Overloaded                     we could, later (503)
 └── EngineFailed                   the engine broke a promise (500)
+    └── ModelLoadFailed            its weights or its program could not be brought up
 """
 
 
@@ -105,3 +107,11 @@ class EngineFailed(ParleyError):
     def __init__(self, detail: str) -> None:
         super().__init__("The server had an error while processing your request. Sorry about that!")
         self.detail = detail
+
+
+class ModelLoadFailed(EngineFailed):
+    """A worker could not load what it serves. `detail` holds the runtime's own words, for the operator."""
+
+
+class OperatorError(Exception):
+    """Why a command or a start cannot go on: one line for the operator at the terminal, who can mend it. Never on the wire."""

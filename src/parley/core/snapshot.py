@@ -57,6 +57,8 @@ class Snapshot:
     created: int
     shutdown_date: date | None = None
     owned_by: str = "parley"
+    # True where the name is kept for old programs and whatever weights the operator installed last answer to it.
+    is_stand_in: bool = False
 
     @property
     def context_length(self) -> int:

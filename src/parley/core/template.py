@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+# The families that `serving.prompting.templates` has, for those below it who check a name; a test compares the two.
+TEMPLATE_NAMES = frozenset({"chatml", "gemma", "llama-3", "mistral", "phi-3", "plain", "zephyr"})
+
 
 class Role(StrEnum):
     """Who speaks. `developer` is today's word for `system`; templates that do not know it write it as `system`."""

@@ -1,9 +1,101 @@
-"""The catalog's verbs: from a name to the snapshot that answers it."""
+"""The catalog's verbs: from a name to the snapshot that answers it, and the weights' proof of being what they are."""
 
-from parley.core.snapshot import Snapshot
+from collections.abc import Mapping
+from dataclasses import replace
+
+from parley.core.errors import ModelNotFound
+from parley.core.snapshot import Snapshot, Weights
+from parley.domain.catalog.model import CatalogError, Contents
+from parley.domain.catalog.store import Addition, Places, add_to_file, read_contents
+from parley.domain.catalog.verified import VerifiedFiles
 
 
 class Catalog:
+    """The models that can be asked for. Look-ups are pure; the files are `CatalogFiles`'."""
+
+    def __init__(self, contents: Contents) -> None:
+        self._contents = contents
+
+    @property
+    def default_weights(self) -> Weights:
+        """The weights behind every stand-in: what the operator installed last."""
+        return self._contents.default_weights
+
+    @property
+    def weights(self) -> Mapping[str, Weights]:
+        """Every installed set of weights by name."""
+        return self._contents.weights
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """One line each, for the operator."""
+        return self._contents.warnings
+
     def resolve(self, name: str) -> Snapshot:
         """The snapshot that `name` (alias or snapshot) stands for. Raises ModelNotFound."""
-        raise NotImplementedError
+        contents = self._contents
+        snapshot = contents.snapshots.get(contents.aliases.get(name, name))
+        if snapshot is None:
+            raise ModelNotFound(name)
+        return snapshot
+
+    def entries(self) -> list[tuple[str, Snapshot, bool]]:
+        """Every name with its snapshot and whether it is an alias, in alphabetical order."""
+        contents = self._contents
+        named = [(name, snapshot, False) for name, snapshot in contents.snapshots.items()]
+        named += [(alias, contents.snapshots[target], True) for alias, target in contents.aliases.items()]
+        return sorted(named, key=lambda entry: entry[0])
+
+    def replace(self, contents: Contents) -> None:
+        """Serve other contents from the next look-up on; requests that are running keep what they resolved."""
+        self._contents = contents
+
+
+class CatalogFiles:
+    """The catalog's file and the weights' files. Everything here reads the disk: call it off the loop."""
+
+    def __init__(self, places: Places, templates: frozenset[str], verified: VerifiedFiles) -> None:
+        self._places = places
+        self._templates = templates
+        self._verified = verified
+
+    @property
+    def places(self) -> Places:
+        """Where the files are."""
+        return self._places
+
+    @property
+    def templates(self) -> frozenset[str]:
+        """The templates that weights may name."""
+        return self._templates
+
+    def install(self) -> None:
+        """Put a copy of the catalog that ships into place where there is none, for the operator to edit."""
+        if not self._places.file.exists():
+            self._places.file.write_bytes(self._places.shipped_file.read_bytes())
+
+    def read(self) -> Contents:
+        """The catalog in force; the one that ships where nothing has been installed yet. Raises CatalogError."""
+        if self._places.file.exists():
+            return read_contents(self._places, self._templates)
+        return read_contents(replace(self._places, file=self._places.shipped_file), self._templates)
+
+    def verify(self, weights: Weights) -> None:
+        """Prove that the weights' file is the one the catalog pins. Raises CatalogError.
+
+        The file is read once; while its size and time of change stay the same, the proof stands.
+        """
+        if weights.path is None:
+            return
+        where = f"{self._places.file}: weights {weights.name!r}"
+        try:
+            found = self._verified.sha256(weights.path)
+        except OSError as error:
+            raise CatalogError(f"{where}: {weights.path} cannot be read: {error.strerror}") from None
+        if found != weights.sha256:
+            raise CatalogError(f"{where}: {weights.path} is not the file that was added (its SHA-256 is {found})")
+
+    def add(self, addition: Addition) -> Contents:
+        """Add weights with their snapshot, make them the default, and return the new contents. Raises CatalogError."""
+        add_to_file(self._places, self._templates, addition, self.verify)
+        return self.read()

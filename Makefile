@@ -1,0 +1,80 @@
+# Parley: `make serve` starts it, `make test` tests it. Each target sets up what it needs, once.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+CLIENT_2023 := .venv-openai-2023
+PY := $(VENV)/bin/python
+SET_UP := sh scripts/environment.sh
+
+# A stamp is made when its set-up is complete; nothing runs while it is newer than what it was made from.
+RECIPE := requirements.lock pyproject.toml scripts/environment.sh
+SERVE := $(VENV)/.ready-serve
+TEST := $(VENV)/.ready-test
+CHECK := $(VENV)/.ready-check
+TRAIN := .venv-train/.ready
+OLD_CLIENT := $(CLIENT_2023)/.ready
+
+.PHONY: help serve test check bench train-mini eval-mini test-train clean
+
+help: ## list the targets
+	@echo "Parley: an OpenAI-compatible platform on your own machines"
+	@echo
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+	@echo
+	@echo "Settings come by environment: PARLEY_HOST, PARLEY_PORT, PARLEY_DATA, PARLEY_BOOTSTRAP_KEY ..."
+
+serve: $(SERVE) ## start Parley on 127.0.0.1:8000
+	@exec $(PY) -m parley.cli.main serve
+
+test: $(TEST) $(OLD_CLIENT) ## run every test suite
+	@$(PY) -m pytest $(PYTEST_FLAGS)
+
+check: $(CHECK) ## formatting, lint, types, import rules, sizes
+	@$(VENV)/bin/ruff format --check --quiet . || { echo "mend it with: $(VENV)/bin/ruff format ." >&2; exit 1; }
+	@$(VENV)/bin/ruff check --quiet .
+	@$(PY) -m mypy
+	@$(VENV)/bin/lint-imports --no-cache
+	@$(PY) -m pytest -q -p no:randomly tests/architecture
+
+bench: $(TEST) ## measure Parley beside bare peers (BENCH=quick: a shorter run)
+	@$(PY) -m bench $(if $(filter quick,$(BENCH)),--quick)
+
+train-mini: $(TRAIN) ## make the bundled model anew (needs torch; see training/)
+	@.venv-train/bin/python -m training.mini
+
+eval-mini: $(TRAIN) ## measure the bundled model
+	@.venv-train/bin/python -m training.evaluate
+
+test-train: $(TRAIN) ## test the training code
+	@.venv-train/bin/python -m pytest training
+
+clean: ## remove the environments and caches (your data stays)
+	@rm -rf $(VENV) $(CLIENT_2023) .venv-train build dist bench/.cache
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(SERVE): $(RECIPE)
+	@$(SET_UP) $(VENV) requirements.lock serve
+	@$(PY) -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(TEST): $(SERVE)
+	@$(SET_UP) $(VENV) requirements.lock test
+	@touch $@
+
+$(CHECK): $(TEST)
+	@$(SET_UP) $(VENV) requirements.lock check
+	@touch $@
+
+$(TRAIN): $(RECIPE)
+	@$(SET_UP) .venv-train requirements.lock serve test train
+	@.venv-train/bin/python -m pip install -qq --disable-pip-version-check "$$(sed -n 's/.*"\(torch==[^"]*\)".*/\1/p' pyproject.toml)"
+	@.venv-train/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(OLD_CLIENT): tests/tutorials/openai-2023.lock scripts/environment.sh
+	@$(SET_UP) $(CLIENT_2023) tests/tutorials/openai-2023.lock
+	@touch $@

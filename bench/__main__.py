@@ -1,0 +1,64 @@
+"""`make bench`: every comparison in one run, one table at the end."""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench import edge, text
+from bench.probe_model import probe_model
+from bench.report import Row, machine_line, table
+
+HERE = Path(__file__).parent
+SHIPPED = HERE.parent / "src" / "parley" / "bundled" / "parley-mini.gguf"
+PARTS = ("echo", "probe", "shipped")
+# Requests at each number of streams, so that each run takes some seconds: probe is the slow model.
+PROBE_REQUESTS = {1: 6, 4: 12, 16: 32, 32: 64}
+SHIPPED_REQUESTS = {1: 20, 4: 40, 16: 96, 32: 128}
+
+
+def measure(parts: list[str], folder: Path, *, is_quick: bool) -> Iterator[list[Row]]:
+    """The rows of each part, as they come."""
+    num_passes = 1 if is_quick else 3
+    if "echo" in parts:
+        _say("echo engine beside a bare application")
+        yield edge.compare(folder / "echo", num_passes=num_passes, seconds=2.0 if is_quick else 4.0)
+    if "probe" in parts:
+        _say("189 M random weights beside the engine's own server")
+        path = probe_model(HERE / ".cache")
+        model = text.Model(name="probe 189M q8_0", path=path, is_added=True, num_requests=PROBE_REQUESTS)
+        yield text.compare(model, folder / "probe", num_passes=num_passes)
+    if "shipped" in parts:
+        _say("the shipped model beside the engine's own server")
+        model = text.Model(name="parley-mini", path=SHIPPED, is_added=False, num_requests=SHIPPED_REQUESTS)
+        yield text.compare(model, folder / "shipped", num_passes=num_passes)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one pass of each comparison instead of three")
+    parser.add_argument("part", nargs="*", help=f"one of {', '.join(PARTS)}; all of them without")
+    arguments = parser.parse_args()
+    parts = arguments.part or list(PARTS)
+    if unknown := set(parts) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    started = time.monotonic()
+    machine = machine_line()
+    with tempfile.TemporaryDirectory(prefix="parley-bench-") as folder:
+        rows = [row for part in measure(parts, Path(folder), is_quick=arguments.quick) for row in part]
+    report = f"{table(rows)}\n\n{machine}\nMedians; peers in turns in one run of {time.monotonic() - started:.0f} s.\n"
+    print(report)
+    results = HERE / "results"
+    results.mkdir(exist_ok=True)
+    (results / f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}.md").write_text(report)
+
+
+def _say(line: str) -> None:
+    print(f"measuring: {line} ...", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

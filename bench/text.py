@@ -1,0 +1,147 @@
+"""Tokens per second and time to first token, through Parley and through the same engine's own server."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+import gguf
+import numpy as np
+
+from bench.load import Load, Outcome, measured, request_text
+from bench.processes import running, spent_by, worker_options
+from bench.report import Row
+from tests.live import KEY, running_server
+
+WORKER = "parley.workers.llama"
+NUM_SLOTS = 32
+PROMPT_TOKENS = 60
+OUTPUT_TOKENS = 64
+GOALS = {1: 0.92, 4: 0.92, 16: 0.97, 32: 0.97}
+# As Parley sets it for its own worker: without it a busy neighbour stops the engine's spinning threads.
+ENGINE_ENVIRONMENT = {"GOMP_SPINCOUNT": "1000", "GGML_NO_BACKTRACE": "1"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A model to measure with, and how many requests to send at each number of streams."""
+
+    name: str
+    path: Path
+    # Whether Parley must be told of it; the shipped one it knows.
+    is_added: bool
+    num_requests: Mapping[int, int]
+
+
+@dataclass(slots=True)
+class Series:
+    """What the runs at one number of streams gave, in order."""
+
+    tokens_per_second: list[float] = field(default_factory=list)
+    ttft_milliseconds: list[float] = field(default_factory=list)
+
+    def add(self, outcome: Outcome) -> None:
+        self.tokens_per_second.append(outcome.output_tokens / outcome.seconds)
+        self.ttft_milliseconds.append(median(outcome.ttft_seconds) * 1000)
+
+
+class Prompts:
+    """Random prompts of token ids, never the same twice, and never an end before the last token."""
+
+    def __init__(self, path: Path) -> None:
+        reader = gguf.GGUFReader(path)
+        self._num_tokens = len(reader.fields["tokenizer.ggml.tokens"].data)
+        self._end = int(reader.fields["tokenizer.ggml.eos_token_id"].contents())
+        self._random = np.random.default_rng(7)
+
+    def bodies(self, count: int) -> list[dict[str, object]]:
+        """Bodies of streaming completions, as Parley and the engine's server both take them."""
+        prompts = self._random.integers(300, self._num_tokens, size=(count, PROMPT_TOKENS))
+        return [
+            {
+                "model": "text-davinci-003",
+                "prompt": prompt,
+                "max_tokens": OUTPUT_TOKENS,
+                "temperature": 0,
+                "logit_bias": {str(self._end): -100},
+                "stream": True,
+                "stream_options": {"include_usage": True},
+            }
+            for prompt in prompts.tolist()
+        ]
+
+
+def compare(model: Model, folder: Path, *, num_passes: int) -> list[Row]:
+    """Both servers beside each other on one model, in turns, at each number of streams."""
+    folder.mkdir(parents=True)
+    if model.is_added:
+        _add(model.path, folder / "data")
+    prompts = Prompts(model.path)
+    ours = {streams: Series() for streams in model.num_requests}
+    theirs = {streams: Series() for streams in model.num_requests}
+    api_seconds, api_tokens = 0.0, 0
+    socket = str(folder / "peer.sock")
+    with running_server(folder, {"PARLEY_NUM_SLOTS": str(NUM_SLOTS)}) as parley:
+        _apply(parley.port, prompts, 1, 1)
+        options = worker_options(parley.process.pid, WORKER) | {"socket": socket}
+        with running("bench.llama_peer", json.dumps(options), address=socket, environment=ENGINE_ENVIRONMENT):
+            _apply(socket, prompts, 1, 1)
+            for _ in range(num_passes):
+                for streams, num_requests in model.num_requests.items():
+                    before = spent_by(parley.process.pid)
+                    outcome = _apply(parley.port, prompts, streams, num_requests)
+                    api_seconds += (spent_by(parley.process.pid) - before).own
+                    api_tokens += outcome.output_tokens
+                    ours[streams].add(outcome)
+                    theirs[streams].add(_apply(socket, prompts, streams, num_requests))
+    rows = [row for streams in model.num_requests for row in _rows(model, streams, ours[streams], theirs[streams])]
+    cost = Row(
+        measure=f"{model.name}: API process per token",
+        unit="µs",
+        parley=[api_seconds / api_tokens * 1e6],
+        goal=50,
+        bounds_figure=True,
+        is_less_better=True,
+    )
+    return [*rows, cost]
+
+
+def _rows(model: Model, streams: int, ours: Series, theirs: Series) -> list[Row]:
+    return [
+        Row(
+            measure=f"{model.name}: {streams} streams",
+            unit="tokens/s",
+            parley=ours.tokens_per_second,
+            peer=theirs.tokens_per_second,
+            goal=GOALS[streams],
+        ),
+        Row(
+            measure=f"{model.name}: {streams} streams, TTFT",
+            unit="ms",
+            parley=ours.ttft_milliseconds,
+            peer=theirs.ttft_milliseconds,
+            is_less_better=True,
+        ),
+    ]
+
+
+def _apply(address: int | str, prompts: Prompts, streams: int, num_requests: int) -> Outcome:
+    key = KEY if isinstance(address, int) else ""
+    requests = [request_text("/v1/completions", body, key=key) for body in prompts.bodies(num_requests)]
+    load = Load(
+        address=address, requests=requests, num_clients=streams, num_requests=num_requests, keeps_connections=False
+    )
+    outcome = measured(load)
+    wanted = num_requests * OUTPUT_TOKENS
+    if outcome.output_tokens != wanted:
+        raise RuntimeError(f"{outcome.output_tokens} tokens came from {address}, {wanted} were asked for")
+    return outcome
+
+
+def _add(path: Path, data: Path) -> None:
+    command = [sys.executable, "-m", "parley.cli.main", "models", "add", str(path)]
+    subprocess.run(command, env=os.environ | {"PARLEY_DATA": str(data)}, check=True, stdout=subprocess.DEVNULL)

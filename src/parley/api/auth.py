@@ -1,0 +1,120 @@
+"""From an HTTP request to the principal who makes it, or a 401, before any of the body is read."""
+
+import base64
+import binascii
+import re
+from ipaddress import IPv4Network, IPv6Network
+from typing import Protocol
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+
+from parley.api.bad_keys import BadKeys
+from parley.api.call import Access
+from parley.api.client_address import client_address
+from parley.core.errors import AuthenticationFailed, MissingScope
+from parley.core.principal import Principal, Scope
+
+_SCOPES = {Access.READ: Scope.READ, Access.MODEL_REQUEST: Scope.MODEL_REQUEST, Access.ADMIN: Scope.ADMIN}
+# What a key can look like at all; whatever else comes costs no look-up.
+_PLAUSIBLE_KEY = re.compile(r"[!-~]{8,256}")
+
+NO_KEY = (
+    "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth "
+    "(i.e. Authorization: Bearer YOUR_KEY), or as the password field (with blank username) if you're accessing the API "
+    "from your browser and are prompted for a username and password. You can obtain an API key from the operator of "
+    "this server, or with `parley keys create`."
+)
+
+
+class KeyRing(Protocol):
+    """Who owns which key. In memory, in constant time; `parley.domain.accounts` has the real one."""
+
+    def authenticate(self, secret: str) -> Principal | None: ...
+
+
+class Gatekeeper:
+    """Turns a request's key into a principal and checks that the principal may use the route."""
+
+    def __init__(
+        self, *, keys: KeyRing, bad_keys: BadKeys, trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    ) -> None:
+        self._keys = keys
+        self._bad_keys = bad_keys
+        self._trusted_proxies = trusted_proxies
+
+    def admit(self, http: Request, access: Access) -> Principal:
+        """The principal. Raises AuthenticationFailed, MissingScope, or RateLimited after many wrong keys."""
+        principal = self._authenticate(http)
+        _check_named_owner(http, principal)
+        scope = _SCOPES[access]
+        if not principal.may(scope):
+            raise MissingScope(
+                f"You have insufficient permissions for this operation. Missing scopes: {scope.value}. Check that you "
+                "have the correct role in your organization and project, and if you're using a restricted API key, "
+                "that it has the necessary scopes."
+            )
+        return principal
+
+    def _authenticate(self, http: Request) -> Principal:
+        secret = _secret_of(http)
+        principal = self._keys.authenticate(secret) if _PLAUSIBLE_KEY.fullmatch(secret) else None
+        if principal is None:
+            # A right key is never refused for its neighbours' wrong ones: many offices share one address, and it is
+            # the 178 bits of a key that keep it from being guessed, not this limit.
+            self._bad_keys.count(client_address(http, self._trusted_proxies))
+            raise AuthenticationFailed(
+                f"Incorrect API key provided: {masked(secret)}. You can find your API key with `parley keys list`, or "
+                "ask the operator of this server for one.",
+                code="invalid_api_key",
+            )
+        return principal
+
+
+def masked(secret: str) -> str:
+    """A key as its owner recognises it and nobody else can use it: `sk-v3s3w****bfcr`."""
+    if len(secret) < 20 or not _PLAUSIBLE_KEY.fullmatch(secret):
+        return "*" * min(len(secret), 20)
+    return f"{secret[:8]}{'*' * min(len(secret) - 12, 40)}{secret[-4:]}"
+
+
+def challenge(headers: Headers) -> str:
+    """What `WWW-Authenticate` says on a 401: a browser that opens the address itself is made to ask for the key, a
+    page's script is not, which would put that dialogue in front of a playground's own."""
+    if headers.get("sec-fetch-mode") == "navigate":
+        return 'Basic realm="Parley: blank user name, key as password"'
+    return 'Bearer realm="Parley"'
+
+
+def _secret_of(http: Request) -> str:
+    """The key in the Authorization header: `Bearer KEY`, or Basic with a blank user name and the key as password."""
+    values = http.headers.getlist("authorization")
+    scheme, _, rest = values[0].partition(" ") if len(values) == 1 else ("", "", "")
+    secret = ""
+    if scheme.lower() == "bearer":
+        secret = rest.strip()
+    elif scheme.lower() == "basic":
+        secret = _password(rest.strip())
+    if not secret:
+        raise AuthenticationFailed(NO_KEY)
+    return secret
+
+
+def _password(credentials: str) -> str:
+    try:
+        name, _, password = base64.b64decode(credentials, validate=True).decode("latin-1").partition(":")
+    except (binascii.Error, ValueError):
+        return ""
+    return "" if name else password
+
+
+def _check_named_owner(http: Request, principal: Principal) -> None:
+    """A client may name the organization and the project that it means; naming others than the key's is refused."""
+    organization = http.headers.get("openai-organization")
+    if organization and organization != principal.organization_id:
+        raise AuthenticationFailed(
+            "OpenAI-Organization header should match organization for API key", code="mismatched_organization"
+        )
+    project = http.headers.get("openai-project")
+    if project and project != principal.project_id:
+        raise AuthenticationFailed("OpenAI-Project header should match project for API key", code="mismatched_project")

@@ -1,0 +1,55 @@
+"""The innermost layer: finds the route, knows the caller, runs the handler, sends its reply."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from parley.api.auth import Gatekeeper
+from parley.api.call import Access, Call, Services
+from parley.api.open_requests import OpenRequests
+from parley.api.reception import Reception, reception_of
+from parley.api.routing import Match, RouteTable
+from parley.api.stream import EventStream
+
+
+class Dispatcher:
+    """Pure ASGI. Refuses in this order: path, method, key, server stopping; then the handler decides."""
+
+    def __init__(
+        self, *, routes: RouteTable, services: Services, gatekeeper: Gatekeeper, open_requests: OpenRequests
+    ) -> None:
+        self._routes = routes
+        self._services = services
+        self._gatekeeper = gatekeeper
+        self._open_requests = open_requests
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method, path = scope["method"], scope["path"]
+        if method == "OPTIONS" and (allowed := self._routes.allowed_methods(path)):
+            await Response(status_code=204, headers={"allow": ", ".join(allowed)})(scope, receive, send)
+            return
+        match = self._routes.find(method, path)
+        call = self._call(match, Request(scope, receive), reception_of(scope))
+        response = await match.route.handler(call)
+        # No await stands between the handler's return and this line, so a Run that it opened always has an owner.
+        try:
+            await response(scope, receive, send)
+        finally:
+            if isinstance(response, EventStream):
+                await response.aclose()
+
+    def _call(self, match: Match, http: Request, reception: Reception) -> Call:
+        """The call, with its principal: a route that is not public is refused here, before its body is read."""
+        principal = None
+        if match.route.access is not Access.PUBLIC:
+            principal = self._gatekeeper.admit(http, match.route.access)
+            reception.organization_id = principal.organization_id
+            self._open_requests.check_accepting()
+        return Call(
+            http=http,
+            services=self._services,
+            request_id=reception.request_id,
+            received_at=reception.received_at,
+            principal=principal,
+            path_params=match.path_params,
+        )

@@ -1,0 +1,109 @@
+"""JSON request bodies: one strict pass for those that are right, and a slower one that says what is wrong with the others."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Generic, TypeVar
+
+import msgspec
+from starlette.requests import Request
+
+from parley.api.explain import wording
+from parley.api.explain.walk import first_fault
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+# Nothing that we read comes near it: the deepest is a JSON schema, which may have half of it.
+MAX_DEPTH = 64
+# What is wrong with a longer body is looked for in a thread, so that the loop is not held up.
+_MOST_BYTES_ON_LOOP = 64 * 1024
+
+
+class JsonBody(Generic[T]):
+    """The JSON body of one endpoint: a strict struct and the decoder made for it."""
+
+    def __init__(self, wire_type: type[T]) -> None:
+        self.wire_type = wire_type
+        self._decoder = msgspec.json.Decoder(wire_type)
+
+    async def read(self, http: Request) -> T:
+        """The body of `http`, checked. Raises InvalidRequest that names the first fault."""
+        _check_content_type(http.headers.get("content-type"))
+        body = await http.body()
+        decoded = self._decode_fast(body)
+        if decoded is not None:
+            return decoded
+        if len(body) > _MOST_BYTES_ON_LOOP:
+            return await asyncio.to_thread(self._decode_slowly, body)
+        return self._decode_slowly(body)
+
+    def decode(self, body: bytes) -> T:
+        """Bytes, checked. Whatever they are, nothing but InvalidRequest is raised. Of equal keys the last one counts."""
+        decoded = self._decode_fast(body)
+        return self._decode_slowly(body) if decoded is None else decoded
+
+    def _decode_fast(self, body: bytes) -> T | None:
+        """The strict pass; None where it refuses."""
+        try:
+            return self._decoder.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+
+    def _decode_slowly(self, body: bytes) -> T:
+        """The second look at a body that the strict pass refused: for its first fault, in our own words.
+
+        It may also turn out to be right: the strict pass refuses a wrong value that a later equal key replaces.
+        """
+        value = _decode_untyped(body)
+        fault = first_fault(value, self.wire_type)
+        if fault is not None:
+            raise fault
+        try:
+            return msgspec.convert(value, self.wire_type)
+        except msgspec.ValidationError:
+            # A bound that the walk does not know. A test keeps the two together.
+            raise wording.not_json() from None
+
+
+def _check_content_type(header: str | None) -> None:
+    """Refuse a body that is said not to be JSON; one of which nothing is said is taken for JSON.
+
+    Parameters are ignored: `application/json; charset=utf-8` is what many clients send.
+    """
+    if header is None:
+        return
+    media_type = header.partition(";")[0].strip()
+    if media_type.lower() != "application/json":
+        raise wording.unsupported_content_type(media_type, header)
+
+
+def _decode_untyped(body: bytes) -> object:
+    try:
+        value = msgspec.json.decode(body)
+    except msgspec.ValidationError:
+        # Without a type to validate against, all that is left is a number beyond every range.
+        raise wording.number_out_of_range() from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise wording.not_json() from None
+    except RecursionError:
+        raise wording.too_deep(MAX_DEPTH) from None
+    _check_depth(value)
+    return value
+
+
+def _check_depth(value: object) -> None:
+    """Refuse more than MAX_DEPTH levels. Level by level rather than by recursion, which would end in the same error."""
+    containers = _containers([value])
+    for _ in range(MAX_DEPTH):
+        if not containers:
+            return
+        containers = [inner for outer in containers for inner in _containers(outer)]
+    if containers:
+        raise wording.too_deep(MAX_DEPTH)
+
+
+def _containers(values: object) -> list[object]:
+    """The arrays and objects that stand directly in an array or an object."""
+    items: Iterable[object] = (
+        values.values() if isinstance(values, dict) else values if isinstance(values, list) else ()
+    )
+    return [item for item in items if isinstance(item, dict | list)]

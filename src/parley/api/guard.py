@@ -1,0 +1,79 @@
+"""The guard: refuses what no route wants to see, before anything is looked up. What it cannot see is in docs/security.md."""
+
+import re
+from dataclasses import dataclass, field
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from parley.api.reception import reception_of
+from parley.api.request_body import BodyLimits, RequestBody
+from parley.core.errors import InvalidRequest, RequestTooLarge
+
+# A host name, an IPv4 address or an IPv6 address in brackets, with or without a port.
+_HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.%]{2,64}\])(?::\d{1,5})?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardLimits:
+    """Caps on a request's head, and those on its body."""
+
+    max_url_bytes: int = 8 * 1024
+    max_headers: int = 100
+    max_header_bytes: int = 64 * 1024
+    body: BodyLimits = field(default_factory=BodyLimits)
+
+
+class Guard:
+    """Pure ASGI. Raises to the error boundary; hands the body on through a RequestBody."""
+
+    def __init__(self, app: ASGIApp, *, limits: GuardLimits) -> None:
+        self._app = app
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        body = RequestBody(receive, headers, self._limits.body)
+        reception = reception_of(scope)
+        reception.body = body
+        # Whoever sends such a head does not get to send another one behind it.
+        reception.is_suspect = True
+        self._check_size(scope)
+        _check_host(headers)
+        _check_codings(headers)
+        reception.is_suspect = False
+        await self._app(scope, body.receive, send)
+
+    def _check_size(self, scope: Scope) -> None:
+        limits = self._limits
+        if len(scope["raw_path"]) + len(scope["query_string"]) >= limits.max_url_bytes:
+            raise RequestTooLarge(f"The URL is longer than {limits.max_url_bytes} bytes.", status=414)
+        pairs = scope["headers"]
+        # Four bytes a line for the colon, the space and the line's end.
+        num_bytes = sum(len(name) + len(value) + 4 for name, value in pairs)
+        if len(pairs) > limits.max_headers or num_bytes > limits.max_header_bytes:
+            raise RequestTooLarge(
+                f"The request has too many headers: {limits.max_headers} of {limits.max_header_bytes} bytes together at most.",
+                status=431,
+            )
+
+
+def _check_host(headers: Headers) -> None:
+    """Exactly one Host, and a plausible one. Nothing is ever routed or authorised by it; proxies and caches may do so."""
+    hosts = headers.getlist("host")
+    if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
+        raise InvalidRequest("The request must have exactly one Host header, with a host name and perhaps a port.")
+
+
+def _check_codings(headers: Headers) -> None:
+    encodings = [value.strip().lower() for value in headers.getlist("content-encoding")]
+    if any(value not in {"", "identity"} for value in encodings):
+        raise RequestTooLarge(
+            f"Unsupported Content-Encoding '{', '.join(encodings)[:40]}': send the body as it is.",
+            status=415,
+            code="unsupported_content_encoding",
+        )
+    # granian decodes chunks and nothing else, yet lets `gzip, chunked` pass with the gzip left in the body.
+    transfers = [value.strip().lower() for value in headers.getlist("transfer-encoding")]
+    if transfers not in ([], ["chunked"]):
+        raise InvalidRequest("The only Transfer-Encoding that a request may have is chunked, once.")

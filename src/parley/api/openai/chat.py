@@ -1,0 +1,109 @@
+"""`POST /v1/chat/completions`."""
+
+from collections.abc import Sequence
+
+from msgspec import UNSET
+from starlette.types import ASGIApp
+
+from parley.api.call import Call
+from parley.api.explain.decode import JsonBody
+from parley.api.openai.choices import Choice, gather, wire_usage
+from parley.api.openai.frames import ChatFrames
+from parley.api.openai.logprobs import chat_logprobs
+from parley.api.openai.messages import to_messages
+from parley.api.openai.opening import Head, json_reply, open_run
+from parley.api.openai.parameters import check_stream_options, includes_usage, only_with, to_sampling
+from parley.api.openai.schemas.chat import (
+    ChatCompletionChoice,
+    ChatCompletionResponseMessage,
+    CreateChatCompletionRequest,
+    CreateChatCompletionResponse,
+)
+from parley.api.openai.today import refuse_unsupported
+from parley.api.stream import EventStream, collect
+from parley.core.errors import InvalidRequest
+from parley.core.events import Event
+from parley.core.requests import ChatPrompt, GenerationRequest
+
+ENDPOINT = "/v1/chat/completions"
+BODY = JsonBody(CreateChatCompletionRequest)
+
+
+def to_core(body: CreateChatCompletionRequest) -> GenerationRequest:
+    """The engine-neutral request. Raises InvalidRequest for what no field says wrong by itself."""
+    refuse_unsupported(body)
+    check_stream_options(body)
+    n = body.n or 1
+    metadata = dict(body.metadata or {})
+    if body.safety_identifier is not None:
+        # The usage record keeps both names that a caller may give an end user.
+        metadata["safety_identifier"] = body.safety_identifier
+    return GenerationRequest(
+        model=body.model,
+        endpoint=ENDPOINT,
+        prompts=(ChatPrompt(messages=to_messages(body.messages)),),
+        sampling=to_sampling(body, logprobs=_num_top(body)),
+        max_tokens=_max_tokens(body),
+        n=n,
+        best_of=n,
+        is_stream=bool(body.stream),
+        user=body.user,
+        metadata=metadata,
+        placement_hint=body.prompt_cache_key or body.user,
+    )
+
+
+async def create_chat_completion(call: Call) -> ASGIApp:
+    """Answer a conversation."""
+    body = await BODY.read(call.http)
+    request = to_core(body)
+    opened = await open_run(call, request, id_prefix="chatcmpl-", service_tier=body.service_tier)
+    if request.is_stream:
+        frames = ChatFrames(opened.head, num_top=request.sampling.logprobs, include_usage=includes_usage(body))
+        return EventStream(opened.run, frames, opened.headers)
+    events = await collect(opened.run, call.http)
+    return json_reply(to_wire(opened.head, request, events), opened.headers)
+
+
+def to_wire(head: Head, request: GenerationRequest, events: Sequence[Event]) -> CreateChatCompletionResponse:
+    """The reply that is not streamed."""
+    gathered = gather(events, num_choices=request.n)
+    num_top = request.sampling.logprobs
+    return CreateChatCompletionResponse(
+        id=head.id,
+        created=head.created,
+        model=head.model,
+        choices=[_choice(index, choice, num_top) for index, choice in enumerate(gathered.choices)],
+        usage=wire_usage(gathered.usage),
+        service_tier=UNSET if head.service_tier is None else head.service_tier,
+        system_fingerprint=head.system_fingerprint,
+    )
+
+
+def _choice(index: int, choice: Choice, num_top: int | None) -> ChatCompletionChoice:
+    return ChatCompletionChoice(
+        index=index,
+        message=ChatCompletionResponseMessage(content=choice.text),
+        logprobs=None if num_top is None else chat_logprobs(choice.tokens, num_top),
+        finish_reason=choice.finish_reason,
+    )
+
+
+def _num_top(body: CreateChatCompletionRequest) -> int | None:
+    """How many candidates each token shall have; None where no log-probabilities were asked for."""
+    if body.logprobs:
+        return body.top_logprobs or 0
+    if body.top_logprobs:
+        raise only_with("top_logprobs", "logprobs")
+    return None
+
+
+def _max_tokens(body: CreateChatCompletionRequest) -> int | None:
+    old, new = body.max_tokens, body.max_completion_tokens
+    if old is not None and new is not None and old != new:
+        raise InvalidRequest(
+            "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported, unless they are equal.",
+            param="max_tokens",
+            code="invalid_value",
+        )
+    return old if new is None else new

@@ -1,0 +1,56 @@
+"""From a Run's events to the choices of a reply: texts, tokens and finish reasons, joined by choice."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from parley.api.openai.schemas.shared import CompletionTokensDetails, CompletionUsage, PromptTokensDetails
+from parley.core.events import Delta, Event, Finished, FinishReason, ScoredToken, SequenceFinished
+from parley.core.usage import Usage
+
+
+@dataclass(slots=True)
+class Choice:
+    """One choice of a reply that is not streamed."""
+
+    parts: list[str] = field(default_factory=list)
+    tokens: list[ScoredToken] = field(default_factory=list)
+    finish_reason: FinishReason = FinishReason.STOP
+
+    @property
+    def text(self) -> str:
+        return "".join(self.parts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """All that a finished Run said; `choices` are in order of their index."""
+
+    choices: tuple[Choice, ...]
+    usage: Usage
+
+
+def gather(events: Iterable[Event], *, num_choices: int) -> Gathered:
+    """Join the events of a Run that came to its end."""
+    choices = tuple(Choice() for _ in range(num_choices))
+    usage = Usage()
+    for event in events:
+        match event:
+            case Delta():
+                choices[event.sequence].parts.append(event.text)
+                choices[event.sequence].tokens.extend(event.tokens)
+            case SequenceFinished():
+                choices[event.sequence].finish_reason = event.finish_reason
+            case Finished():
+                usage = event.usage
+    return Gathered(choices=choices, usage=usage)
+
+
+def wire_usage(usage: Usage) -> CompletionUsage:
+    """Usage as chat and completions say it today; 2023's clients read the first three."""
+    return CompletionUsage(
+        prompt_tokens=usage.input_tokens,
+        completion_tokens=usage.output_tokens,
+        total_tokens=usage.input_tokens + usage.output_tokens,
+        prompt_tokens_details=PromptTokensDetails(cached_tokens=usage.cached_tokens),
+        completion_tokens_details=CompletionTokensDetails(),
+    )

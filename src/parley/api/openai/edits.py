@@ -1,0 +1,66 @@
+"""`POST /v1/edits`: an instruction and a text, answered with the changed text."""
+
+from collections.abc import Sequence
+
+from starlette.types import ASGIApp
+
+from parley.api.call import Call
+from parley.api.explain.decode import JsonBody
+from parley.api.openai.choices import gather
+from parley.api.openai.opening import Head, json_reply, open_run
+from parley.api.openai.schemas.edits import CreateEditRequest, CreateEditResponse, EditChoice
+from parley.api.openai.schemas.shared import CompletionUsage
+from parley.api.stream import collect
+from parley.core.events import Event
+from parley.core.requests import ChatMessage, ChatPrompt, GenerationRequest, Sampling
+from parley.core.template import Role
+
+ENDPOINT = "/v1/edits"
+BODY = JsonBody(CreateEditRequest)
+# The endpoint's own models were made for this; a chat model is told.
+_TASK = "Apply the instruction to the text. Answer with the resulting text alone."
+
+
+def to_core(body: CreateEditRequest) -> GenerationRequest:
+    """The engine-neutral request: a conversation in which the user asks for the edit."""
+    n = body.n or 1
+    asked = f"Instruction: {body.instruction}\n\nText:\n{body.input or ''}"
+    messages = (ChatMessage(role=Role.SYSTEM, content=_TASK), ChatMessage(role=Role.USER, content=asked))
+    return GenerationRequest(
+        model=body.model,
+        endpoint=ENDPOINT,
+        prompts=(ChatPrompt(messages=messages),),
+        sampling=Sampling(
+            temperature=1.0 if body.temperature is None else body.temperature,
+            top_p=1.0 if body.top_p is None else body.top_p,
+        ),
+        max_tokens=None,
+        n=n,
+        best_of=n,
+    )
+
+
+async def create_edit(call: Call) -> ASGIApp:
+    """Change a text as an instruction says."""
+    request = to_core(await BODY.read(call.http))
+    opened = await open_run(call, request, id_prefix="edit-")
+    events = await collect(opened.run, call.http)
+    return json_reply(to_wire(opened.head, request, events), opened.headers)
+
+
+def to_wire(head: Head, request: GenerationRequest, events: Sequence[Event]) -> CreateEditResponse:
+    """The reply, in the shape of 2023."""
+    gathered = gather(events, num_choices=request.n)
+    usage = gathered.usage
+    return CreateEditResponse(
+        created=head.created,
+        choices=[
+            EditChoice(text=choice.text, index=index, finish_reason=choice.finish_reason)
+            for index, choice in enumerate(gathered.choices)
+        ],
+        usage=CompletionUsage(
+            prompt_tokens=usage.input_tokens,
+            completion_tokens=usage.output_tokens,
+            total_tokens=usage.input_tokens + usage.output_tokens,
+        ),
+    )

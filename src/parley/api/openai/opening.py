@@ -1,0 +1,80 @@
+"""Opens a text request's Run for a handler, with what stands at the head of every reply to it."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+from email.utils import format_datetime
+
+import msgspec
+from starlette.responses import Response
+
+from parley.api.call import Call
+from parley.api.stream import OpenRun
+from parley.core.grant import Grant
+from parley.core.ids import new_id
+from parley.core.requests import GenerationRequest
+from parley.core.snapshot import Snapshot, Weights
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What every reply, and every chunk of a stream, says of itself."""
+
+    id: str
+    created: int
+    model: str
+    system_fingerprint: str
+    # Only where the client named one.
+    service_tier: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A Run that the caller must hand on or close, the head of its reply, and the reply's headers."""
+
+    run: OpenRun
+    head: Head
+    headers: dict[str, str]
+
+
+async def open_run(
+    call: Call, request: GenerationRequest, *, id_prefix: str, service_tier: str | None = None
+) -> Opened:
+    """Open a Run of `request`, or raise its refusal. Nothing is awaited between the opening and the return."""
+    run = await call.services.serving.open(
+        call.require_principal(), request, request_id=call.request_id, received_at=call.received_at
+    )
+    grant = run.grant
+    head = Head(
+        id=new_id(id_prefix),
+        created=int(call.services.clock.now()),
+        model=grant.snapshot.name,
+        system_fingerprint=fingerprint(grant.weights),
+        # "auto" means whatever there is, and there is one tier.
+        service_tier=None if service_tier is None else "default",
+    )
+    return Opened(run=run, head=head, headers=reply_headers(grant))
+
+
+def json_reply(body: msgspec.Struct, headers: dict[str, str] | None = None) -> Response:
+    """A 200 reply with a JSON body."""
+    return Response(msgspec.json.encode(body), media_type="application/json", headers=headers)
+
+
+def reply_headers(grant: Grant) -> dict[str, str]:
+    """Which weights really answered, and when the model that was asked for goes away."""
+    return {"x-parley-model": grant.weights.name, **_shutdown_headers(grant.snapshot)}
+
+
+def fingerprint(weights: Weights) -> str:
+    """Changes when what computes the answer changes: with the same seed and fingerprint comes the same output."""
+    identity = "\n".join([weights.name, weights.sha256 or "", weights.engine, weights.template])
+    return f"fp_{hashlib.sha256(identity.encode()).hexdigest()[:10]}"
+
+
+def _shutdown_headers(snapshot: Snapshot) -> dict[str, str]:
+    """`Deprecation` as RFC 9745 has it, `Sunset` as RFC 8594; the date is the same, since only the end is announced."""
+    if snapshot.shutdown_date is None:
+        return {}
+    end = datetime.combine(snapshot.shutdown_date, time(), UTC)
+    return {"deprecation": f"@{int(end.timestamp())}", "sunset": format_datetime(end, usegmt=True)}

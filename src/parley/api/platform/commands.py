@@ -1,0 +1,121 @@
+"""The commands of the control socket: what may be asked, what is answered, and the operation behind each."""
+
+import msgspec
+
+from parley.core.errors import InvalidRequest, ParleyError
+from parley.core.principal import Scope
+from parley.domain.accounts.model import Key, KeyRequest
+from parley.domain.catalog.model import CatalogError
+from parley.operations import add_model, manage_keys
+from parley.operations.records import Records
+
+
+class CreateKey(msgspec.Struct, tag="keys.create", forbid_unknown_fields=True, kw_only=True):
+    """Make a key. `models` None: it may use every model."""
+
+    name: str
+    scopes: tuple[Scope, ...] = (Scope.MODEL_REQUEST, Scope.READ)
+    models: tuple[str, ...] | None = None
+
+
+class RevokeKey(msgspec.Struct, tag="keys.revoke", forbid_unknown_fields=True, kw_only=True):
+    """Let a key no longer count."""
+
+    key_id: str
+
+
+class ListKeys(msgspec.Struct, tag="keys.list", forbid_unknown_fields=True, kw_only=True):
+    """Show every key, revoked ones too."""
+
+
+class AddModel(msgspec.Struct, tag="models.add", forbid_unknown_fields=True, kw_only=True):
+    """Add weights that the caller has put into the data folder under their hash."""
+
+    name: str
+    sha256: str
+    template: str
+    context_length: int
+    num_parameters: int | None = None
+
+
+class ShowStatus(msgspec.Struct, tag="status", forbid_unknown_fields=True, kw_only=True):
+    """Say where the server answers."""
+
+
+Command = CreateKey | RevokeKey | ListKeys | AddModel | ShowStatus
+
+
+class KeyLine(msgspec.Struct, kw_only=True):
+    """A key as it may be shown: never its secret or digest. Times in seconds since the epoch."""
+
+    id: str
+    name: str
+    project_id: str
+    last_four: str
+    scopes: list[Scope]
+    models: list[str] | None
+    created_at: float
+    revoked_at: float | None
+
+
+class Reply(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """The answer to one command: `error`, one line, or what the command promises."""
+
+    error: str | None = None
+    keys: list[KeyLine] = []
+    # The new key itself; this is the only time that it is shown.
+    secret: str | None = None
+    # The snapshot that was added.
+    snapshot: str | None = None
+    url: str | None = None
+    pid: int | None = None
+
+
+async def perform(records: Records, command: CreateKey | RevokeKey | ListKeys | AddModel) -> Reply:
+    """Run the operation behind a command. A refusal is a reply with its `error`."""
+    try:
+        return await _perform(records, command)
+    except ParleyError as refusal:
+        return Reply(error=refusal.message)
+    except CatalogError as refusal:
+        return Reply(error=str(refusal))
+
+
+async def _perform(records: Records, command: CreateKey | RevokeKey | ListKeys | AddModel) -> Reply:
+    match command:
+        case CreateKey():
+            if not command.scopes:
+                raise InvalidRequest("A key needs a scope.", param="scopes")
+            request = KeyRequest(
+                name=command.name,
+                scopes=frozenset(command.scopes),
+                allowed_models=None if command.models is None else frozenset(command.models),
+            )
+            issued = await manage_keys.create_key(records, request)
+            return Reply(keys=[_line(issued.key)], secret=issued.secret)
+        case RevokeKey():
+            return Reply(keys=[_line(await manage_keys.revoke_key(records, command.key_id))])
+        case ListKeys():
+            return Reply(keys=[_line(key) for key in await manage_keys.list_keys(records)])
+        case AddModel():
+            addition = add_model.AddModel(
+                name=command.name,
+                sha256=command.sha256,
+                template=command.template,
+                context_length=command.context_length,
+                num_parameters=command.num_parameters,
+            )
+            return Reply(snapshot=(await add_model.add_model(records, addition)).name)
+
+
+def _line(key: Key) -> KeyLine:
+    return KeyLine(
+        id=key.id,
+        name=key.name,
+        project_id=key.project_id,
+        last_four=key.last_four,
+        scopes=sorted(key.scopes),
+        models=None if key.allowed_models is None else sorted(key.allowed_models),
+        created_at=key.created_at,
+        revoked_at=key.revoked_at,
+    )

@@ -1,0 +1,112 @@
+"""The outermost layer: receives each request, gives it its id, adds the headers every reply has, logs its one line."""
+
+import logging
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from parley.api.interrupt import Interruptible
+from parley.api.request_body import RequestBody
+from parley.core.clock import Clock
+from parley.core.ids import new_id
+
+logger = logging.getLogger(__name__)
+
+_API_VERSION = b"2020-10-01"
+# What a reply is logged as when the client left before it got a status, as nginx does.
+CLIENT_CLOSED_REQUEST = 499
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Reception:
+    """What our edge knows of one HTTP request, from its arrival to the last byte of its reply.
+
+    `received_at` is monotonic seconds. `interruption` ends the request from outside. `status` is None until the
+    reply's head was sent. `is_suspect` ends the connection with the reply: its bytes are not what they should be.
+    """
+
+    request_id: str
+    received_at: float
+    interruption: Interruptible = field(default_factory=Interruptible)
+    organization_id: str | None = None
+    body: RequestBody | None = None
+    status: int | None = None
+    is_event_stream: bool = False
+    is_complete: bool = False
+    is_suspect: bool = False
+
+
+def reception_of(scope: Scope) -> Reception:
+    """The reception of the request that `scope` describes."""
+    reception = scope["state"]["reception"]
+    if not isinstance(reception, Reception):
+        raise TypeError("the request did not come through the reception")
+    return reception
+
+
+class ReceptionLayer:
+    """Pure ASGI: wraps `send` once, and passes every message on as it is but for the reply's head."""
+
+    def __init__(self, app: ASGIApp, *, clock: Clock) -> None:
+        self._app = app
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            # Lifespan and websockets are switched off in server.py; nothing else exists.
+            return
+        reception = Reception(request_id=new_id("req_"), received_at=self._clock.monotonic())
+        scope.setdefault("state", {})["reception"] = reception
+
+        # Not a coroutine function: one frame less for each event of a stream.
+        def send_with_headers(message: Message) -> Awaitable[None]:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*self._own_headers(reception), *message.get("headers", ())]
+                _note_head(reception, message)
+            elif not message.get("more_body", False):
+                reception.is_complete = True
+            return send(message)
+
+        try:
+            await self._app(scope, receive, send_with_headers)
+        finally:
+            self._log(scope, reception)
+        if reception.body is not None:
+            await reception.body.discard_rest()
+
+    def _own_headers(self, reception: Reception) -> list[tuple[bytes, bytes]]:
+        milliseconds = int((self._clock.monotonic() - reception.received_at) * 1000)
+        headers = [
+            (b"x-request-id", reception.request_id.encode()),
+            (b"openai-processing-ms", b"%d" % milliseconds),
+            (b"openai-version", _API_VERSION),
+            (b"x-content-type-options", b"nosniff"),
+        ]
+        if reception.is_suspect:
+            headers.append((b"connection", b"close"))
+        if reception.organization_id is not None:
+            headers.append((b"openai-organization", reception.organization_id.encode()))
+        return headers
+
+    def _log(self, scope: Scope, reception: Reception) -> None:
+        # Neither the query string nor any header: keys have been seen in both.
+        logger.info(
+            "request finished",
+            extra={
+                "method": scope["method"],
+                "path": scope["path"],
+                "status": reception.status or CLIENT_CLOSED_REQUEST,
+                "request_id": reception.request_id,
+                "organization_id": reception.organization_id,
+                "is_complete": reception.is_complete,
+                "duration_seconds": round(self._clock.monotonic() - reception.received_at, 4),
+            },
+        )
+
+
+def _note_head(reception: Reception, message: Message) -> None:
+    reception.status = message["status"]
+    for name, value in message["headers"]:
+        if name == b"content-type":
+            reception.is_event_stream = value.startswith(b"text/event-stream")

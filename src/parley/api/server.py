@@ -1,0 +1,142 @@
+"""The HTTP server: granian inside our own event loop, with our own signals, and the way it stops.
+
+Why these settings (granian 2.8.7, measured on real sockets):
+
+- `header_read_timeout` closes a connection whose head is not complete in time. It is also the idle limit of a kept-alive
+  connection; clients of the OpenAI SDK give theirs up after 5 s, so 10 s never cuts one that is about to be used again.
+- `backpressure` caps connections, not requests. Its default is the backlog (128): 300 half-sent heads kept a healthy
+  client waiting for the whole header timeout; with our figure it waited 9 ms.
+- `max_buffer_size` bounds what is read ahead of the parser and written ahead of the socket. Heads above 100 fields or a
+  few buffers of bytes are answered 431 or 414 by granian, with an empty body; the guard refuses smaller ones in our shape.
+- HTTP/1 only: no client of this API asks for h2c, and TLS, where h2 is negotiated, belongs to a reverse proxy.
+- `stop()` closes the listener and idle connections at once; `serve()` returns when the last reply has ended.
+"""
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.net import SocketHolder
+from granian.server.embed import Server
+from starlette.types import ASGIApp
+
+from parley.api.listener import max_connections
+from parley.api.open_requests import OpenRequests
+
+logger = logging.getLogger(__name__)
+
+_BUFFER_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerTimes:
+    """Seconds. SIGTERM: `refuse_seconds` of 503 on an open listener, for load balancers to look away, then the drain
+    window. SIGINT, which is Ctrl-C in a terminal: the listener closes at once and the window is `interrupt_seconds`."""
+
+    header_seconds: float = 10.0
+    refuse_seconds: float = 1.0
+    drain_seconds: float = 120.0
+    interrupt_seconds: float = 1.0
+    # How long cut requests may take to send their last frame and settle; then the server goes without them.
+    settle_seconds: float = 5.0
+
+
+class HttpServer:
+    """Serves one application on one listener, until a signal."""
+
+    def __init__(
+        self, app: ASGIApp, listener: socket.socket, *, open_requests: OpenRequests, times: ServerTimes
+    ) -> None:
+        """Takes `listener` over."""
+        self._granian = _EmbeddedServer(app, listener, header_seconds=times.header_seconds)
+        self._open_requests = open_requests
+        self._times = times
+        self._stops: asyncio.Queue[signal.Signals] = asyncio.Queue(maxsize=8)
+
+    async def serve(self, on_listening: Callable[[], None]) -> None:
+        """Serve until SIGTERM or SIGINT, then stop as the times say; a second signal skips to the end of the window.
+
+        `on_listening` is called once, when connections are accepted. Needs the main thread, which alone gets signals.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            serving = tasks.create_task(self._granian.serve())
+            with self._signals_caught():
+                on_listening()
+                first = await self._stop_or_end(serving, seconds=None)
+                if first is not None:
+                    await self._drain(serving, first)
+                elif not serving.cancelled():
+                    raise RuntimeError("the HTTP server ended without being told to")
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Stop as if that signal had come."""
+        # A third and fourth say nothing new.
+        if not self._stops.full():
+            self._stops.put_nowait(number)
+
+    async def _drain(self, serving: asyncio.Task[None], first: signal.Signals) -> None:
+        times = self._times
+        is_interrupt = first is signal.SIGINT
+        self._open_requests.refuse_new()
+        logger.info("stopping", extra={"signal": first.name, "num_open_requests": len(self._open_requests)})
+        hurried = None if is_interrupt else await self._stop_or_end(serving, seconds=times.refuse_seconds)
+        self._granian.stop()
+        if hurried is None:
+            window = times.interrupt_seconds if is_interrupt else times.drain_seconds
+            await self._stop_or_end(serving, seconds=window)
+        if not serving.done():
+            logger.warning("cutting what still runs", extra={"num_open_requests": len(self._open_requests)})
+            self._open_requests.cut()
+            await asyncio.wait({serving}, timeout=times.settle_seconds)
+        if not serving.done():
+            # Every Run is closed by now; what is left is a connection whose client takes its last bytes too slowly.
+            logger.warning("leaving connections behind", extra={"num_open_requests": len(self._open_requests)})
+            serving.cancel()
+
+    async def _stop_or_end(self, serving: asyncio.Task[None], *, seconds: float | None) -> signal.Signals | None:
+        """The next signal, or None when serving ended or the time is up before one came."""
+        async with asyncio.TaskGroup() as tasks:
+            waiting = tasks.create_task(self._stops.get())
+            await asyncio.wait({waiting, serving}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+        return None if waiting.cancelled() else waiting.result()
+
+    @contextmanager
+    def _signals_caught(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        caught = (signal.SIGTERM, signal.SIGINT)
+        for number in caught:
+            loop.add_signal_handler(number, self.stop, number)
+        try:
+            yield
+        finally:
+            for number in caught:
+                loop.remove_signal_handler(number)
+
+
+class _EmbeddedServer(Server):  # type: ignore[misc]  # granian's embedded server has no types
+    """granian on a socket of ours."""
+
+    def __init__(self, app: ASGIApp, listener: socket.socket, *, header_seconds: float) -> None:
+        super().__init__(
+            app,
+            interface=Interfaces.ASGINL,
+            http=HTTPModes.http1,
+            websockets=False,
+            backpressure=max_connections(),
+            http1_settings=HTTP1Settings(header_read_timeout=int(header_seconds * 1000), max_buffer_size=_BUFFER_BYTES),
+            # Every request is logged by the reception, every failure by the error boundary.
+            log_enabled=False,
+        )
+        self._listener = listener
+
+    def _init_shared_socket(self) -> None:
+        """granian's seam for a socket that exists already, which it uses itself where its workers are processes."""
+        self._ssp = None
+        self._shd = SocketHolder(self._listener.detach(), False, self.backlog)

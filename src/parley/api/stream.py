@@ -1,0 +1,158 @@
+"""Replies that own a Run: an event stream, and the draining of a Run for a plain reply. Both notice a client that left."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Protocol, Self
+
+from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
+
+from parley.api.interrupt import Interruptible
+from parley.api.reception import Reception, reception_of
+from parley.core.errors import ParleyError
+from parley.core.events import Event
+from parley.core.usage import Outcome
+
+# A send that stands still for so long means a client that does not read. It is noticed up to a sixth later.
+STALL_SECONDS = 30.0
+
+
+class ClientGone(Exception):
+    """The client closed its connection, or stopped reading it; nobody waits for the reply."""
+
+
+class OpenRun(Protocol):
+    """What a reply needs of `parley.serving.serve.Run`, or of the fake that tests hand in."""
+
+    def __aiter__(self) -> Self: ...
+
+    async def __anext__(self) -> Event: ...
+
+    async def aclose(self, outcome: Outcome | None = None) -> None: ...
+
+
+class EventStream:
+    """A streamed reply as an ASGI application. It owns `run` from its construction and closes it on every way out.
+
+    `frames` renders one event as server-sent events; b"" sends nothing. A failure is raised to the error boundary
+    after the Run is closed, so that whatever was used is settled before the last byte goes out.
+    """
+
+    def __init__(
+        self,
+        run: OpenRun,
+        frames: Callable[[Event], bytes],
+        headers: Mapping[str, str],
+        *,
+        stall_seconds: float = STALL_SECONDS,
+    ) -> None:
+        self._run = run
+        self._frames = frames
+        self._headers = headers
+        self._stall_seconds = stall_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            async with _client_watched(receive, self._stall_seconds) as sending:
+                await send({"type": "http.response.start", "status": 200, "headers": self._head()})
+                # The server sends the head with the first part of the body; the client gets it before the first token.
+                await send({"type": "http.response.body", "body": b"", "more_body": True})
+                async for event in self._run:
+                    frame = self._frames(event)
+                    if frame:
+                        sending.begin()
+                        await send({"type": "http.response.body", "body": frame, "more_body": True})
+                        sending.end()
+        finally:
+            await self._run.aclose(_outcome(reception_of(scope)))
+        await send({"type": "http.response.body", "body": b""})
+
+    async def aclose(self) -> None:
+        """Close the Run of a reply that was never started. Harmless after `__call__`."""
+        await self._run.aclose()
+
+    def _head(self) -> list[tuple[bytes, bytes]]:
+        head = [
+            (b"content-type", b"text/event-stream; charset=utf-8"),
+            (b"cache-control", b"no-cache"),
+            # nginx would otherwise collect the tokens in its buffer.
+            (b"x-accel-buffering", b"no"),
+        ]
+        return head + [(name.lower().encode(), value.encode()) for name, value in self._headers.items()]
+
+
+async def collect(run: OpenRun, http: Request) -> list[Event]:
+    """All events of `run`, for a reply that is not streamed. The Run is closed on every way out.
+
+    Raises ClientGone when the client leaves meanwhile, and whatever ends the Run. The body must have been read.
+    """
+    try:
+        async with _client_watched(http.receive, STALL_SECONDS):
+            return [event async for event in run]
+    finally:
+        await run.aclose(_outcome(reception_of(http.scope)))
+
+
+def _outcome(reception: Reception) -> Outcome | None:
+    """What the usage record says of a Run that did not finish; None leaves the choice to the Run."""
+    return Outcome.CUT if reception.interruption.error is not None else None
+
+
+class _Sending:
+    """When the send that is under way began, by the loop's clock. Two assignments per event, where a timeout per send
+    would cost a timer."""
+
+    __slots__ = ("_clock", "_since")
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._since: float | None = None
+
+    def begin(self) -> None:
+        self._since = self._clock()
+
+    def end(self) -> None:
+        self._since = None
+
+    def has_stalled(self, seconds: float) -> bool:
+        return self._since is not None and self._clock() - self._since >= seconds
+
+
+@asynccontextmanager
+async def _client_watched(receive: Receive, stall_seconds: float) -> AsyncIterator[_Sending]:
+    """Run the body while the client is there; raise ClientGone in its place when it leaves or stops reading.
+
+    Measured with granian 2.8.7: `http.disconnect` comes within a millisecond of the client's FIN or RST, whether or
+    not a reply has begun. A client that closes only its writing half counts as gone.
+    """
+    loop = asyncio.get_running_loop()
+    sending = _Sending(loop.time)
+    with Interruptible() as body:
+        watchers = [
+            loop.create_task(_interrupt_on_disconnect(receive, body)),
+            loop.create_task(_interrupt_on_stall(sending, stall_seconds, body)),
+        ]
+        try:
+            yield sending
+        finally:
+            for watcher in watchers:
+                watcher.cancel()
+            await asyncio.wait(watchers)
+
+
+async def _interrupt_on_disconnect(receive: Receive, body: Interruptible) -> None:
+    try:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+    except ParleyError as error:
+        # A body that the handler did not want, and that broke a cap on its way.
+        body.interrupt(error)
+    else:
+        body.interrupt(ClientGone("the client closed the connection"))
+
+
+async def _interrupt_on_stall(sending: _Sending, stall_seconds: float, body: Interruptible) -> None:
+    while not sending.has_stalled(stall_seconds):
+        await asyncio.sleep(stall_seconds / 6)
+    body.interrupt(ClientGone("the client does not read"))

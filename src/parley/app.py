@@ -1,0 +1,128 @@
+"""The composition root: settings -> records -> stages -> routes -> server. The only module that knows all concrete classes."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.types import ASGIApp
+
+from parley.api.call import Services
+from parley.api.listener import open_listener
+from parley.api.open_requests import OpenRequests
+from parley.api.platform.control import ControlServer
+from parley.api.routes import route_table
+from parley.api.server import HttpServer, ServerTimes
+from parley.api.stack import EdgeRules, build_stack
+from parley.core.clock import Clock, SystemClock
+from parley.core.snapshot import Weights
+from parley.infra.settings import Settings
+from parley.operations.first_start import ensure_owner
+from parley.operations.records import Records, open_records
+from parley.runtimes import Runtimes
+from parley.serving.metering.settle import Settlement
+from parley.serving.prompting.prepare import Prompting
+from parley.serving.prompting.templates import TEMPLATES
+from parley.serving.prompting.tokenizers import Tokenizers
+from parley.serving.scheduling.pools import Pools
+from parley.serving.serve import Serving
+from parley.web.landing import LandingPage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """What there is to say when the first model answers. `owner_key` is set at the first start only."""
+
+    url: str
+    weights: Weights
+    owner_key: str | None
+    owner_key_path: Path
+
+
+class Application:
+    """The stages and the HTTP stack, built around open records."""
+
+    def __init__(self, settings: Settings, records: Records, runtimes: Runtimes, clock: Clock) -> None:
+        self._catalog = records.catalog
+        self._pools = Pools(load=runtimes.load, num_slots_of=runtimes.num_slots, max_waiting=settings.max_waiting)
+        self._tokenizers = Tokenizers(runtimes.start_tokenizer)
+        self.open_requests = OpenRequests()
+        serving = Serving(
+            catalog=records.catalog,
+            prompting=Prompting(tokenizers=self._tokenizers, templates=TEMPLATES),
+            pools=self._pools,
+            settlement=Settlement(records.usage, clock),
+            clock=clock,
+        )
+        self.asgi: ASGIApp = build_stack(
+            routes=route_table(is_ready=self.is_ready, page=LandingPage()),
+            services=Services(serving=serving, catalog=records.catalog, clock=clock),
+            keys=records.keys,
+            open_requests=self.open_requests,
+            rules=EdgeRules(cors_origins=settings.cors_origins),
+        )
+
+    async def warm_up(self) -> Weights:
+        """Load the default weights, which are returned. Raises ModelLoadFailed or CatalogError."""
+        weights = self._catalog.default_weights
+        await self._tokenizers.tokenizer_for(weights)
+        await self._pools.pool_for(weights).engine()
+        return weights
+
+    def is_ready(self) -> bool:
+        """Whether work is taken and the default weights are loaded."""
+        return self.open_requests.is_accepting and self._pools.pool_for(self._catalog.default_weights).is_loaded
+
+
+async def serve(settings: Settings, *, on_step: Callable[[str], None], on_ready: Callable[[Started], None]) -> None:
+    """Serve until a signal. `on_step` is told what is being waited for, `on_ready` once, when the first model answers.
+
+    Raises AddressUnusable, DataFolderError, DatabaseRefused, CatalogError or ModelLoadFailed when it cannot start, and
+    DatabaseFailed when records can no longer be kept; each is one line for the operator.
+    """
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        # The port comes first: a busy one leaves no trace on disk.
+        listener = stack.enter_context(contextlib.closing(open_listener(settings.host, settings.port)))
+        url = _url(settings.host, listener.getsockname()[1])
+        on_step("opening the data folder")
+        records = await stack.enter_async_context(open_records(settings, clock))
+        bootstrap_key = settings.bootstrap_key
+        owner_key = await ensure_owner(records, bootstrap_key.get_secret_value() if bootstrap_key else None)
+        runtimes = await stack.enter_async_context(Runtimes(settings, records.catalog_files, clock))
+        application = Application(settings, records, runtimes, clock)
+        times = ServerTimes(drain_seconds=settings.drain_seconds)
+        http = HttpServer(application.asgi, listener, open_requests=application.open_requests, times=times)
+        await stack.enter_async_context(ControlServer(records, url=url))
+
+        async def start() -> None:
+            on_step(f"loading {records.catalog.default_weights.name}")
+            weights = await application.warm_up()
+            path = records.folder.owner_key_path
+            on_ready(Started(url=url, weights=weights, owner_key=owner_key, owner_key_path=path))
+
+        await _until_stopped(http, start, records)
+
+
+async def _until_stopped(http: HttpServer, start: Callable[[], Coroutine[None, None, None]], records: Records) -> None:
+    """Serve; end early when the start fails or records can no longer be kept, with the reason raised."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            beside = [tasks.create_task(start()), tasks.create_task(_raise_failure(records))]
+            await http.serve(lambda: None)
+            for task in beside:
+                task.cancel()
+    except BaseExceptionGroup as group:
+        # One of the three failed and the others were cancelled for it: its reason is the reason.
+        raise group.exceptions[0] from group
+
+
+async def _raise_failure(records: Records) -> None:
+    raise await records.database.wait_failed()
+
+
+def _url(host: str, port: int) -> str:
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - shown, not bound
+    return f"http://{shown}:{port}"

@@ -1,0 +1,45 @@
+"""The tree of commands. Each command's module is imported when that command is asked for, so that `--help` is instant."""
+
+from importlib import import_module
+
+import click
+
+# Command -> the line that `parley --help` shows.
+_COMMANDS = {
+    "serve": "Run the server until Ctrl-C.",
+    "chat": "Talk to a model, turn by turn.",
+    "complete": "Continue a text.",
+    "models": "List, show and add models.",
+    "keys": "List, create and revoke API keys.",
+    "doctor": "Check this machine and say what to do.",
+}
+
+
+class _Commands(click.Group):
+    """A group whose commands are the attributes `command` of the modules of the same names."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's interface
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's interface
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = import_module(f"parley.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 no server answers, 130 interrupted.",
+)
+@click.version_option(package_name="parley")
+def parley() -> None:
+    """OpenAI's API on your own machine.
+
+    Start with `parley serve`, then `parley chat` in another terminal.
+    """

@@ -1,0 +1,38 @@
+"""What the command line says when something cannot be done: one line, an exit code, never a traceback."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+import click
+
+from parley.core.errors import OperatorError
+
+REFUSED = 1
+NO_SERVER = 3
+INTERRUPTED = 130
+
+
+class CommandFailed(click.ClickException):
+    """One line for the terminal."""
+
+    exit_code = REFUSED
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Write the line to stderr."""
+        click.echo(f"parley: {self.message}", file=file, err=file is None)
+
+
+class NoServer(CommandFailed):
+    """No server answers, or it stopped answering."""
+
+    exit_code = NO_SERVER
+
+
+@contextmanager
+def in_one_line() -> Iterator[None]:
+    """Turn every failure that an operator can mend into its one line."""
+    try:
+        yield
+    except OperatorError as error:
+        raise CommandFailed(str(error)) from None

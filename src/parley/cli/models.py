@@ -1,0 +1,123 @@
+"""`parley models`: list, show and add models."""
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+from rich.table import Table
+
+from parley.api.platform.commands import AddModel
+from parley.cli.failures import CommandFailed, in_one_line
+from parley.cli.options import folder_option
+from parley.cli.state import change_state
+from parley.core.errors import ModelNotFound
+from parley.core.snapshot import Snapshot, Weights
+from parley.domain.catalog.service import Catalog
+from parley.infra.folder import DataFolder
+from parley.infra.settings import Settings, load_settings
+from parley.operations.add_model import describe_model, import_weights
+from parley.operations.records import catalog_files
+from parley.operations.weights_header import read_weights
+
+
+@click.group()
+def command() -> None:
+    """List, show and add models."""
+
+
+@command.command("list")
+@folder_option
+def list_models(data: Path | None) -> None:
+    """Show every name that can be asked for, and what answers it."""
+    with in_one_line():
+        catalog = _catalog(load_settings({"data": data}))
+    table = Table(box=None, header_style="bold")
+    for heading in ("NAME", "SNAPSHOT", "ANSWERED BY", "CONTEXT", "CAPABILITIES"):
+        table.add_column(heading, overflow="fold")
+    for name, snapshot, is_alias in catalog.entries():
+        table.add_row(
+            name,
+            snapshot.name if is_alias else "",
+            snapshot.weights.name if snapshot.weights else "nothing installed",
+            f"{snapshot.context_length:,}" if snapshot.weights else "",
+            ", ".join(sorted(snapshot.capabilities)),
+        )
+    Console().print(table)
+
+
+@command.command()
+@click.argument("name")
+@folder_option
+def show(name: str, data: Path | None) -> None:
+    """Show what NAME stands for."""
+    with in_one_line():
+        catalog = _catalog(load_settings({"data": data}))
+    try:
+        snapshot = catalog.resolve(name)
+    except ModelNotFound as error:
+        raise CommandFailed(error.message) from None
+    for label, value in _facts(snapshot):
+        click.echo(f"{label:15} {value}")
+
+
+@command.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--name", help="What to call it. [the file's name]")
+@click.option("--template", help="How chats are written for it. [told from the file]")
+@click.option("--context", type=click.IntRange(128), help="Tokens that a slot serves. [the model's, up to 8,192]")
+@folder_option
+def add(path: Path, name: str | None, template: str | None, context: int | None, data: Path | None) -> None:
+    """Copy the GGUF file PATH into the data folder and let it answer every stand-in name from now on."""
+    with in_one_line():
+        settings = load_settings({"data": data})
+        files = catalog_files(DataFolder(settings.data))
+        if template is not None and template not in files.templates:
+            raise CommandFailed(f"there is no template {template!r}; there are {', '.join(sorted(files.templates))}")
+        wanted = describe_model(path, read_weights, name=name, template=template, context_length=context)
+        folder = DataFolder(settings.data)
+        folder.prepare()
+        columns = (TextColumn("Copying and hashing"), BarColumn(), DownloadColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task("copy")
+            sha256 = import_weights(folder, path, lambda done, size: progress.update(task, completed=done, total=size))
+        addition = AddModel(
+            name=wanted.name,
+            sha256=sha256,
+            template=wanted.template,
+            context_length=wanted.context_length,
+            num_parameters=wanted.num_parameters,
+        )
+        reply = change_state(settings, addition)
+    click.echo(
+        f"{reply.snapshot} was added (template {wanted.template}, {wanted.context_length:,} tokens of context). "
+        f"`{wanted.name}` and every stand-in name are answered by it now."
+    )
+
+
+def _catalog(settings: Settings) -> Catalog:
+    return Catalog(catalog_files(DataFolder(settings.data)).read())
+
+
+def _facts(snapshot: Snapshot) -> list[tuple[str, str]]:
+    facts = [
+        ("snapshot", snapshot.name),
+        ("family", snapshot.family),
+        ("capabilities", ", ".join(sorted(snapshot.capabilities))),
+        ("promises", f"{snapshot.promised_context_length:,} tokens of context"),
+    ]
+    if snapshot.shutdown_date is not None:
+        facts.append(("shutdown", snapshot.shutdown_date.isoformat()))
+    if snapshot.weights is None:
+        return [*facts, ("answered by", "nothing: no weights that can do this are installed")]
+    why = " (a stand-in: whatever was installed last)" if snapshot.is_stand_in else " (pinned)"
+    return [*facts, ("answered by", snapshot.weights.name + why), *_weights_facts(snapshot, snapshot.weights)]
+
+
+def _weights_facts(snapshot: Snapshot, weights: Weights) -> list[tuple[str, str]]:
+    facts = [("serves", f"{snapshot.context_length:,} tokens of context"), ("template", weights.template)]
+    if weights.num_parameters is not None:
+        facts.append(("parameters", f"{weights.num_parameters:,}"))
+    if weights.path is not None:
+        facts += [("file", str(weights.path)), ("sha256", str(weights.sha256))]
+    return [*facts, ("description", weights.description)] if weights.description else facts

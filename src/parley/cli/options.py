@@ -1,0 +1,23 @@
+"""Options that several commands take."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., None])
+
+
+def folder_option(command: F) -> F:
+    """`--data`: the data folder."""
+    return click.option(
+        "--data", type=click.Path(path_type=Path), help="Data folder. [PARLEY_DATA, or ~/.local/share/parley]"
+    )(command)
+
+
+def server_options(command: F) -> F:
+    """`--url`, `--key` and `--data`: which server, and who asks."""
+    command = folder_option(command)
+    command = click.option("--key", help="API key. [PARLEY_API_KEY, or owner.key in the data folder]")(command)
+    return click.option("--url", help="Server. [PARLEY_URL, or the one that runs on the data folder]")(command)

@@ -1,0 +1,67 @@
+"""The catalog's own types and rules: what names may look like, what a price list is called, which template a model wants."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from parley.core.errors import OperatorError
+from parley.core.snapshot import Snapshot, Weights
+
+# What a weights reference says when it means: whatever the operator installed last.
+DEFAULT_REFERENCE = "default"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
+# The first mark found in a model's own template text tells its family; the order matters where marks are shared.
+_FAMILY_MARKS = (
+    ("<|im_start|>", "chatml"),
+    ("<|start_header_id|>", "llama-3"),
+    ("<start_of_turn>", "gemma"),
+    ("[INST]", "mistral"),
+    ("<|end|>", "phi-3"),
+    ("<|user|>", "zephyr"),
+)
+
+
+class CatalogError(OperatorError):
+    """The catalog, or what was to be added to it, cannot be used. The message is one line that names file and entry."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """A catalog that has been read and checked: every reference in it leads somewhere."""
+
+    default_weights: Weights
+    weights: Mapping[str, Weights]
+    snapshots: Mapping[str, Snapshot]
+    # Alias -> name of a snapshot.
+    aliases: Mapping[str, str]
+    # One line each, for the operator.
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightsFacts:
+    """What the header of a weights file says of it; None where it says nothing."""
+
+    context_length: int
+    num_parameters: int | None = None
+    # The text of the model's own chat template. It is only searched, never executed.
+    chat_template: str | None = None
+
+
+def is_valid_name(name: str) -> bool:
+    """Whether a model may be called so: nothing that could be read as a path, an option or a line of its own."""
+    return _NAME.fullmatch(name) is not None
+
+
+def detect_template(chat_template: str | None) -> str | None:
+    """The template family that a model's own template text belongs to; plain for a model without one, None when unknown."""
+    if chat_template is None:
+        return "plain"
+    return next((family for mark, family in _FAMILY_MARKS if mark in chat_template), None)
+
+
+def price_version(label: str, numbers: tuple[int, ...]) -> str:
+    """The name of a price: the list's label and a digest of the numbers, so that an edited price has another name."""
+    digest = hashlib.sha256(",".join(map(str, numbers)).encode()).hexdigest()
+    return f"{label}:{digest[:8]}"

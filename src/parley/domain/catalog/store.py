@@ -1,0 +1,215 @@
+"""The catalog's file: made into core's types, and edited without losing its comments."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import msgspec
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+
+from parley.core.price import Price
+from parley.core.snapshot import EngineKind, Snapshot, Weights
+from parley.domain.catalog.entries import CatalogFile, PriceEntry, SnapshotEntry, WeightsEntry, read_file
+from parley.domain.catalog.model import DEFAULT_REFERENCE, CatalogError, Contents, is_valid_name, price_version
+from parley.infra.folder import write_private
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where the catalog's files are: the one in force, the one that ships, and the two folders of weights."""
+
+    file: Path
+    shipped_file: Path
+    bundled: Path
+    models: Path
+
+
+def read_contents(places: Places, templates: frozenset[str]) -> Contents:
+    """The catalog in force, every entry and reference checked. Raises CatalogError."""
+    own, warnings = _with_shipped(read_file(places.file), read_file(places.shipped_file))
+    build = _Builder(places, templates)
+    weights = {entry.name: build.weights(entry) for entry in own.weights}
+    default = weights.get(own.default_weights)
+    if default is None:
+        raise CatalogError(f"{places.file}: default_weights: there are no weights named {own.default_weights!r}")
+    snapshots = {}
+    for entry in own.snapshots:
+        snapshots[entry.name] = build.snapshot(entry, own, weights, default)
+    for alias, target in own.aliases.items():
+        if target not in snapshots:
+            raise CatalogError(f"{places.file}: aliases: {alias!r} points at {target!r}, which is no snapshot")
+        if alias in snapshots or not is_valid_name(alias):
+            raise CatalogError(f"{places.file}: aliases: {alias!r} is the name of a snapshot, or no name at all")
+    return Contents(
+        default_weights=default,
+        weights=weights,
+        snapshots=snapshots,
+        aliases=dict(own.aliases),
+        warnings=tuple(f"{places.file}: {warning}" for warning in warnings),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addition:
+    """Weights to add to the file with a snapshot that pins them, an alias that points at it, and the default."""
+
+    weights: WeightsEntry
+    snapshot: SnapshotEntry
+    alias: str
+
+
+def add_to_file(
+    places: Places, templates: frozenset[str], addition: Addition, check: Callable[[Weights], None]
+) -> None:
+    """Write the addition into the file, comments kept.
+
+    The file is replaced whole, and only by one that can be read and whose new default passes `check`.
+    """
+    with_added = places.file.with_name(f".{places.file.name}.new")
+    try:
+        document = tomlkit.parse(places.file.read_text(encoding="utf-8"))
+        document["default_weights"] = addition.weights.name
+        _append_once(document, "weights", addition.weights, same=("file", "context", "template"))
+        _append_once(document, "snapshots", addition.snapshot, same=("weights",))
+        document["aliases"][addition.alias] = addition.snapshot.name
+    except (TOMLKitError, KeyError, TypeError) as error:
+        raise CatalogError(f"{places.file} cannot be added to: {error}") from None
+    text = tomlkit.dumps(document)
+    try:
+        write_private(with_added, text)
+        check(read_contents(replace(places, file=with_added), templates).default_weights)
+        write_private(places.file, text)
+    finally:
+        with_added.unlink(missing_ok=True)
+
+
+def _append_once(
+    document: tomlkit.TOMLDocument, table: str, entry: WeightsEntry | SnapshotEntry, *, same: tuple[str, ...]
+) -> None:
+    """Append an entry unless one of its name is there, which must then agree in the fields `same`."""
+    entries: Any = document[table]
+    for existing in entries:
+        if existing.get("name") == entry.name:
+            for field in same:
+                if existing.get(field) != getattr(entry, field):
+                    raise CatalogError(
+                        f"{entry.name!r} was added before with {field} {existing.get(field)!r}; edit its entry"
+                    )
+            return
+    added = tomlkit.table()
+    for field in entry.__struct_fields__:
+        value = getattr(entry, field)
+        if value not in (None, {}, ""):
+            added[field] = [str(item) for item in value] if isinstance(value, list) else value
+    entries.append(added)
+
+
+class _Builder:
+    """From entries to core's types. The only place that gives a wrong reference its message."""
+
+    def __init__(self, places: Places, templates: frozenset[str]) -> None:
+        self._places = places
+        self._templates = templates
+
+    def weights(self, entry: WeightsEntry) -> Weights:
+        where = f"{self._places.file}: weights {entry.name!r}"
+        if not is_valid_name(entry.name) or entry.name == DEFAULT_REFERENCE:
+            raise CatalogError(f"{where}: the name may have letters, digits and _ . : - only, and not be 'default'")
+        if entry.template not in self._templates:
+            known = ", ".join(sorted(self._templates))
+            raise CatalogError(f"{where}: there is no template {entry.template!r}; there are {known}")
+        if (entry.engine is EngineKind.ECHO) != (entry.file is None):
+            raise CatalogError(f"{where}: a file is needed by every engine but echo, which has none")
+        if entry.file is not None and entry.sha256 is None:
+            raise CatalogError(f"{where}: sha256 is missing")
+        return Weights(
+            name=entry.name,
+            engine=entry.engine,
+            path=None if entry.file is None else self._path(entry.file, where),
+            sha256=entry.sha256,
+            context_length=entry.context,
+            template=entry.template,
+            num_parameters=entry.parameters,
+            description=entry.description,
+            options=entry.options,
+        )
+
+    def _path(self, file: str, where: str) -> Path:
+        parts = PurePosixPath(file).parts
+        roots = {"bundled": self._places.bundled, "models": self._places.models}
+        if len(parts) != 2 or parts[0] not in roots or not is_valid_name(parts[1]):
+            raise CatalogError(f"{where}: file must be bundled/NAME or models/NAME, not {file!r}")
+        return roots[parts[0]] / parts[1]
+
+    def snapshot(
+        self, entry: SnapshotEntry, own: CatalogFile, weights: Mapping[str, Weights], default: Weights
+    ) -> Snapshot:
+        where = f"{self._places.file}: snapshots {entry.name!r}"
+        if not is_valid_name(entry.name):
+            raise CatalogError(f"{where}: the name may have letters, digits and _ . : - only")
+        price = own.prices.get(entry.price)
+        if price is None:
+            raise CatalogError(f"{where}: there is no price {entry.price!r}")
+        is_stand_in = entry.weights == DEFAULT_REFERENCE
+        if entry.weights is not None and not is_stand_in and entry.weights not in weights:
+            raise CatalogError(f"{where}: there are no weights named {entry.weights!r}")
+        pinned = weights.get(entry.weights) if entry.weights is not None else None
+        return Snapshot(
+            name=entry.name,
+            family=entry.family,
+            weights=default if is_stand_in else pinned,
+            promised_context_length=entry.context,
+            capabilities=frozenset(entry.capabilities),
+            price=_price(price, own.price_list),
+            created=int(datetime.combine(entry.created, datetime.min.time(), UTC).timestamp()),
+            shutdown_date=entry.shutdown_date,
+            owned_by=entry.owned_by,
+            is_stand_in=is_stand_in,
+        )
+
+
+def _price(entry: PriceEntry, label: str) -> Price:
+    cached = entry.input if entry.cached is None else entry.cached
+    return Price(
+        version=price_version(label, (entry.input, cached, entry.output, entry.audio_second)),
+        input_token_nano=entry.input,
+        cached_token_nano=cached,
+        output_token_nano=entry.output,
+        audio_second_nano=entry.audio_second,
+    )
+
+
+def _with_shipped(own: CatalogFile, shipped: CatalogFile) -> tuple[CatalogFile, list[str]]:
+    """The operator's file, with all that belongs to bundled weights taken from the package that is installed.
+
+    The file was copied when the folder was new; a later Parley ships other weights, and their hashes come with them.
+    """
+    gone = own.bundled_weights() - shipped.bundled_weights()
+    theirs = own.bundled_weights() | shipped.bundled_weights()
+    warnings = [
+        f"weights {name!r} are not part of this version; names pinned to them are not served" for name in sorted(gone)
+    ]
+    default = own.default_weights
+    if default in gone:
+        default = shipped.default_weights
+        warnings.append(f"default_weights: {default!r} serves instead")
+    kept = [
+        msgspec.structs.replace(entry, weights=None) if entry.weights in gone else entry
+        for entry in own.snapshots
+        if entry.weights not in theirs - gone
+    ]
+    of_package = [entry for entry in shipped.snapshots if entry.weights in shipped.bundled_weights()]
+    names = {entry.name for entry in of_package}
+    merged = msgspec.structs.replace(
+        own,
+        default_weights=default,
+        weights=[entry for entry in own.weights if entry.name not in theirs]
+        + [entry for entry in shipped.weights if entry.is_bundled],
+        snapshots=[entry for entry in kept if entry.name not in names] + of_package,
+        prices={**{entry.price: shipped.prices[entry.price] for entry in of_package}, **own.prices},
+        aliases={**{alias: target for alias, target in shipped.aliases.items() if target in names}, **own.aliases},
+    )
+    return merged, warnings

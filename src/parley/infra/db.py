@@ -1,0 +1,103 @@
+"""The database: units of work that are durable when they return, and reads that never wait for them."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from sqlalchemy import Connection, Executable
+
+from parley.infra.schema import upgrade
+from parley.infra.sqlite import DatabaseRefused, create_database_file, open_reader, open_writer, verify_file
+from parley.infra.writer import DatabaseFailed, Transaction, Writer
+
+__all__ = ["Connection", "Database", "DatabaseFailed", "DatabaseRefused", "Transaction"]
+
+T = TypeVar("T")
+
+
+class Database:
+    """One database, written by this process alone: the caller holds the lock on its folder.
+
+    Bound to the running event loop. `async with` closes it: what was submitted is committed first.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._write_engine = open_writer(path)
+        self._read_engine = open_reader(path)
+        self._readers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="database-reader")
+        self._writer = Writer(self._write_engine, asyncio.get_running_loop())
+
+    @classmethod
+    async def open(cls, path: Path, *, may_create: bool = True) -> Self:
+        """Open the database at `path` at the newest schema, making it when it is missing and `may_create`.
+
+        Raises DatabaseRefused when the file is not a sound Parley database; it is then left as it was.
+        """
+        await asyncio.to_thread(_prepare, path, may_create=may_create)
+        return cls(path)
+
+    async def transaction(self, work: Callable[[Transaction], T]) -> T:
+        """Run `work` on the writer's thread as one unit: all of it is durable when this returns, or nothing is kept.
+
+        `work` must be short and must not block: other units wait for it. What it raises is raised here and undoes this
+        unit alone. A caller that is cancelled does not stop its unit. Raises DatabaseFailed when the writer is down.
+        """
+        return await self._writer.submit(work)
+
+    async def append(self, statement: Executable, row: Mapping[str, Any]) -> None:
+        """Execute a one-row insert as a unit of work; rows for one `statement` object that wait together go together.
+
+        The same promises as `transaction`, at a fraction of its price.
+        """
+        await self._writer.submit_row(statement, row)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` on a read-only connection, off the loop, on the state of the last commit."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
+
+    async def wait_failed(self) -> DatabaseFailed:
+        """Return when the writer has failed: from then on nothing can be kept, and the server must stop and restart."""
+        return await self._writer.wait_failed()
+
+    async def aclose(self) -> None:
+        """Commit what was submitted, then close. Safe to call again."""
+        await self._writer.aclose()
+        await asyncio.to_thread(self._close)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def _read(self, work: Callable[[Connection], T]) -> T:
+        with self._read_engine.connect() as connection, connection.begin():
+            return work(connection)
+
+    def _close(self) -> None:
+        self._readers.shutdown()
+        self._read_engine.dispose()
+        # The last connection to close folds the write-ahead log into the file; that must be the one that may write.
+        self._write_engine.dispose()
+
+
+def _prepare(path: Path, *, may_create: bool) -> None:
+    if not path.exists():
+        if not may_create:
+            raise DatabaseRefused(
+                f"the database {path} is missing, though this folder was in use; restore it from a backup"
+            )
+        create_database_file(path, upgrade)
+        return
+    verify_file(path)
+    engine = open_writer(path)
+    try:
+        with engine.connect() as connection:
+            upgrade(connection)
+    finally:
+        engine.dispose()

@@ -1,0 +1,76 @@
+"""Questions to a worker and their answers: many may be open at a time, each waits for its own."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from parley.core.channel import Header, pack
+from parley.infra.sandbox import Worker, WorkerFailed
+
+
+class Refused(Exception):
+    """The worker is well and says no to this one question."""
+
+
+class Dialogue:
+    """Owns the reading side of a ready worker. `on_progress` is called for every sign of life."""
+
+    def __init__(self, worker: Worker, *, on_progress: Callable[[], None] = lambda: None) -> None:
+        self._worker = worker
+        self._on_progress = on_progress
+        self._open: dict[int, asyncio.Future[tuple[Header, bytes]]] = {}
+        self._last_id = 0
+        self._failure: WorkerFailed | None = None
+        self._reader = asyncio.create_task(self._read())
+
+    async def ask(self, header: Mapping[str, object], raw: bytes = b"") -> tuple[Header, bytes]:
+        """The worker's answer. A cancelled question is told to the worker, which drops it when it can.
+
+        Raises Refused with the worker's reason, WorkerFailed when it dies.
+        """
+        if self._failure is not None:
+            raise self._failure
+        self._last_id += 1
+        question_id = self._last_id
+        answer: asyncio.Future[tuple[Header, bytes]] = asyncio.get_running_loop().create_future()
+        self._open[question_id] = answer
+        try:
+            await self._worker.send(pack({**header, "id": question_id}, raw))
+            reply, reply_raw = await answer
+        except asyncio.CancelledError:
+            await self._withdraw(question_id)
+            raise
+        finally:
+            self._open.pop(question_id, None)
+        if "refused" in reply:
+            raise Refused(str(reply["refused"]))
+        return reply, reply_raw
+
+    async def aclose(self) -> None:
+        """Stop reading; open questions fail. The worker itself is the caller's."""
+        self._reader.cancel()
+        await asyncio.wait({self._reader})
+        self._fail(WorkerFailed("the dialogue was closed"))
+
+    async def _withdraw(self, question_id: int) -> None:
+        try:
+            await self._worker.send(pack({"op": "withdraw", "withdrawn": question_id}))
+        except WorkerFailed:
+            return
+
+    async def _read(self) -> None:
+        try:
+            while True:
+                header, raw = await self._worker.receive()
+                self._on_progress()
+                question_id = header.get("id")
+                answer = self._open.get(question_id) if isinstance(question_id, int) else None
+                if answer is not None and not answer.done() and header.get("event") != "progress":
+                    answer.set_result((header, raw))
+        except WorkerFailed as error:
+            self._fail(error)
+
+    def _fail(self, error: WorkerFailed) -> None:
+        self._failure = self._failure or error
+        for answer in self._open.values():
+            if not answer.done():
+                answer.set_exception(self._failure)

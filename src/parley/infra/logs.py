@@ -1,0 +1,108 @@
+"""Logs: one event per line, a constant message with its values as fields, and no secret on any line."""
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import TextIO
+
+_SECRET = re.compile(r"\bsk-[A-Za-z0-9_-]{8,}|(?<=[Bb]earer )\S+")
+_REDACTED = "[redacted]"
+# Attributes that every LogRecord has; whatever else a record carries was handed in as a field.
+_PLAIN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+# C0, DEL, C1 and the Unicode line ends: what moves a terminal's cursor or begins a new line in some reader.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+class Redactor:
+    """Replaces API keys in a line: everything that looks like one, and the `secrets` that were named."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        named = [re.escape(secret) for secret in sorted(secrets, key=len, reverse=True) if secret]
+        self._pattern = re.compile("|".join([*named, _SECRET.pattern]))
+
+    def clean(self, text: str) -> str:
+        """`text` without secrets."""
+        return self._pattern.sub(_REDACTED, text)
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object per event: time, level, logger, message, then its fields."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        super().__init__()
+        self._redactor = redactor
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, ASCII only, without its end."""
+        entry: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        entry |= _fields(record)
+        trace = _traceback(self, record)
+        if trace:
+            entry["traceback"] = trace
+        # Cleaned before it is encoded: afterwards an escape could split what the pattern looks for.
+        return json.dumps(_cleaned(entry, self._redactor), default=str).replace("\x7f", "\\u007f")
+
+
+class TextFormatter(logging.Formatter):
+    """One line for people: time, level, message, fields. A traceback follows on lines of its own."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        super().__init__()
+        self._redactor = redactor
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, and the traceback's lines when there is one."""
+        time = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
+        fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
+        line = _escape(self._redactor.clean(f"{time} {record.levelname.lower():7} {record.getMessage()}{fields}"))
+        trace = self._redactor.clean(_traceback(self, record))
+        return "\n".join([line, *(_escape(part) for part in trace.splitlines())])
+
+
+def configure_logging(
+    *, level: str, style: str = "auto", stream: TextIO | None = None, secrets: Iterable[str] = ()
+) -> None:
+    """Send every logger's lines to `stream` (stderr) as `style` says: json, text, or auto (text on a terminal)."""
+    target = stream if stream is not None else sys.stderr
+    is_text = style == "text" or (style == "auto" and target.isatty())
+    redactor = Redactor(secrets)
+    handler = logging.StreamHandler(target)
+    handler.setFormatter(TextFormatter(redactor) if is_text else JsonFormatter(redactor))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    # asyncio's debug line about its selector says nothing to an operator.
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+
+
+def _fields(record: logging.LogRecord) -> dict[str, object]:
+    return {name: value for name, value in vars(record).items() if name not in _PLAIN_ATTRIBUTES}
+
+
+def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    if record.exc_info and record.exc_info[0] is not None:
+        return formatter.formatException(record.exc_info)
+    return ""
+
+
+def _cleaned(value: object, redactor: Redactor) -> object:
+    """`value` with every text in it cleaned, whatever its depth; what JSON does not know becomes text first."""
+    if isinstance(value, dict):
+        return {redactor.clean(str(key)): _cleaned(inner, redactor) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_cleaned(inner, redactor) for inner in value]
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return redactor.clean(str(value))
+
+
+def _escape(text: str) -> str:
+    return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", text)

@@ -1,0 +1,225 @@
+"""Starts worker programs under limits, keeps what they say on stderr, and ends them.
+
+A worker gets an environment made from nothing (no secret of ours can be in it), loses the network and the right to new
+privileges where the kernel allows (`parley.workers.confine`), and dies with this process.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import parley
+from parley.core.channel import LENGTHS, BrokenChannel, Header, unpack_header, unpack_lengths
+
+_MAX_STDERR_BYTES = 64 * 1024
+_CONFINED_SECONDS = 15.0
+_GRACE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a worker may take; None means no limit of that kind. It can always read what its user can."""
+
+    # The llama.cpp worker maps its weights, so it has none.
+    address_space_bytes: int | None = None
+    # For short-lived workers; one that serves for days has none.
+    cpu_seconds: int | None = None
+    num_files: int = 1024
+    # The largest file that it may write.
+    file_bytes: int = 0
+
+
+class WorkerFailed(Exception):
+    """A worker did not start, or ended. `last_words` is the end of its stderr, for the log and the operator."""
+
+    def __init__(self, what: str, *, last_words: str = "") -> None:
+        super().__init__(what)
+        self.last_words = last_words
+
+
+class Worker:
+    """One running worker program. Whoever starts it stops it; `held` says which confinements hold."""
+
+    def __init__(self, process: asyncio.subprocess.Process, module: str) -> None:
+        self._process = process
+        self._module = module
+        self._stderr: deque[bytes] = deque()
+        self._stderr_bytes = 0
+        self._stderr_task = asyncio.create_task(self._keep_stderr())
+        self.held: Mapping[str, bool] = {}
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.returncode is None
+
+    @property
+    def last_words(self) -> str:
+        """The end of its stderr: the only place where a runtime says why it could not load."""
+        return b"".join(self._stderr).decode(errors="replace").strip()
+
+    async def send(self, message: bytes) -> None:
+        """Write one packed message; waits while the worker is behind. Raises WorkerFailed when it is gone."""
+        pipe = self._process.stdin
+        if pipe is None or pipe.is_closing():
+            raise WorkerFailed(f"{self._module} is gone", last_words=self.last_words)
+        try:
+            pipe.write(message)
+            await pipe.drain()
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise WorkerFailed(f"{self._module} is gone", last_words=self.last_words) from error
+
+    async def receive(self) -> tuple[Header, bytes]:
+        """The next message. Raises WorkerFailed when the worker ended or speaks nonsense; then it is of no more use."""
+        pipe = self._process.stdout
+        if pipe is None:
+            raise WorkerFailed(f"{self._module} has no output")
+        try:
+            header_length, raw_length = unpack_lengths(await pipe.readexactly(LENGTHS.size))
+            header = unpack_header(await pipe.readexactly(header_length))
+            return header, await pipe.readexactly(raw_length)
+        except asyncio.IncompleteReadError as error:
+            raise await self._ended() from error
+        except BrokenChannel as error:
+            raise WorkerFailed(f"{self._module}: {error}", last_words=self.last_words) from error
+
+    async def wait(self) -> int:
+        """The exit status, once it has ended; negative for a signal."""
+        return await self._process.wait()
+
+    def kill(self) -> None:
+        """End it at once, stopped or not; `stop` afterwards."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
+
+    async def stop(self, *, grace_seconds: float = _GRACE_SECONDS) -> None:
+        """Ask it to end by closing its input, end it after `grace_seconds`, and wait until it is gone."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        try:
+            await asyncio.wait_for(self._process.wait(), grace_seconds)
+        except TimeoutError:
+            self.kill()
+            await self._process.wait()
+        finally:
+            self.kill()
+            # Something that the worker started could hold the pipe open.
+            _, unfinished = await asyncio.wait({self._stderr_task}, timeout=0.2)
+            for task in unfinished:
+                task.cancel()
+
+    async def _ended(self) -> WorkerFailed:
+        try:
+            status = await asyncio.wait_for(self._process.wait(), 1.0)
+        except TimeoutError:
+            return WorkerFailed(f"{self._module} closed its output", last_words=self.last_words)
+        await asyncio.wait({self._stderr_task}, timeout=0.2)
+        how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+        return WorkerFailed(f"{self._module} {how}", last_words=self.last_words)
+
+    async def _keep_stderr(self) -> None:
+        pipe = self._process.stderr
+        while pipe is not None and (part := await pipe.read(4096)):
+            self._stderr.append(part)
+            self._stderr_bytes += len(part)
+            while self._stderr_bytes > _MAX_STDERR_BYTES:
+                self._stderr_bytes -= len(self._stderr.popleft())
+
+
+async def start_worker(module: str, arguments: Sequence[str] = (), *, limits: Limits) -> Worker:
+    """Start `module` under `limits`; it is confined when this returns, and its first own message may be received.
+
+    Raises WorkerFailed when the program cannot be started. A cancelled start leaves nothing behind.
+    """
+    given = {
+        "parent": os.getpid(),
+        "num_files": limits.num_files,
+        "file_bytes": limits.file_bytes,
+        "address_space_bytes": limits.address_space_bytes,
+        "cpu_seconds": limits.cpu_seconds,
+    }
+    command = ("-m", "parley.workers.confine", json.dumps(given), module, *arguments)
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=_environment(),
+            # Ctrl-C is for us; the workers are stopped when their work is done.
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise WorkerFailed(f"{module} cannot be started: {error}") from error
+    worker = Worker(process, module)
+    try:
+        header, _ = await asyncio.wait_for(worker.receive(), _CONFINED_SECONDS)
+        held = header.get("held")
+        if header.get("event") != "confined" or not isinstance(held, dict):
+            raise WorkerFailed(f"{module} did not start through its confinement")  # noqa: TRY301 - one clean-up for all
+        worker.held = {str(name): bool(value) for name, value in held.items()}
+    except TimeoutError:
+        await worker.stop(grace_seconds=0.0)
+        raise WorkerFailed(f"{module} did not start in time", last_words=worker.last_words) from None
+    except BaseException:
+        await asyncio.shield(worker.stop(grace_seconds=0.0))
+        raise
+    return worker
+
+
+async def confinement_report() -> Mapping[str, bool]:
+    """Which confinements hold on this machine, by trying them."""
+    worker = await start_worker("-", limits=Limits(cpu_seconds=10))
+    await worker.stop()
+    return worker.held
+
+
+@contextmanager
+def run_folder() -> Iterator[Path]:
+    """A new private folder (0700) for sockets; its path is short, for a socket's path may have 107 bytes.
+
+    Taken anew for each process, so no stale socket can be met; what a killed Parley left is swept.
+    """
+    _sweep(Path("/tmp"))  # noqa: S108 - only for finding folders of our own pattern and owner
+    with TemporaryDirectory(prefix=f"parley-{os.getpid()}-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def _sweep(parent: Path) -> None:
+    """Remove run folders whose process is gone."""
+    for folder in parent.glob("parley-*-*"):
+        pid = folder.name.split("-")[1]
+        if not pid.isdecimal() or Path(f"/proc/{pid}").exists() or folder.is_symlink():
+            continue
+        with suppress(OSError):
+            if folder.stat().st_uid != os.getuid():
+                continue
+            for socket in folder.glob("*.sock"):
+                socket.unlink()
+            folder.rmdir()
+
+
+def _environment() -> dict[str, str]:
+    return {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "PYTHONPATH": str(Path(parley.__file__).parents[1]),
+        "PYTHONNOUSERSITE": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        # A worker that spins while it waits starves beside any other load; it must be set before the runtime is loaded.
+        "GOMP_SPINCOUNT": "1000",
+        # Otherwise ggml's abort handler starts a debugger if one is installed.
+        "GGML_NO_BACKTRACE": "1",
+    }

@@ -1,0 +1,62 @@
+"""The schema: brings a database to the newest one, each step whole or not at all."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, inspect, text
+
+from parley.infra.sqlite import DatabaseRefused
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+# The newest revision. Written here so that a start on a current database need not load Alembic, which takes longer than
+# everything else; a test compares it with the scripts.
+HEAD = "0001"
+_SCRIPTS = Path(__file__).parent / "migrations"
+
+
+def current_revision(connection: Connection) -> str | None:
+    """The revision that the database is at; None for one without tables."""
+    with connection.begin():
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        return revision
+
+
+def upgrade(connection: Connection) -> None:
+    """Bring the database to HEAD. Raises DatabaseRefused for one that a newer Parley wrote."""
+    found = current_revision(connection)
+    if found == HEAD:
+        return
+    from alembic import command  # noqa: PLC0415 - see HEAD
+
+    if found is not None and found not in known_revisions():
+        raise DatabaseRefused(
+            f"the database is at schema {found}, which this version does not know; use a newer Parley"
+        )
+    command.upgrade(_config(connection), "head")
+
+
+def downgrade(connection: Connection, revision: str) -> None:
+    """Take the database back to `revision` (`base` for no tables at all). What newer tables held is lost."""
+    from alembic import command  # noqa: PLC0415 - see HEAD
+
+    command.downgrade(_config(connection), revision)
+
+
+def known_revisions() -> list[str]:
+    """Every revision that the scripts lead to, newest first."""
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - see HEAD
+
+    return [script.revision for script in ScriptDirectory(str(_SCRIPTS)).walk_revisions()]
+
+
+def _config(connection: Connection) -> "Config":
+    from alembic.config import Config  # noqa: PLC0415 - see HEAD
+
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config

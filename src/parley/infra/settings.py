@@ -1,0 +1,235 @@
+"""Settings: the only reader of the environment. A flag beats a variable, a variable the file, the file the default."""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, SettingsConfigDict
+
+from parley.core.errors import OperatorError
+
+PREFIX = "PARLEY_"
+# Read here for the command line as a client; no settings of the server.
+CLIENT_VARIABLES = ("PARLEY_URL", "PARLEY_API_KEY")
+_ORIGIN = re.compile(r"\*|https?://[^\s/,]+")
+
+
+class SettingsError(OperatorError):
+    """A setting that cannot be used. The message is one line that names the flag, variable or file entry."""
+
+
+def default_data_folder() -> Path:
+    """`$XDG_DATA_HOME/parley`, or `~/.local/share/parley` where that variable is not set."""
+    xdg = os.environ.get("XDG_DATA_HOME", "")  # noqa: TID251 - the only reader of the environment
+    # The XDG specification says that a relative path is to be ignored.
+    root = Path(xdg) if xdg.startswith("/") else Path("~/.local/share").expanduser()
+    return root / "parley"
+
+
+class Settings(BaseSettings):
+    """Everything an operator can set. Each field is `PARLEY_<NAME>`, a line of the TOML file and a flag of `serve`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="forbid", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
+    )
+
+    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 opens it to the network.")
+    port: int = Field(8000, ge=1, le=65535, description="TCP port to listen on.")
+    data: Path = Field(
+        default_factory=default_data_folder,
+        description="The folder that holds everything: database, keys, models, catalog.toml, parley.toml.",
+    )
+    database_url: str | None = Field(
+        None,
+        description="Where records are kept: sqlite:////absolute/path.db. Without it, parley.db in the data folder.",
+    )
+    bootstrap_key: SecretStr | None = Field(
+        None,
+        description="A key of 20 to 200 characters that becomes an owner key at the first start. Later starts change no keys.",
+    )
+    drain_seconds: float = Field(
+        120.0, ge=0, le=86_400, description="How long running requests may go on after SIGTERM before they are cut."
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("*",), description="Origins whose web pages may call the API, separated by commas; * is every origin."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least severe log line kept."
+    )
+    log_format: Literal["auto", "json", "text"] = Field(
+        "auto", description="json: one object per line; text: for people; auto: text on a terminal, json elsewhere."
+    )
+    num_slots: int | None = Field(
+        None, ge=1, le=1024, description="Sequences that run at once in one replica. Without it, the catalog's figure."
+    )
+    num_threads: int | None = Field(
+        None, ge=1, le=1024, description="Threads of one engine. Without it, the cores that this process may use."
+    )
+    max_waiting: int = Field(
+        256, ge=0, le=1_000_000, description="Requests that may wait for a slot; one more is answered 503."
+    )
+    compatibility: Literal["today", "2023"] = Field(
+        "today", description="2023 sends that year's error codes where today's are finer."
+    )
+
+    @field_validator("data", mode="after")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @field_validator("database_url", mode="after")
+    @classmethod
+    def _known_database(cls, value: str | None) -> str | None:
+        if value is None or re.fullmatch(r"sqlite:////?[^?]+", value):
+            return value
+        raise ValueError("only sqlite:////absolute/path.db is supported by this version")
+
+    @field_validator("bootstrap_key", mode="after")
+    @classmethod
+    def _usable_key(cls, value: SecretStr | None) -> SecretStr | None:
+        # What a bearer token in an HTTP header can carry, and long enough not to be guessed.
+        if value is not None and not re.fullmatch(r"[!-~]{20,200}", value.get_secret_value()):
+            raise ValueError("must have 20 to 200 characters, printable ASCII without spaces")
+        return value
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("cors_origins", mode="after")
+    @classmethod
+    def _valid_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} is not an origin such as https://chat.example.org, or *")
+        return value
+
+    @property
+    def database_path(self) -> Path:
+        """The file of the SQLite database."""
+        if self.database_url is None:
+            return self.data / "parley.db"
+        return Path(self.database_url.removeprefix("sqlite:///")).expanduser().absolute()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingDescription:
+    """One setting, for `--help` and for the table in the documents."""
+
+    name: str
+    variable: str
+    flag: str
+    default: str
+    description: str
+
+
+def describe_settings() -> list[SettingDescription]:
+    """Every setting in the order in which it is declared."""
+    described = []
+    for name, field in Settings.model_fields.items():
+        default = field.get_default()
+        shown = {"data": "~/.local/share/parley", "cors_origins": "*"}.get(
+            name, "" if default is None else str(default)
+        )
+        described.append(
+            SettingDescription(
+                name=name,
+                variable=PREFIX + name.upper(),
+                flag="--" + name.replace("_", "-"),
+                default=shown,
+                description=field.description or "",
+            )
+        )
+    return described
+
+
+def settings_table() -> str:
+    """The settings as a Markdown table."""
+    lines = ["| Variable | Flag | Default | Meaning |", "|---|---|---|---|"]
+    lines += [
+        f"| `{row.variable}` | `{row.flag}` | {f'`{row.default}`' if row.default else ''} | {row.description} |"
+        for row in describe_settings()
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def load_settings(flags: Mapping[str, Any] | None = None) -> Settings:
+    """The settings from flags, environment and file. `flags` holds only what was given; `config` names another file.
+
+    Raises SettingsError.
+    """
+    given = {name: value for name, value in (flags or {}).items() if value is not None}
+    variables = EnvSettingsSource(Settings)()
+    file = _find_file(given.pop("config", None), given.get("data") or variables.get("data"))
+    entries = _read_file(file) if file is not None else {}
+    sources: dict[str, str] = {name: f"{file}: {name}" for name in entries}
+    sources |= {name: PREFIX + name.upper() for name in variables}
+    sources |= {name: "--" + name.replace("_", "-") for name in given}
+    try:
+        return Settings(**{**entries, **variables, **given})
+    except ValidationError as error:
+        raise SettingsError("; ".join(_explain(fault, sources) for fault in error.errors())) from None
+
+
+def unknown_variables() -> list[str]:
+    """One line per `PARLEY_...` variable in the environment that nothing reads, with the nearest name that is read."""
+    known = [row.variable for row in describe_settings()] + ["PARLEY_CONFIG", *CLIENT_VARIABLES]
+    lines = []
+    for name in sorted(os.environ):  # noqa: TID251 - the only reader of the environment
+        if name.startswith(PREFIX) and name not in known:
+            near = get_close_matches(name, known, n=1)
+            lines.append(f"{name} is not a setting" + (f"; did you mean {near[0]}?" if near else ""))
+    return lines
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientSettings:
+    """Where the command line finds a server and the key it calls with; None where nothing was said."""
+
+    url: str | None
+    api_key: str | None
+
+
+def load_client_settings() -> ClientSettings:
+    """`PARLEY_URL` and `PARLEY_API_KEY`."""
+    environment = os.environ  # noqa: TID251 - the only reader of the environment
+    return ClientSettings(url=environment.get("PARLEY_URL") or None, api_key=environment.get("PARLEY_API_KEY") or None)
+
+
+def _find_file(flag: object, data: object) -> Path | None:
+    """The file named by flag or `PARLEY_CONFIG`, which must exist; else `parley.toml` in the data folder if it is there."""
+    named = flag or os.environ.get("PARLEY_CONFIG")  # noqa: TID251 - the only reader of the environment
+    if named:
+        return Path(str(named)).expanduser().absolute()
+    folder = Path(str(data)).expanduser().absolute() if data else default_data_folder()
+    usual = folder / "parley.toml"
+    return usual if usual.is_file() else None
+
+
+def _read_file(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"PARLEY_CONFIG: {file} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} is not TOML: {error}") from None
+
+
+def _explain(fault: Any, sources: Mapping[str, str]) -> str:  # noqa: ANN401 - pydantic's own TypedDict, not exported
+    name = str(fault["loc"][0]) if fault["loc"] else "settings"
+    source = sources.get(name, PREFIX + name.upper())
+    if fault["type"] == "extra_forbidden":
+        near = get_close_matches(name, list(Settings.model_fields), n=1)
+        return f"{source} is not a setting" + (f"; did you mean {near[0]}?" if near else "")
+    reason = str(fault["msg"]).removeprefix("Value error, ")
+    got = "" if name in {"bootstrap_key", "database_url"} else f" (it is {str(fault.get('input'))[:80]!r})"
+    return f"{source}: {reason}{got}"

@@ -1,0 +1,83 @@
+"""Everything that is kept, opened together: the folder's lock, the database, the accounts, the records, the catalog."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import parley.bundled
+from parley.core.clock import Clock
+from parley.core.template import TEMPLATE_NAMES
+from parley.domain.accounts.service import Accounts, Keys
+from parley.domain.catalog.service import Catalog, CatalogFiles
+from parley.domain.catalog.store import Places
+from parley.domain.catalog.verified import VerifiedFiles
+from parley.domain.usage.service import UsageRecords
+from parley.infra.db import Database
+from parley.infra.folder import DataFolder, exclusive_lock
+from parley.infra.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Records:
+    """What is kept, open and owned by this process alone."""
+
+    folder: DataFolder
+    database: Database
+    keys: Keys
+    accounts: Accounts
+    usage: UsageRecords
+    catalog: Catalog
+    catalog_files: CatalogFiles
+    clock: Clock
+
+
+@asynccontextmanager
+async def open_records(settings: Settings, clock: Clock) -> AsyncIterator[Records]:
+    """Lock the data folder and open what is in it. The first start makes what is missing.
+
+    Raises DataFolderError, DatabaseRefused or CatalogError, each one line for the operator; nothing was changed then.
+    """
+    folder = DataFolder(settings.data)
+    folder.prepare()
+    async with AsyncExitStack() as stack:
+        stack.enter_context(folder.lock())
+        database_path = settings.database_path
+        if database_path.parent != folder.path:
+            # Another data folder may name the same file.
+            lock_path = database_path.with_name(database_path.name + ".lock")
+            stack.enter_context(exclusive_lock(lock_path, what=str(database_path)))
+        files = catalog_files(folder)
+        files.install()
+        catalog = Catalog(await asyncio.to_thread(files.read))
+        # The owner's key is written after the database was made: where there is one, there was a database.
+        database = await Database.open(database_path, may_create=not folder.owner_key_path.exists())
+        stack.push_async_callback(database.aclose)
+        is_new = await database.read(Accounts(Keys(b""), clock).is_empty)
+        keys = Keys(folder.pepper(may_create=is_new))
+        accounts = Accounts(keys, clock)
+        for key in await database.read(accounts.list_keys):
+            keys.admit(key)
+        yield Records(
+            folder=folder,
+            database=database,
+            keys=keys,
+            accounts=accounts,
+            usage=UsageRecords(database),
+            catalog=catalog,
+            catalog_files=files,
+            clock=clock,
+        )
+
+
+def catalog_files(folder: DataFolder) -> CatalogFiles:
+    """The catalog's files of a data folder."""
+    bundled = Path(parley.bundled.__file__).parent
+    places = Places(
+        file=folder.catalog_path,
+        shipped_file=bundled / "catalog.toml",
+        bundled=bundled,
+        models=folder.models_path,
+    )
+    return CatalogFiles(places, TEMPLATE_NAMES, VerifiedFiles(folder.path / "verified.json"))

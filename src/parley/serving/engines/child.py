@@ -1,0 +1,217 @@
+"""One supervised worker: started, watched, ended when it hangs, started again when it died."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from parley.core.channel import Header
+from parley.core.clock import Clock
+from parley.core.errors import EngineFailed, ModelLoadFailed
+from parley.infra.dialogue import Dialogue
+from parley.infra.sandbox import Limits, Worker, WorkerFailed, start_worker
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supervision:
+    """Deadlines and pauses of one child, in seconds."""
+
+    load_seconds: float = 300.0
+    # Without a sign of life for so long, or 20 times the 99th percentile of its pauses, while work is open, it hangs.
+    stall_seconds: float = 30.0
+    stall_check_seconds: float = 1.0
+    first_backoff_seconds: float = 0.25
+    last_backoff_seconds: float = 10.0
+    # How long it may take a worker whose connection broke to be seen to have ended.
+    doubt_seconds: float = 1.0
+    # How long a request waits for a child that is being started again.
+    ready_seconds: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveChild:
+    """A worker that said `ready`, with what it said."""
+
+    worker: Worker
+    dialogue: Dialogue
+    facts: Header
+
+
+class Child:
+    """Keeps one worker alive between `start` and `aclose`. Work on it is bracketed by `working` and says `progressed`."""
+
+    def __init__(
+        self, module: str, arguments: Callable[[], Sequence[str]], *, clock: Clock, supervision: Supervision
+    ) -> None:
+        self._module = module
+        self._arguments = arguments
+        self._clock = clock
+        self._supervision = supervision
+        self._live: LiveChild | None = None
+        self._changed = asyncio.Condition()
+        self._task: asyncio.Task[None] | None = None
+        self._failure: ModelLoadFailed | None = None
+        self._is_closing = False
+        self._is_doubted = False
+        self._num_working = 0
+        self._last_progress = 0.0
+        self._pauses: deque[float] = deque(maxlen=512)
+        self.num_restarts = 0
+
+    @property
+    def is_ready(self) -> bool:
+        return self._live is not None
+
+    @property
+    def pid(self) -> int | None:
+        return None if self._live is None else self._live.worker.pid
+
+    async def start(self) -> None:
+        """Load. Raises ModelLoadFailed when the first load fails; later ones are tried again for ever."""
+        live = await self._load()
+        await self._set_live(live)
+        self._task = asyncio.create_task(self._supervise(live))
+
+    async def aclose(self) -> None:
+        """End the worker and its supervision. May be called any number of times."""
+        self._is_closing = True
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait({task})
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def live(self) -> LiveChild:
+        """The ready worker, waited for while it is started again. Raises EngineFailed when that takes too long."""
+        if self._live is not None and self._is_doubted:
+            await self._settle_doubt(self._live)
+        if self._live is not None:
+            return self._live
+        try:
+            async with asyncio.timeout(self._supervision.ready_seconds), self._changed:
+                await self._changed.wait_for(lambda: self._live is not None or self._is_closing)
+        except TimeoutError:
+            raise self._failure or EngineFailed(f"{self._module} is not ready") from None
+        return self._require_live()
+
+    def doubt(self) -> None:
+        """A connection to it broke. Most likely it is dying, and what comes next should go to its successor."""
+        self._is_doubted = True
+
+    async def _settle_doubt(self, live: LiveChild) -> None:
+        try:
+            async with asyncio.timeout(self._supervision.doubt_seconds):
+                await live.worker.wait()
+        except TimeoutError:
+            self._is_doubted = False
+            return
+        if self._live is live:
+            await self._set_live(None)
+
+    def _require_live(self) -> LiveChild:
+        if self._live is None:
+            raise EngineFailed(f"{self._module} was stopped")
+        return self._live
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """While it is entered, the worker owes signs of life."""
+        if not self._num_working:
+            self._last_progress = self._clock.monotonic()
+        self._num_working += 1
+        try:
+            yield
+        finally:
+            self._num_working -= 1
+
+    def progressed(self) -> None:
+        """A sign of life came; called for every piece of output, so it is cheap."""
+        now = self._clock.monotonic()
+        self._pauses.append(now - self._last_progress)
+        self._last_progress = now
+
+    async def _load(self) -> LiveChild:
+        try:
+            worker = await start_worker(self._module, self._arguments(), limits=Limits())
+        except WorkerFailed as error:
+            raise ModelLoadFailed(f"{error}: {error.last_words}") from error
+        try:
+            async with asyncio.timeout(self._supervision.load_seconds):
+                facts, _ = await worker.receive()
+            if facts.get("event") != "ready":
+                raise ModelLoadFailed(f"{facts.get('reason')}: {worker.last_words}")  # noqa: TRY301 - one clean-up for all
+        except WorkerFailed as error:
+            await worker.stop(grace_seconds=0.0)
+            raise ModelLoadFailed(f"{error}: {error.last_words}") from error
+        except TimeoutError:
+            await worker.stop(grace_seconds=0.0)
+            raise ModelLoadFailed(f"{self._module} was not ready in time: {worker.last_words}") from None
+        except BaseException:
+            await asyncio.shield(worker.stop(grace_seconds=0.0))
+            raise
+        return LiveChild(worker=worker, dialogue=Dialogue(worker, on_progress=self.progressed), facts=facts)
+
+    async def _supervise(self, live: LiveChild | None) -> None:
+        backoff = self._supervision.first_backoff_seconds
+        try:
+            while True:
+                if live is not None:
+                    await self._watch(live)
+                    await self._set_live(None)
+                    await self._discard(live)
+                    live = None
+                await asyncio.sleep(backoff)
+                backoff = min(2 * backoff, self._supervision.last_backoff_seconds)
+                self.num_restarts += 1
+                try:
+                    live = await self._load()
+                except ModelLoadFailed as error:
+                    self._failure = error
+                    _log.error("engine_restart_failed", extra={"worker": self._module, "detail": error.detail})
+                    continue
+                self._failure = None
+                backoff = self._supervision.first_backoff_seconds
+                await self._set_live(live)
+        finally:
+            if live is not None:
+                self._live = None
+                await asyncio.shield(self._discard(live))
+
+    async def _watch(self, live: LiveChild) -> None:
+        """Return once the worker has ended, by itself or because it hung and was ended."""
+        ended = asyncio.ensure_future(live.worker.wait())
+        try:
+            while not ended.done():
+                await asyncio.wait({ended}, timeout=self._supervision.stall_check_seconds)
+                if not ended.done() and self._is_stalled():
+                    _log.error("engine_hangs", extra={"worker": self._module, "pid": live.worker.pid})
+                    live.worker.kill()
+                    await ended
+        finally:
+            ended.cancel()
+        if not self._is_closing:
+            extra = {"worker": self._module, "status": ended.result(), "last_words": live.worker.last_words[-2000:]}
+            _log.error("engine_ended", extra=extra)
+
+    def _is_stalled(self) -> bool:
+        if not self._num_working:
+            return False
+        pauses = sorted(self._pauses)
+        usual = pauses[int(0.99 * (len(pauses) - 1))] if pauses else 0.0
+        return self._clock.monotonic() - self._last_progress > max(self._supervision.stall_seconds, 20 * usual)
+
+    async def _set_live(self, live: LiveChild | None) -> None:
+        async with self._changed:
+            self._live = live
+            self._is_doubted = False
+            self._pauses.clear()
+            self._changed.notify_all()
+
+    async def _discard(self, live: LiveChild) -> None:
+        await live.dialogue.aclose()
+        await live.worker.stop()

@@ -1,0 +1,149 @@
+"""The part of the llama.h C API that we call, found in the shared object that xllamacpp ships.
+
+The layout of two structs is known only for one exact version, so three things are checked before anything is trusted:
+the package's version, the struct's default values, and (by the callers) what a call with changed values really did.
+"""
+
+import array
+import ctypes
+import importlib.metadata
+import importlib.util
+import os
+from pathlib import Path
+
+SUPPORTED_VERSION = "2026.10.11549"
+
+_Int32 = ctypes.c_int32
+_Pointer = ctypes.c_void_p
+# 32-bit words at the start of llama_context_params: n_ctx, n_batch, n_ubatch, n_seq_max, ..., n_threads, n_threads_batch.
+_CONTEXT_DEFAULTS = (512, 2048, 512, 1, 0, 0, 1, 4, 4, 0)
+# Bytes 16..31 of llama_model_params (layers on the GPU, split mode, load mode, lazy mode), then its flags from 72 on.
+_MODEL_WORDS = (-1, 1, -1, 1)
+_MODEL_WORDS_AT, _MODEL_FLAGS_AT = 16, 72
+_MODEL_FLAGS = (0, 0, 1, 0, 0)
+# Bits of llama_token_attr.
+ATTRIBUTE_UNKNOWN, ATTRIBUTE_CONTROL, ATTRIBUTE_USER_DEFINED = 1, 8, 16
+
+
+class Unsupported(Exception):
+    """This build of the runtime is not the one whose layout we know."""
+
+
+class Batch(ctypes.Structure):
+    _fields_ = (
+        ("n_tokens", _Int32),
+        ("token", ctypes.POINTER(_Int32)),
+        ("embd", ctypes.POINTER(ctypes.c_float)),
+        ("pos", ctypes.POINTER(_Int32)),
+        ("n_seq_id", ctypes.POINTER(_Int32)),
+        ("seq_id", ctypes.POINTER(ctypes.POINTER(_Int32))),
+        ("logits", ctypes.POINTER(ctypes.c_int8)),
+    )
+
+
+class _Opaque(ctypes.Structure):
+    """A struct larger than the real one; by the calling convention both are passed on the stack."""
+
+    _fields_ = (("bytes", ctypes.c_uint8 * 1024),)
+
+
+_SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
+    "llama_backend_init": (None, ()),
+    "llama_model_default_params": (_Opaque, ()),
+    "llama_context_default_params": (_Opaque, ()),
+    "llama_model_load_from_file": (_Pointer, (ctypes.c_char_p, _Opaque)),
+    "llama_init_from_model": (_Pointer, (_Pointer, _Opaque)),
+    "llama_free": (None, (_Pointer,)),
+    "llama_n_ctx": (ctypes.c_uint32, (_Pointer,)),
+    "llama_n_batch": (ctypes.c_uint32, (_Pointer,)),
+    "llama_model_get_vocab": (_Pointer, (_Pointer,)),
+    "llama_model_n_params": (ctypes.c_uint64, (_Pointer,)),
+    "llama_vocab_n_tokens": (_Int32, (_Pointer,)),
+    "llama_vocab_get_text": (ctypes.c_char_p, (_Pointer, _Int32)),
+    "llama_vocab_get_attr": (_Int32, (_Pointer, _Int32)),
+    "llama_vocab_is_eog": (ctypes.c_bool, (_Pointer, _Int32)),
+    "llama_vocab_get_add_bos": (ctypes.c_bool, (_Pointer,)),
+    "llama_vocab_bos": (_Int32, (_Pointer,)),
+    "llama_vocab_fim_pre": (_Int32, (_Pointer,)),
+    "llama_vocab_fim_suf": (_Int32, (_Pointer,)),
+    "llama_vocab_fim_mid": (_Int32, (_Pointer,)),
+    "llama_token_to_piece": (_Int32, (_Pointer, _Int32, ctypes.c_char_p, _Int32, _Int32, ctypes.c_bool)),
+    "llama_tokenize": (_Int32, (_Pointer, ctypes.c_char_p, _Int32, _Pointer, _Int32, ctypes.c_bool, ctypes.c_bool)),
+    "llama_batch_init": (Batch, (_Int32, _Int32, _Int32)),
+    "llama_batch_free": (None, (Batch,)),
+    "llama_decode": (_Int32, (_Pointer, Batch)),
+    "llama_get_logits_ith": (ctypes.POINTER(ctypes.c_float), (_Pointer, _Int32)),
+    "llama_get_memory": (_Pointer, (_Pointer,)),
+    "llama_memory_clear": (None, (_Pointer, ctypes.c_bool)),
+}
+
+
+class LibLlama:
+    """The loaded library with its calls typed. Raises Unsupported when it is not the one we know."""
+
+    def __init__(self) -> None:
+        version = importlib.metadata.version("xllamacpp")
+        if version != SUPPORTED_VERSION:
+            raise Unsupported(f"xllamacpp {version}, not {SUPPORTED_VERSION}")
+        spec = importlib.util.find_spec("xllamacpp")
+        if spec is None or not spec.submodule_search_locations:
+            raise Unsupported("xllamacpp is not a package")
+        path = Path(spec.submodule_search_locations[0]) / "xllamacpp.abi3.so"
+        self.api = ctypes.CDLL(str(path), mode=os.RTLD_NOW | os.RTLD_LOCAL)
+        for name, (result, parameters) in _SIGNATURES.items():
+            call = getattr(self.api, name, None)
+            if call is None:
+                raise Unsupported(f"no {name}")
+            call.restype, call.argtypes = result, parameters
+        self.api.llama_backend_init()
+
+    def load_model(self, path: str, *, vocabulary_only: bool) -> int:
+        """A model's address, never freed before the process ends. Raises RuntimeError; the reason is on stderr."""
+        params = self.api.llama_model_default_params()
+        words = (_Int32 * len(_MODEL_WORDS)).from_buffer(params, _MODEL_WORDS_AT)
+        flags = (ctypes.c_uint8 * len(_MODEL_FLAGS)).from_buffer(params, _MODEL_FLAGS_AT)
+        if tuple(words) != _MODEL_WORDS or tuple(flags) != _MODEL_FLAGS:
+            raise Unsupported("other defaults in llama_model_params")
+        flags[0] = vocabulary_only
+        model = self.api.llama_model_load_from_file(os.fsencode(path), params)
+        if not model:
+            raise RuntimeError("llama.cpp could not load the file")
+        return int(model)
+
+    def open_context(self, model: int, *, num_tokens: int, num_batch: int, num_threads: int) -> int:
+        """A context for one sequence of up to `num_tokens`; everything about positions comes from the model, as in the
+        server. The caller frees it with `llama_free`."""
+        params = self.api.llama_context_default_params()
+        words = (ctypes.c_uint32 * len(_CONTEXT_DEFAULTS)).from_buffer(params)
+        if tuple(words) != _CONTEXT_DEFAULTS:
+            raise Unsupported("other defaults in llama_context_params")
+        words[0], words[1], words[2] = num_tokens, num_batch, num_batch
+        words[7], words[8] = num_threads, num_threads
+        context = self.api.llama_init_from_model(model, params)
+        if not context:
+            raise RuntimeError("llama.cpp could not open a context")
+        if self.api.llama_n_ctx(context) < num_tokens or self.api.llama_n_batch(context) != num_batch:
+            self.api.llama_free(context)
+            raise Unsupported("a changed word of llama_context_params did not do what it should")
+        return int(context)
+
+    def piece(self, vocabulary: int, token_id: int, *, shows_control: bool = True) -> bytes:
+        """A token's bytes; control tokens by their text, or as nothing."""
+        size = 64
+        while True:
+            buffer = ctypes.create_string_buffer(size)
+            length = self.api.llama_token_to_piece(vocabulary, token_id, buffer, size, 0, shows_control)
+            if length >= 0:
+                return buffer.raw[:length]
+            size = -length
+
+    def tokenize(self, vocabulary: int, text: bytes, *, is_control: bool) -> "array.array[int]":
+        """The ids of `text`, without BOS. Special tokens in it are found only when it is control text."""
+        # A token covers at least one byte; some vocabularies put a space in front.
+        ids = array.array("i", bytes(4 * (len(text) + 8)))
+        address, _ = ids.buffer_info()
+        count = self.api.llama_tokenize(vocabulary, text, len(text), address, len(ids), False, is_control)
+        if count < 0:
+            raise RuntimeError(f"llama_tokenize answered {count}")
+        del ids[count:]
+        return ids

@@ -1,0 +1,21 @@
+"""The product's route table, for tests that walk it."""
+
+from collections.abc import Sequence
+
+from parley.api.routes import route_table
+from parley.api.routing import Route
+from parley.core.snapshot import Snapshot
+
+
+class BlankPage:
+    """A page with nothing on it."""
+
+    content_security_policy = "default-src 'none'"
+
+    def render(self, base_url: str, entries: Sequence[tuple[str, Snapshot, bool]]) -> bytes:
+        return b""
+
+
+def declared_routes() -> tuple[Route, ...]:
+    """Every route as `api/routes.py` declares it."""
+    return route_table(is_ready=lambda: True, page=BlankPage()).routes

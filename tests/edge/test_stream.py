@@ -1,0 +1,179 @@
+"""A streamed reply on the wire: its head first, each event at once, an error frame in place of [DONE] when it fails."""
+
+import asyncio
+import json
+import logging
+import time
+
+from starlette.requests import Request
+
+from parley.api.interrupt import Interruptible
+from parley.api.stream import EventStream
+from parley.core.errors import Overloaded
+from parley.core.usage import Outcome
+from tests.builders_edge import FakeEdge, Script, ask, connected, frames, request, running_edge
+
+
+async def test_stream_ends_with_done_and_a_settled_run():
+    async with running_edge(script=Script(num_events=3)) as edge:
+        reply = await ask(edge, request())
+        assert reply.status == 200
+        assert reply.headers["content-type"] == "text/event-stream; charset=utf-8"
+        assert reply.headers["x-parley-model"] == "fake"
+        assert reply.body == b'data: {"text": "word "}\n\n' * 3 + b"data: [DONE]\n\n"
+        assert edge.last_run.outcome is Outcome.FINISHED
+
+
+async def test_head_is_sent_before_the_first_token():
+    async with running_edge(script=Script(first_seconds=30.0)) as edge, connected(edge) as wire:
+        await wire.send(request())
+        head = await asyncio.wait_for(wire.reader.readuntil(b"\r\n\r\n"), 2)
+        assert head.startswith(b"HTTP/1.1 200 ")
+
+
+async def test_each_event_is_sent_when_it_comes():
+    async with running_edge(script=Script(num_events=3, gap_seconds=0.2)) as edge, connected(edge) as wire:
+        await wire.send(request())
+        times = []
+        for _ in range(3):
+            await wire.reader.readuntil(b"\n\n")
+            times.append(time.monotonic())
+        gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+        assert all(0.1 < gap < 0.4 for gap in gaps)
+
+
+async def test_failure_in_a_stream_is_one_error_frame_without_done():
+    async with running_edge(script=Script(fails_after=2)) as edge:
+        reply = await ask(edge, request())
+        assert reply.status == 200
+        *words, last, end = reply.body.split(b"\n\n")
+        assert (len(words), end) == (2, b"")
+        error = json.loads(last.removeprefix(b"data: "))["error"]
+        assert set(error) == {"message", "type", "param", "code"}
+        assert error["type"] == "server_error"
+        assert b"[DONE]" not in reply.body
+        assert b"secret" not in reply.body
+        assert edge.last_run.outcome is Outcome.FAILED
+
+
+async def test_bug_in_a_stream_is_an_error_frame_and_a_traceback_in_the_log(caplog):
+    script = Script(fails_after=1, error=lambda: ZeroDivisionError("0xdeadbeef"))
+    async with running_edge(script=script) as edge:
+        reply = await ask(edge, request())
+        assert b'"server_error"' in reply.body
+        assert b"0xdeadbeef" not in reply.body
+        assert "ZeroDivisionError" in caplog.text
+        assert edge.last_run.is_closed.is_set()
+
+
+async def test_failure_of_a_plain_request_keeps_its_status(caplog):
+    async with running_edge(script=Script(fails_after=1)) as edge:
+        reply = await ask(edge, request(path="/v1/completions"))
+        assert reply.status == 500
+        assert reply.error["type"] == "server_error"
+        assert [record.detail for record in caplog.records if record.message == "engine failed"]
+
+
+async def test_plain_request_gets_everything_that_its_run_said():
+    async with running_edge(script=Script(num_events=5)) as edge:
+        reply = await ask(edge, request(path="/v1/completions"))
+        assert reply.json() == {"text": "word " * 5}
+        assert edge.last_run.outcome is Outcome.FINISHED
+
+
+async def test_run_is_settled_before_the_last_byte_goes_out():
+    script = Script(num_events=1, closing_seconds=0.3)
+    async with running_edge(script=script) as edge, connected(edge) as wire:
+        await wire.send(request())
+        await wire.reply()
+        assert edge.last_run.is_closed.is_set()
+
+
+async def test_reply_that_never_starts_closes_its_run():
+    """Between the handler's return and the reply's first step only a cancellation could come; the Run survives none."""
+    edge = FakeEdge()
+    stream = EventStream(edge.open_run(), frames, {})
+    await stream.aclose()
+    assert edge.last_run.outcome is Outcome.ABORTED
+
+
+async def test_cancelling_at_any_step_closes_the_run():
+    """The dispatcher is cancelled at every point at which it can be; no Run stays open."""
+    caught = logging.getLogger("parley.api.reception")
+    caught.setLevel(logging.ERROR)
+    num_opened = 0
+    for steps in range(40):
+        edge = FakeEdge(script=Script(num_events=3, gap_seconds=0.0))
+        await _cancel_after(edge, steps)
+        num_opened += len(edge.runs)
+        assert all(run.is_closed.is_set() for run in edge.runs), f"a Run leaked after {steps} steps"
+    caught.setLevel(logging.NOTSET)
+    assert num_opened > 20
+
+
+async def _cancel_after(edge: FakeEdge, steps: int) -> None:
+    from parley.core.clock import SystemClock
+    from tests.builders_edge import QUICK
+
+    app = edge.app(QUICK, SystemClock())
+    scope = Request(
+        {
+            "type": "http",
+            "method": "POST",
+            "path": "/v1/chat/completions",
+            "raw_path": b"/v1/chat/completions",
+            "query_string": b"",
+            "headers": [(b"host", b"a"), (b"authorization", b"Bearer sk-edge-tests-0123456789abcdef")],
+            "client": ("127.0.0.1", 1),
+        }
+    ).scope
+    never = asyncio.Event()
+    messages = [{"type": "http.request", "body": b"", "more_body": False}]
+
+    async def receive():
+        await asyncio.sleep(0)
+        if messages:
+            return messages.pop()
+        await never.wait()
+
+    async def send(message):
+        await asyncio.sleep(0)
+
+    task = asyncio.ensure_future(app(scope, receive, send))
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_interruption_raises_its_error_in_place_of_the_cancellation():
+    body = Interruptible()
+    asyncio.get_running_loop().call_soon(body.interrupt, Overloaded("enough"))
+    try:
+        with body:
+            await asyncio.sleep(10)
+    except Overloaded as error:
+        assert error.message == "enough"
+    assert asyncio.current_task().cancelling() == 0
+
+
+async def test_interruption_after_the_body_does_nothing():
+    with Interruptible() as body:
+        pass
+    body.interrupt(Overloaded("too late"))
+    await asyncio.sleep(0)
+    assert asyncio.current_task().cancelling() == 0
+
+
+async def test_outer_interruption_wins_over_an_inner_one_that_fires_with_it():
+    loop = asyncio.get_running_loop()
+    outer, inner = Interruptible(), Interruptible()
+    loop.call_soon(inner.interrupt, KeyError("inner"))
+    loop.call_soon(outer.interrupt, ValueError("outer"))
+    caught = None
+    try:
+        with outer, inner:
+            await asyncio.sleep(10)
+    except (KeyError, ValueError) as error:
+        caught = error
+    assert isinstance(caught, ValueError)

@@ -1,0 +1,185 @@
+"""Small random-weight Llama models as GGUF files, written with the standard library and NumPy alone, and ways to break them."""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+END_OF_TEXT, TURN_START, TURN_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
+FILL_IN_THE_MIDDLE = ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>")
+SPECIAL_TOKENS = (END_OF_TEXT, TURN_START, TURN_END, *FILL_IN_THE_MIDDLE)
+# Pairs that byte-level BPE joins, in order; each side is a byte or an earlier result, written as plain text.
+MERGES = (
+    ("t", "h"),
+    ("th", "e"),
+    (" ", "the"),
+    ("i", "n"),
+    ("a", "n"),
+    ("an", "d"),
+    (" ", "and"),
+    ("o", "r"),
+    ("e", "r"),
+)
+
+_NORMAL, _CONTROL = 1, 3
+_UINT32, _INT32, _FLOAT32, _BOOL, _STRING, _ARRAY, _UINT64 = 4, 5, 6, 7, 8, 9, 10
+_ALIGNMENT = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """Sizes of a model; the defaults load in milliseconds. `has_fim` says whether the vocabulary can fill in the middle."""
+
+    num_layers: int = 2
+    width: int = 64
+    num_heads: int = 4
+    feed_forward: int = 128
+    context_length: int = 4096
+    seed: int = 1
+    has_fim: bool = True
+    adds_bos: bool = False
+    rope_scale: float | None = None
+    # Characters whose bytes all differ: the model then says them round and round, each token foretold by the one before.
+    chain: str | None = None
+
+
+def byte_alphabet() -> dict[int, str]:
+    """Byte-level BPE's printable stand-in for each byte."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    letters = {byte: chr(byte) for byte in printable}
+    hidden = (byte for byte in range(256) if byte not in letters)
+    return letters | {byte: chr(256 + position) for position, byte in enumerate(hidden)}
+
+
+def vocabulary(shape: Shape) -> tuple[list[str], list[int], list[str]]:
+    """Token texts (in the stand-in alphabet), token types and merges."""
+    alphabet = byte_alphabet()
+
+    def written(text: str) -> str:
+        return "".join(alphabet[byte] for byte in text.encode())
+
+    specials = SPECIAL_TOKENS if shape.has_fim else SPECIAL_TOKENS[:3]
+    tokens = [*specials, *alphabet.values(), *(written(left + right) for left, right in MERGES)]
+    types = [_CONTROL] * len(specials) + [_NORMAL] * (len(tokens) - len(specials))
+    return tokens, types, [f"{written(left)} {written(right)}" for left, right in MERGES]
+
+
+def _string(text: str) -> bytes:
+    raw = text.encode()
+    return struct.pack("<Q", len(raw)) + raw
+
+
+def _scalar(kind: int, value: float) -> bytes:
+    return struct.pack({_UINT32: "<I", _INT32: "<i", _FLOAT32: "<f", _BOOL: "<?", _UINT64: "<Q"}[kind], value)
+
+
+def _field(key: str, kind: int, value: object) -> bytes:
+    body = _string(str(value)) if kind == _STRING else _scalar(kind, value)  # type: ignore[arg-type]
+    return _string(key) + struct.pack("<I", kind) + body
+
+
+def _array_field(key: str, kind: int, values: Sequence[object]) -> bytes:
+    body = b"".join(_string(str(v)) if kind == _STRING else _scalar(kind, v) for v in values)  # type: ignore[arg-type]
+    return _string(key) + struct.pack("<IIQ", _ARRAY, kind, len(values)) + body
+
+
+def _fields(shape: Shape) -> list[bytes]:
+    tokens, types, merges = vocabulary(shape)
+    fields = [
+        _field("general.architecture", _STRING, "llama"),
+        _field("general.name", _STRING, "probe"),
+        _field("llama.context_length", _UINT32, shape.context_length),
+        _field("llama.embedding_length", _UINT32, shape.width),
+        _field("llama.block_count", _UINT32, shape.num_layers),
+        _field("llama.feed_forward_length", _UINT32, shape.feed_forward),
+        _field("llama.attention.head_count", _UINT32, shape.num_heads),
+        _field("llama.attention.head_count_kv", _UINT32, shape.num_heads),
+        _field("llama.attention.layer_norm_rms_epsilon", _FLOAT32, 1e-5),
+        _field("llama.rope.dimension_count", _UINT32, shape.width // shape.num_heads),
+        _field("llama.rope.freq_base", _FLOAT32, 10000.0),
+        _field("llama.vocab_size", _UINT32, len(tokens)),
+        _field("general.file_type", _UINT32, 0),
+        _field("tokenizer.ggml.model", _STRING, "gpt2"),
+        _field("tokenizer.ggml.pre", _STRING, "gpt-2"),
+        _array_field("tokenizer.ggml.tokens", _STRING, tokens),
+        _array_field("tokenizer.ggml.token_type", _INT32, types),
+        _array_field("tokenizer.ggml.merges", _STRING, merges),
+        _field("tokenizer.ggml.bos_token_id", _UINT32, tokens.index(END_OF_TEXT)),
+        _field("tokenizer.ggml.eos_token_id", _UINT32, tokens.index(TURN_END)),
+        _field("tokenizer.ggml.add_bos_token", _BOOL, shape.adds_bos),
+    ]
+    if shape.has_fim:
+        for name, token in zip(("pre", "suf", "mid"), FILL_IN_THE_MIDDLE, strict=True):
+            fields.append(_field(f"tokenizer.ggml.fim_{name}_token_id", _UINT32, tokens.index(token)))
+    if shape.rope_scale is not None:
+        fields.append(_field("llama.rope.scaling.type", _STRING, "linear"))
+        fields.append(_field("llama.rope.scaling.factor", _FLOAT32, shape.rope_scale))
+    return fields
+
+
+def _tensors(shape: Shape, num_tokens: int) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(shape.seed)
+    width, inner = shape.width, shape.feed_forward
+
+    def matrix(rows: int, columns: int, scale: float = 1.0) -> np.ndarray:
+        return (random.standard_normal((rows, columns)) * scale / np.sqrt(columns)).astype(np.float32)
+
+    ones = np.ones(width, dtype=np.float32)
+    tensors = {
+        "token_embd.weight": matrix(num_tokens, width, np.sqrt(width)),
+        "output_norm.weight": ones,
+        "output.weight": matrix(num_tokens, width, 1.5),
+    }
+    if shape.chain is not None:
+        tensors["output.weight"] = _foretelling(shape, tensors["token_embd.weight"])
+    # A chained model is its embedding alone: nothing that a layer computes reaches the output.
+    strength = 1.0 if shape.chain is None else 0.0
+    for layer in range(shape.num_layers):
+        block = f"blk.{layer}."
+        for name in ("attn_q", "attn_k", "attn_v"):
+            tensors[f"{block}{name}.weight"] = matrix(width, width)
+        tensors[block + "attn_output.weight"] = matrix(width, width, strength)
+        tensors[block + "ffn_gate.weight"] = matrix(inner, width)
+        tensors[block + "ffn_up.weight"] = matrix(inner, width)
+        tensors[block + "ffn_down.weight"] = matrix(width, inner, strength)
+        tensors[block + "attn_norm.weight"] = ones
+        tensors[block + "ffn_norm.weight"] = ones
+    return tensors
+
+
+def _foretelling(shape: Shape, embedding: np.ndarray) -> np.ndarray:
+    """Output weights that give the next token of the chain a logit of 6, and every other one little."""
+    tokens, _, _ = vocabulary(shape)
+    alphabet = byte_alphabet()
+    ids = [tokens.index(alphabet[byte]) for byte in (shape.chain or "").encode()]
+    weights = np.zeros_like(embedding)
+    for current, following in zip(ids, [*ids[1:], ids[0]], strict=True):
+        normed = embedding[current] / np.sqrt(np.mean(embedding[current] ** 2))
+        weights[following] = 6 * normed / shape.width
+    return weights
+
+
+def model_bytes(shape: Shape) -> bytes:
+    """A whole GGUF file, version 3, 32-bit floats."""
+    fields = _fields(shape)
+    tensors = _tensors(shape, len(vocabulary(shape)[0]))
+    header = struct.pack("<4sIQQ", b"GGUF", 3, len(tensors), len(fields)) + b"".join(fields)
+    table, blobs, offset = b"", [], 0
+    for name, tensor in tensors.items():
+        dimensions = tensor.shape[::-1]
+        table += _string(name) + struct.pack(f"<I{len(dimensions)}Q", len(dimensions), *dimensions)
+        table += struct.pack("<IQ", 0, offset)
+        blob = tensor.tobytes()
+        blob += bytes(-len(blob) % _ALIGNMENT)
+        blobs.append(blob)
+        offset += len(blob)
+    head = header + table
+    return head + bytes(-len(head) % _ALIGNMENT) + b"".join(blobs)
+
+
+def write_model(path: Path, shape: Shape | None = None) -> Path:
+    """Write a model and give its path back."""
+    path.write_bytes(model_bytes(shape or Shape()))
+    return path

@@ -1,0 +1,139 @@
+"""The database's file: born whole, refused when damaged and then left alone, and complete after a kill."""
+
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from parley.infra.db import Database, DatabaseRefused
+from parley.infra.sqlite import create_database_file, quick_check
+
+
+async def made(path: Path) -> Path:
+    async with await Database.open(path) as database:
+        await database.append(
+            text("INSERT INTO organizations (id, name, created_at) VALUES (:id, :id, 1.0)"), {"id": "org-1"}
+        )
+    return path
+
+
+def cut(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size // 2)
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def zero_first_page(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.write(bytes(4096))
+
+
+def write_text(path: Path) -> None:
+    path.write_text("this is no database, but it is long enough to hold a header of one hundred bytes" * 10)
+
+
+def swap_for_another_program(path: Path) -> None:
+    path.unlink()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE bookmarks (url TEXT)")
+        connection.commit()
+
+
+@pytest.mark.parametrize("damage", [cut, empty, zero_first_page, write_text, swap_for_another_program])
+async def test_a_damaged_database_is_refused_in_one_line_and_left_as_it_is(
+    tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    path = await made(tmp_path / "parley.db")
+    damage(path)
+    before = path.read_bytes()
+    with pytest.raises(DatabaseRefused) as refused:
+        await Database.open(path)
+    assert str(path) in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert path.read_bytes() == before
+
+
+async def test_a_missing_database_is_not_made_anew_where_there_was_one(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseRefused, match="missing"):
+        await Database.open(tmp_path / "parley.db", may_create=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    path = await made(tmp_path / "parley.db")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.commit()
+    with pytest.raises(DatabaseRefused, match="newer Parley"):
+        await Database.open(path)
+
+
+async def test_a_database_that_could_not_be_built_leaves_no_file(tmp_path: Path) -> None:
+    def fail(_: object) -> None:
+        raise RuntimeError("killed in the middle")
+
+    with pytest.raises(RuntimeError):
+        create_database_file(tmp_path / "parley.db", fail)
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_the_file_is_its_owners_alone_and_sound(tmp_path: Path) -> None:
+    path = await made(tmp_path / "parley.db")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert quick_check(path) == "ok"
+
+
+async def test_the_check_of_every_page_finds_a_page_of_zeros(tmp_path: Path) -> None:
+    path = await made(tmp_path / "parley.db")
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(bytes(4096))
+    assert quick_check(path) != "ok"
+
+
+WRITER = """
+import asyncio, sys
+from pathlib import Path
+from sqlalchemy import text
+from parley.infra.db import Database
+
+INSERT = text("INSERT INTO organizations (id, name, created_at) VALUES (:id, :id, 1.0)")
+
+async def write(database, client):
+    for number in range(100_000):
+        await database.append(INSERT, {"id": f"{client}-{number}"})
+        print(f"{client}-{number}", flush=True)
+
+async def main():
+    async with await Database.open(Path(sys.argv[1])) as database, asyncio.TaskGroup() as group:
+        for client in range(8):
+            group.create_task(write(database, client))
+
+asyncio.run(main())
+"""
+
+
+async def test_what_was_answered_is_there_after_a_kill(tmp_path: Path) -> None:
+    path = tmp_path / "parley.db"
+    for seconds in (0.05, 0.2):
+        with subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True) as process:
+            acknowledged = {process.stdout.readline().strip()}
+            time.sleep(seconds)
+            process.kill()
+            acknowledged |= {line.strip() for line in process.stdout if line.endswith("\n")}
+        async with await Database.open(path) as database:
+            kept = await database.read(
+                lambda connection: {row.id for row in connection.execute(text("SELECT id FROM organizations"))}
+            )
+            await database.append(text("DELETE FROM organizations WHERE id != :id"), {"id": ""})
+        assert acknowledged - kept == set()
+        assert len(acknowledged) > 1

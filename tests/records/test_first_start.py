@@ -1,0 +1,156 @@
+"""The first start and the later ones: what is made, what is refused, and that one process writes."""
+
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from parley.core.clock import FakeClock
+from parley.core.principal import Scope
+from parley.infra.db import DatabaseRefused
+from parley.infra.folder import DataFolderError
+from parley.operations.first_start import ensure_owner
+from parley.operations.manage_keys import revoke_key
+from parley.operations.records import open_records
+from tests.builders_records import BOOTSTRAP_KEY, settings_in
+
+
+async def started(folder: Path, bootstrap_key: str | None = None) -> str | None:
+    async with open_records(settings_in(folder), FakeClock()) as records:
+        return await ensure_owner(records, bootstrap_key)
+
+
+async def test_the_first_start_makes_an_owner_key_and_a_later_one_does_not(tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    owner = await started(folder)
+    assert owner is not None
+    file = folder / "owner.key"
+    assert file.read_text() == owner + "\n"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert await started(folder) is None
+    assert file.read_text() == owner + "\n"
+    async with open_records(settings_in(folder), FakeClock()) as records:
+        assert records.keys.authenticate(owner).may(Scope.ADMIN)
+
+
+async def test_everything_secret_is_closed_to_others(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "d"
+    await started(folder)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (folder, *folder.iterdir())}
+    assert modes["d"] == 0o700
+    assert modes["pepper"] == modes["owner.key"] == modes["parley.db"] == 0o600
+
+
+async def test_the_bootstrap_key_is_an_owner_key_from_the_first_start_on(tmp_path: Path) -> None:
+    await started(tmp_path / "d", BOOTSTRAP_KEY)
+    async with open_records(settings_in(tmp_path / "d"), FakeClock()) as records:
+        assert records.keys.authenticate(BOOTSTRAP_KEY).may(Scope.ADMIN)
+
+
+async def test_another_bootstrap_key_at_a_later_start_is_ignored_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    await started(tmp_path / "d", BOOTSTRAP_KEY)
+    with caplog.at_level(logging.WARNING):
+        await started(tmp_path / "d", BOOTSTRAP_KEY)
+    assert caplog.messages == []
+    async with open_records(settings_in(tmp_path / "d"), FakeClock()) as records:
+        with caplog.at_level(logging.WARNING):
+            await ensure_owner(records, "another-bootstrap-key-of-an-attacker")
+        assert records.keys.authenticate("another-bootstrap-key-of-an-attacker") is None
+    assert "PARLEY_BOOTSTRAP_KEY" in caplog.text
+    assert "attacker" not in caplog.text
+
+
+async def test_a_revoked_bootstrap_key_does_not_come_back_with_the_environment(tmp_path: Path) -> None:
+    async with open_records(settings_in(tmp_path / "d"), FakeClock()) as records:
+        await ensure_owner(records, BOOTSTRAP_KEY)
+        await revoke_key(records, records.keys.authenticate(BOOTSTRAP_KEY).key_id)
+    async with open_records(settings_in(tmp_path / "d"), FakeClock()) as records:
+        await ensure_owner(records, BOOTSTRAP_KEY)
+        assert records.keys.authenticate(BOOTSTRAP_KEY) is None
+
+
+async def test_a_start_that_died_before_the_owner_counted_is_followed_by_a_first_start(tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    async with open_records(settings_in(folder), FakeClock()):
+        pass
+    (folder / "owner.key").write_text("sk-written-but-never-committed\n")
+    owner = await started(folder)
+    assert owner is not None
+    assert (folder / "owner.key").read_text() == owner + "\n"
+
+
+async def test_a_lost_database_is_not_replaced_by_an_empty_one(tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    await started(folder)
+    (folder / "parley.db").unlink()
+    with pytest.raises(DatabaseRefused, match="missing"):
+        await started(folder)
+    assert not (folder / "parley.db").exists()
+
+
+async def test_a_lost_pepper_is_not_replaced_by_another(tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    await started(folder)
+    (folder / "pepper").unlink()
+    with pytest.raises(DataFolderError, match="pepper is missing"):
+        await started(folder)
+    assert not (folder / "pepper").exists()
+
+
+async def test_a_damaged_pepper_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    await started(folder)
+    for content in ("", "abcd", "no hex at all"):
+        (folder / "pepper").write_text(content)
+        with pytest.raises(DataFolderError, match="pepper"):
+            await started(folder)
+
+
+async def test_a_second_process_on_the_folder_ends_with_the_reason(tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    program = (
+        "import asyncio, sys; from pathlib import Path\n"
+        "from parley.core.clock import SystemClock; from parley.core.errors import OperatorError\n"
+        "from parley.infra.settings import load_settings; from parley.operations.records import open_records\n"
+        "async def main():\n    async with open_records(load_settings({'data': sys.argv[1]}), SystemClock()): pass\n"
+        "try: asyncio.run(main())\nexcept OperatorError as error: sys.exit(str(error))\n"
+    )
+
+    def second() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", program, str(folder)], capture_output=True, text=True, timeout=30, check=False
+        )
+
+    async with open_records(settings_in(folder), FakeClock()):
+        refused = second()
+        assert refused.returncode == 1
+        assert "in use by another Parley process" in refused.stderr
+        assert refused.stderr.count("\n") == 1
+    assert second().returncode == 0
+
+
+async def test_one_database_file_is_not_shared_by_two_data_folders(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/shared.db"
+    async with open_records(settings_in(tmp_path / "one", database_url=url), FakeClock()):
+        with pytest.raises(DataFolderError, match=r"shared\.db is in use"):
+            async with open_records(settings_in(tmp_path / "two", database_url=url), FakeClock()):
+                pass
+
+
+async def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataFolderError, match="PARLEY_DATA"):
+        await started(tmp_path / "file" / "d")
+
+
+async def test_the_operators_catalog_is_never_overwritten(tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    await started(folder)
+    catalog = folder / "catalog.toml"
+    catalog.write_text("# mine\n" + catalog.read_text())
+    await started(folder)
+    assert catalog.read_text().startswith("# mine\n")

@@ -1,0 +1,103 @@
+"""Logs: one event is one line, and no key is on any."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from parley.infra.logs import configure_logging
+
+KEY = "sk-0123456789abcdefghijABCDEFGHIJklmnop"
+
+
+@pytest.fixture(autouse=True)
+def _root_as_it_was() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def written(style: str, secrets: tuple[str, ...] = ()) -> tuple[logging.Logger, io.StringIO]:
+    stream = io.StringIO()
+    configure_logging(level="info", style=style, stream=stream, secrets=secrets)
+    return logging.getLogger("parley.test"), stream
+
+
+def test_an_event_is_one_json_line_with_its_fields() -> None:
+    log, stream = written("json")
+    log.info("request finished", extra={"request_id": "req_1", "model": "gpt-4", "e2e_seconds": 1.5})
+    entry = json.loads(stream.getvalue())
+    assert entry.pop("time").endswith("+00:00")
+    assert entry == {
+        "level": "info",
+        "logger": "parley.test",
+        "message": "request finished",
+        "request_id": "req_1",
+        "model": "gpt-4",
+        "e2e_seconds": 1.5,
+    }
+
+
+HOSTILE = "a\r\nlevel=error forged\x1b[31m\x00\x7f\x85\u2028end"
+
+
+@pytest.mark.parametrize("style", ["json", "text"])
+def test_no_field_can_begin_a_line_or_move_the_cursor(style: str) -> None:
+    log, stream = written(style)
+    log.warning("refused %s", HOSTILE, extra={"path": HOSTILE, HOSTILE: {HOSTILE: [HOSTILE]}})
+    line = stream.getvalue()
+    assert line.endswith("\n")
+    assert len(line.splitlines()) == 1
+    assert all(character.isprintable() for character in line[:-1])
+
+
+@pytest.mark.parametrize("style", ["json", "text"])
+def test_a_key_is_on_no_line_wherever_it_was_put(style: str) -> None:
+    log, stream = written(style, secrets=("chosen-bootstrap-key",))
+    log.info("key %s", KEY)
+    log.info(f"header Bearer {'x' * 30}")  # noqa: G004 - somebody will
+    log.info("fields", extra={"deep": {"list": [KEY, {KEY: KEY}]}, "other": ValueError(KEY)})
+    log.info("chosen-bootstrap-key")
+    try:
+        int(KEY)
+    except ValueError:
+        log.exception("failed")
+    text = stream.getvalue()
+    assert KEY[3:] not in text
+    assert "x" * 30 not in text
+    assert "chosen-bootstrap-key" not in text
+    assert text.count("[redacted]") >= 8
+
+
+def test_a_traceback_stays_on_its_json_line() -> None:
+    log, stream = written("json")
+    try:
+        {}["in the depths"]
+    except KeyError:
+        log.exception("failed")
+    (line,) = stream.getvalue().splitlines()
+    assert "KeyError: 'in the depths'" in json.loads(line)["traceback"]
+
+
+def test_values_that_json_does_not_know_become_text() -> None:
+    log, stream = written("json")
+    log.info("odd", extra={"value": object, "bytes": b"\xff", "number": 3})
+    entry = json.loads(stream.getvalue())
+    assert entry["bytes"] == "b'\\xff'"
+    assert entry["number"] == 3
+
+
+def test_less_severe_lines_are_left_out() -> None:
+    log, stream = written("text")
+    log.debug("quiet")
+    assert stream.getvalue() == ""
+
+
+def test_auto_writes_json_where_nobody_watches() -> None:
+    log, stream = written("auto")
+    log.info("hello")
+    assert json.loads(stream.getvalue())["message"] == "hello"

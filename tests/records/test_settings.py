@@ -1,0 +1,141 @@
+"""Settings: what beats what, and that a bad one is one line that names where it came from."""
+
+from pathlib import Path
+
+import pytest
+
+from parley.infra.settings import (
+    Settings,
+    SettingsError,
+    default_data_folder,
+    describe_settings,
+    load_settings,
+    settings_table,
+    unknown_variables,
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PARLEY_DATA", str(tmp_path))
+    return tmp_path
+
+
+def test_a_flag_beats_a_variable_a_variable_the_file_and_the_file_the_default(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load_settings().port == 8000
+    (folder / "parley.toml").write_text("port = 8001\n")
+    assert load_settings().port == 8001
+    monkeypatch.setenv("PARLEY_PORT", "8002")
+    assert load_settings().port == 8002
+    assert load_settings({"port": "8003"}).port == 8003
+    assert load_settings({"port": None}).port == 8002
+
+
+def test_another_file_can_be_named_by_variable_and_by_flag(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "a.toml").write_text('host = "10.0.0.1"\n')
+    (folder / "b.toml").write_text('host = "10.0.0.2"\ndata = "/somewhere/else"\n')
+    monkeypatch.setenv("PARLEY_CONFIG", str(folder / "a.toml"))
+    assert load_settings().host == "10.0.0.1"
+    assert load_settings({"config": str(folder / "b.toml")}).host == "10.0.0.2"
+    monkeypatch.delenv("PARLEY_DATA")
+    assert load_settings({"config": str(folder / "b.toml")}).data == Path("/somewhere/else")
+
+
+def test_a_named_file_must_exist_and_the_usual_one_need_not(folder: Path) -> None:
+    assert load_settings().host == "127.0.0.1"
+    with pytest.raises(SettingsError, match=r"nowhere\.toml cannot be read"):
+        load_settings({"config": str(folder / "nowhere.toml")})
+
+
+def test_an_empty_variable_is_no_setting(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PARLEY_BOOTSTRAP_KEY", "")
+    monkeypatch.setenv("PARLEY_PORT", "")
+    assert load_settings().bootstrap_key is None
+    assert load_settings().port == 8000
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "eighty"),
+        ("PORT", "0"),
+        ("PORT", "70000"),
+        ("BOOTSTRAP_KEY", "too short"),
+        ("BOOTSTRAP_KEY", "has a space in it, which no header carries"),
+        ("BOOTSTRAP_KEY", "é" * 30),
+        ("DRAIN_SECONDS", "-1"),
+        ("LOG_LEVEL", "loud"),
+        ("DATABASE_URL", "postgresql://db/parley"),
+        ("CORS_ORIGINS", "chat.example.org"),
+        ("COMPATIBILITY", "2022"),
+        ("NUM_SLOTS", "0"),
+    ],
+)
+def test_a_bad_value_is_one_line_that_names_its_variable(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"PARLEY_{name}", value)
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+    assert str(refused.value).startswith(f"PARLEY_{name}: ")
+    assert "\n" not in str(refused.value)
+
+
+def test_a_bad_value_is_named_by_flag_or_file_where_it_came_from_there(folder: Path) -> None:
+    with pytest.raises(SettingsError, match=r"^--port: "):
+        load_settings({"port": "eighty"})
+    (folder / "parley.toml").write_text('port = "eighty"\nprot = 1\n')
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+    assert f"{folder}/parley.toml: port: " in str(refused.value)
+    assert f"{folder}/parley.toml: prot is not a setting; did you mean port?" in str(refused.value)
+
+
+def test_a_refused_secret_is_not_repeated(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PARLEY_BOOTSTRAP_KEY", "short-canary")
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+    assert "canary" not in str(refused.value)
+    monkeypatch.setenv("PARLEY_BOOTSTRAP_KEY", "canary-of-more-than-twenty")
+    assert "canary" not in repr(load_settings())
+
+
+def test_a_file_that_is_no_toml_is_named(folder: Path) -> None:
+    (folder / "parley.toml").write_text("port: 8000")
+    with pytest.raises(SettingsError, match=r"parley\.toml is not TOML.*line 1"):
+        load_settings()
+
+
+def test_origins_are_a_list_with_commas_or_a_toml_array(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "parley.toml").write_text('cors_origins = ["https://a.example"]')
+    assert load_settings().cors_origins == ("https://a.example",)
+    monkeypatch.setenv("PARLEY_CORS_ORIGINS", "https://a.example, http://localhost:3000")
+    assert load_settings().cors_origins == ("https://a.example", "http://localhost:3000")
+
+
+def test_the_data_folder_is_where_desktops_keep_such_things(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", "/xdg")
+    assert default_data_folder() == Path("/xdg/parley")
+    monkeypatch.setenv("XDG_DATA_HOME", "relative")
+    monkeypatch.setenv("HOME", "/home/alice")
+    assert default_data_folder() == Path("/home/alice/.local/share/parley")
+
+
+def test_the_database_is_in_the_data_folder_unless_it_is_said(folder: Path) -> None:
+    assert load_settings().database_path == folder / "parley.db"
+    assert load_settings({"database_url": "sqlite:////srv/p.db"}).database_path == Path("/srv/p.db")
+
+
+def test_a_mistyped_variable_is_said_with_the_nearest_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PARLEY_PROT", "1")
+    monkeypatch.setenv("PARLEY_API_KEY", "a client's")
+    assert unknown_variables() == ["PARLEY_PROT is not a setting; did you mean PARLEY_PORT?"]
+
+
+def test_every_setting_is_described() -> None:
+    rows = describe_settings()
+    assert [row.name for row in rows] == list(Settings.model_fields)
+    assert all(row.description.endswith(".") for row in rows)
+    assert settings_table().count("\n") == len(rows) + 2

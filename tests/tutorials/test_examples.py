@@ -1,0 +1,42 @@
+"""The programs in examples/ run as their README says."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+from tests.live import LiveServer
+from tests.tutorials.programs import output_of, run
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+def test_the_conversation_answers_each_line_and_ends_with_an_empty_one(live_server: LiveServer) -> None:
+    done = run([sys.executable, EXAMPLES / "chat.py"], live_server, typed="Hello!\nWho are you?\n\n")
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall(r"parley: \S", done.stdout)) == 2
+
+
+def test_the_scores_are_log_probabilities(live_server: LiveServer) -> None:
+    output = output_of([sys.executable, EXAMPLES / "score.py"], live_server)
+    scores = [float(score) for score in re.findall(r"^ *(-?[\d.]+) per token", output, re.MULTILINE)]
+    assert len(scores) == 2
+    assert all(score < 0 for score in scores)
+    assert scores[0] > scores[1]
+
+
+def test_many_requests_are_answered_side_by_side(live_server: LiveServer) -> None:
+    output = output_of([sys.executable, EXAMPLES / "several.py"], live_server)
+    assert len(re.findall(r"^What is \d plus \d\?  \S", output, re.MULTILINE)) == 8
+
+
+def test_curl_alone_is_enough(live_server: LiveServer) -> None:
+    models, chat, *events = output_of(["sh", EXAMPLES / "curl.sh"], live_server).splitlines()
+    assert json.loads(models)["object"] == "list"
+    assert json.loads(chat)["choices"][0]["message"]["content"]
+    assert events[-2:] == ["data: [DONE]", ""] or events[-1] == "data: [DONE]"
+
+
+def test_the_readme_names_every_example() -> None:
+    programs = {path.name for path in EXAMPLES.iterdir() if path.suffix in {".py", ".sh"}}
+    assert programs == set(re.findall(r"^\| `([\w.]+)`", (EXAMPLES / "README.md").read_text(), re.MULTILINE))

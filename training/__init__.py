@@ -1,0 +1,1 @@
+"""How the bundled models are made, start to finish, from this repository alone."""

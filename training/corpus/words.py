@@ -1,0 +1,82 @@
+"""The closed lists of words and names from which requests are put together."""
+
+from training.corpus.draw import Draw
+
+WORDS = tuple(
+    """
+    apple bread water river stone table chair house garden window door street city village mountain forest flower tree leaf grass
+    sun moon star cloud rain snow wind storm summer winter spring autumn morning evening night day week month year hour minute
+    dog cat horse cow sheep goat pig duck hen fish bird mouse lion tiger bear wolf fox rabbit frog snake spider bee ant
+    red green blue yellow white black brown orange purple pink grey gold silver
+    milk cheese butter egg meat soup rice corn salt sugar honey tea coffee juice cake lemon cherry banana grape melon peach plum pear
+    book paper pen pencil letter word page story song music dance game ball toy doll box bag cup plate spoon fork knife
+    hand foot head eye ear nose mouth arm leg finger hair heart face
+    king queen farmer teacher doctor driver baker sailor soldier painter singer writer friend child mother father sister brother
+    big small tall short long wide deep high low old new young fast slow hot cold warm cool dry wet hard soft light dark
+    happy sad kind brave quiet loud clean dirty rich poor strong weak easy early late full empty open good nice great
+    walk run jump swim fly sing read write eat drink sleep wake work play build make find give take bring send buy sell
+    train ship boat car bus bike plane road bridge tower castle church school shop market farm field lake sea island beach
+    coat hat shoe shirt sock glove ring lamp clock key map ticket basket bottle candle mirror carpet pillow blanket
+    number question answer test example name place time world idea
+    """.split()
+)
+NAMES = tuple(
+    """
+    Anna Ben Clara David Emma Felix Greta Henry Ida Jack Kate Leo Mia Noah Olivia Paul Rosa Sam Tina Victor Wendy Adam Bella Carl
+    Diana Erik Fiona George Hannah Ivan Julia Karl Laura Max Nina Oscar Petra Robert Sara Thomas Ursula Walter Alice Bob Charlie Daisy
+    Edgar Flora Gina Harry Irene James Karen Lucas Maria Nora Otto Peter Ruth Simon Tom Vera William Zoe Amir Bruno Carmen Dora Elias
+    Frida Gustav Helga Igor Jasmin Kevin Lena Marco Nadia Omar Paula Quentin Rita Stefan Tara Uma Viktor Yara Alan Grace Ada Linus
+    """.split()
+)
+
+
+def random_phrase(draw: Draw, num_words: int) -> str:
+    """That many words of the list, not split by side."""
+    return " ".join(draw.pick(WORDS) for _ in range(num_words))
+
+
+def random_words(draw: Draw, low: int, high: int) -> list[str]:
+    """Between `low` and `high` different words whose combination belongs to the draw's side."""
+    return list(draw.until("words", lambda: tuple(draw.random.sample(WORDS, draw.between(low, high))), key=" ".join))
+
+
+def random_name(draw: Draw) -> str:
+    """A first name of the draw's side."""
+    return draw.template("name", NAMES)
+
+
+def random_text(draw: Draw) -> str:
+    """A short text of the draw's side: words, a name with words, a sentence, or made-up letters."""
+    return draw.until("text", lambda: _any_text(draw))
+
+
+def sentence(draw: Draw) -> str:
+    """A simple sentence."""
+    return draw.pick(_SENTENCES).format(
+        n=draw.pick(_NOUNS), m=draw.pick(_NOUNS), a=draw.pick(_ADJECTIVES), b=draw.pick(_ADJECTIVES), name=draw.pick(NAMES)
+    )
+
+
+def made_up_word(draw: Draw) -> str:
+    """A word that means nothing, with a capital letter: what a rare name looks like."""
+    return "".join(draw.pick(_SYLLABLES) for _ in range(draw.between(2, 3))).capitalize()
+
+
+def _any_text(draw: Draw) -> str:
+    kind = draw.between(0, 3)
+    if kind == 0:
+        return random_phrase(draw, draw.between(1, 6))
+    if kind == 1:
+        return sentence(draw)
+    if kind == 2:
+        return f"{draw.pick(NAMES)} {random_phrase(draw, draw.between(1, 3))} {draw.between(0, 999)}"
+    return " ".join(made_up_word(draw) for _ in range(draw.between(1, 3)))
+
+
+_NOUNS = WORDS[: WORDS.index("red")]
+_ADJECTIVES = WORDS[WORDS.index("big") : WORDS.index("walk")]
+_SENTENCES = (
+    "The {n} is {a}.", "The {a} {n} is near the {m}.", "I like the {a} {n}.", "{name} has a {a} {n}.", "There is a {n} in the {m}.", "We saw a {a} {n} and a {m}.",
+    "{name} likes the {n}.", "This {n} is {a} and {b}.", "My {n} is very {a}.", "Where is the {a} {n}?", "The {n} and the {m} are {a}.", "{name} wants a {n}!",
+)  # fmt: skip
+_SYLLABLES = "ba be bi bo da de di do fa fi ga go ka ke ki ko la le li lo ma me mi mo na ne ni no pa pe po ra re ri ro sa se si so ta te ti to va ve vi za zo zu tra kre plo sta gri ".split()

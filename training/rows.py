@@ -1,0 +1,129 @@
+"""Samples become rows of token ids: short ones sorted by length into batches, or several joined into one long talk."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from random import Random
+
+import torch
+from torch import Tensor
+
+from training.samples import Completion, Dialogue, Message, Sample, layout, system
+from training.tokenizer import PieceEncoder
+
+_POOL_SAMPLES = 3000
+_LONGEST_GAP = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a batch. `positions` may leap at a change of subject, so that far distances are met in short rows."""
+
+    ids: list[int]
+    learned: list[bool]
+    positions: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Padded rows. `targets` is the next id where it is learned, -100 elsewhere."""
+
+    ids: Tensor
+    positions: Tensor
+    targets: Tensor
+
+    @property
+    def num_tokens(self) -> int:
+        """Places in the batch, padding included."""
+        return self.ids.numel()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packing:
+    """How samples are packed: the longest row, the share of rows that join several talks, the tokens of one batch."""
+
+    longest_row: int
+    joined_share: float
+    batch_tokens: int
+
+
+def batches(source: Iterator[Sample], encoder: PieceEncoder, packing: Packing, random: Random) -> Iterator[Batch]:
+    """Batches without end, rows of like length together."""
+    while True:
+        rows = sorted(_rows(source, encoder, packing, random), key=lambda row: len(row.ids))
+        cut: list[list[Row]] = [[]]
+        for row in rows:
+            if cut[-1] and (len(cut[-1]) + 1) * len(row.ids) > packing.batch_tokens:
+                cut.append([])
+            cut[-1].append(row)
+        # The last batch of a pool is a remainder; it would weigh as much as a full one.
+        full = cut[:-1] or cut
+        random.shuffle(full)
+        yield from (collate(batch, encoder.padding) for batch in full)
+
+
+def collate(rows: list[Row], padding: int) -> Batch:
+    """Rows of different length as one batch."""
+    width = max(len(row.ids) for row in rows)
+    ids = torch.full((len(rows), width), padding)
+    positions = torch.zeros((len(rows), width), dtype=torch.long)
+    targets = torch.full((len(rows), width), -100)
+    for place, row in enumerate(rows):
+        size = len(row.ids)
+        ids[place, :size] = torch.tensor(row.ids)
+        positions[place, :size] = torch.tensor(row.positions)
+        following = [token if is_learned else -100 for token, is_learned in zip(row.ids, row.learned, strict=True)]
+        targets[place, : size - 1] = torch.tensor(following[1:])
+    return Batch(ids, positions, targets)
+
+
+def row_of(sample: Sample, encoder: PieceEncoder) -> Row:
+    """A sample by itself."""
+    ids, learned = encoder.encode(layout(sample))
+    return Row(ids, learned, list(range(len(ids))))
+
+
+def _rows(source: Iterator[Sample], encoder: PieceEncoder, packing: Packing, random: Random) -> Iterator[Row]:
+    talks: list[Sample] = []
+    for sample in islice(source, _POOL_SAMPLES):
+        if _can_be_joined(sample) and random.random() < packing.joined_share:
+            talks.append(sample)
+            continue
+        row = row_of(sample, encoder)
+        if len(row.ids) <= packing.longest_row:
+            yield row
+    while talks:
+        yield _joined(talks, encoder, packing.longest_row, random)
+
+
+def _can_be_joined(sample: Sample) -> bool:
+    """A talk whose system line says nothing that changes the answers can stand anywhere in a long conversation."""
+    if isinstance(sample, Completion) or sample.tools:
+        return False
+    return not sample.is_shaped_by_system
+
+
+def _joined(talks: list[Sample], encoder: PieceEncoder, longest: int, random: Random) -> Row:
+    """As many of `talks` as fit in one conversation; the used ones are taken from the list."""
+    target = random.randint(longest // 3, longest)
+    opening = Dialogue(skill="joined", messages=(system("You are a helpful assistant."),)) if random.random() < 0.5 else None
+    ids, learned = encoder.encode(layout(opening)) if opening else ([], [])
+    positions = list(range(len(ids)))
+    has_gaps = random.random() < 0.5
+    while talks:
+        part_ids, part_learned = encoder.encode(layout(_without_system(talks.pop())))
+        if ids and len(ids) + len(part_ids) > target:
+            break
+        start = positions[-1] + 1 if positions else 0
+        if positions and has_gaps:
+            start += random.randint(0, _LONGEST_GAP)
+        ids, learned = ids + part_ids, learned + part_learned
+        positions += range(start, start + len(part_ids))
+    return Row(ids, learned, positions)
+
+
+def _without_system(sample: Sample) -> Sample:
+    if isinstance(sample, Completion):
+        return sample
+    kept: tuple[Message, ...] = tuple(message for message in sample.messages if message.role != "system")
+    return Dialogue(skill=sample.skill, messages=kept)

@@ -1,0 +1,59 @@
+"""Held-out scores in PyTorch: every skill's questions from the held-out side, answered greedily and compared exactly."""
+
+from collections import defaultdict
+from itertools import islice
+
+from training.corpus.draw import Side
+from training.corpus.registry import skill_samples
+from training.generate import greedy
+from training.model import Llama
+from training.samples import Completion, Sample, answer_pieces, completion_prompt, dialogue_prompt
+from training.tokenizer import PieceEncoder
+
+_EVALUATION_SEED = 20_230_301
+_ROWS_AT_ONCE = 32
+_MAX_TOKENS = 96
+
+
+def score_all(model: Llama, encoder: PieceEncoder, cases_per_skill: int) -> dict[str, float]:
+    """The share of exact answers per skill. A conversation counts when all of its answers, after the true ones, are exact."""
+    right: dict[str, list[bool]] = defaultdict(list)
+    cases = [case for skill in skill_samples(_EVALUATION_SEED, Side.HELD_OUT) for case in islice(skill, cases_per_skill)]
+    prompts, expected, owners = _questions(cases, encoder)
+    # The same text can be written with other tokens; the text is what counts.
+    order = sorted(range(len(prompts)), key=lambda place: len(prompts[place]))
+    is_right = [True] * len(cases)
+    model.eval()
+    for start in range(0, len(order), _ROWS_AT_ONCE):
+        rows = order[start : start + _ROWS_AT_ONCE]
+        answers = greedy(model, [prompts[row] for row in rows], encoder.end_of_generation, _MAX_TOKENS)
+        for row, answer in zip(rows, answers, strict=True):
+            is_right[owners[row]] &= encoder.decode(answer) == encoder.decode(expected[row])
+    model.train()
+    for case, was_right in zip(cases, is_right, strict=True):
+        right[case.skill].append(was_right)
+    return {skill: sum(results) / len(results) for skill, results in right.items()}
+
+
+def _questions(cases: list[Sample], encoder: PieceEncoder) -> tuple[list[list[int]], list[list[int]], list[int]]:
+    """Prompt ids, the ids of the true answer, and the case that each belongs to."""
+    prompts: list[list[int]] = []
+    expected: list[list[int]] = []
+    owners: list[int] = []
+    for place, case in enumerate(cases):
+        for prompt, answer in _turns(case, encoder):
+            prompts.append(prompt)
+            expected.append(answer)
+            owners.append(place)
+    return prompts, expected, owners
+
+
+def _turns(case: Sample, encoder: PieceEncoder) -> list[tuple[list[int], list[int]]]:
+    if isinstance(case, Completion):
+        return [(encoder.encode(completion_prompt(case))[0], encoder.content(case.answer))]
+    turns = []
+    for place, message in enumerate(case.messages):
+        if message.role == "assistant":
+            prompt = encoder.encode(dialogue_prompt(case.messages[:place], case.tools))[0]
+            turns.append((prompt, encoder.encode(answer_pieces(message))[0]))
+    return turns

@@ -1,0 +1,161 @@
+"""The training loop: `python -m training.train --run-dir DIR`. It goes on from the last checkpoint in DIR."""
+
+import argparse
+import sys
+import time
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from random import Random
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from training import checkpoint, tokenizer
+from training.checkpoint import Progress
+from training.corpus.draw import Side
+from training.corpus.registry import samples
+from training.export import Precision, write_gguf
+from training.model import Llama, ModelShape
+from training.optimizer import Optimizer, schedule
+from training.rows import Batch, Packing, batches
+from training.run_log import DEFAULT_RUN_DIR, RunLog
+from training.samples import layout
+from training.score import score_all
+
+_TOKENIZER_SAMPLES = 40_000
+_SHORT = Packing(longest_row=384, joined_share=0.12, batch_tokens=8192)
+_LONG = Packing(longest_row=1024, joined_share=0.6, batch_tokens=8192)
+_LONG_PHASE_FROM = 0.8
+_LARGEST_GRADIENT = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How long a run trains and how often it looks up. The budget is in seconds of training, over all its parts."""
+
+    budget_seconds: float
+    evaluate_every_seconds: float
+    save_every_seconds: float = 120.0
+    device: str = "cpu"
+    cases_per_skill: int = 20
+    publish_to: Path | None = None
+
+
+class Trainer:
+    """One run in its folder: model, optimizer, progress, log."""
+
+    def __init__(self, run_dir: Path, plan: Plan) -> None:
+        self._plan = plan
+        self._run_dir = run_dir
+        self._encoder = load_or_train_tokenizer(run_dir)
+        self._log = RunLog(run_dir)
+        last = run_dir / "last.pt"
+        if last.exists():
+            self._model, self._progress = checkpoint.load_model(last)
+        else:
+            torch.manual_seed(0)
+            self._model = Llama(ModelShape(vocabulary_size=self._encoder.vocabulary_size))
+            self._progress = Progress()
+        self._model.to(plan.device)
+        self._optimizer = Optimizer(self._model)
+        if last.exists():
+            checkpoint.restore_optimizer(last, self._optimizer)
+
+    def run(self) -> None:
+        """Trains until the budget is spent, then scores once more."""
+        budget = self._plan.budget_seconds
+        self._log.note(f"{self._model.num_parameters()} parameters, step {self._progress.step}, budget {budget:.0f} s")
+        phases = ((_SHORT, _LONG_PHASE_FROM * budget), (_LONG, budget))
+        for packing, until_seconds in phases:
+            if self._progress.trained_seconds < until_seconds:
+                self._train(packing, until_seconds)
+        self._save()
+        self._evaluate()
+
+    def _train(self, packing: Packing, until_seconds: float) -> None:
+        # A resumed run must not meet the same samples again: the step is part of the seed.
+        seed = 1 + self._progress.step
+        stream = batches(samples(seed, Side.TRAIN), self._encoder, packing, Random(seed))
+        saved_at = evaluated_at = self._progress.trained_seconds
+        while self._progress.trained_seconds < until_seconds:
+            started = time.monotonic()
+            batch = next(stream)
+            loss = self._step(batch)
+            self._progress.step += 1
+            self._progress.num_tokens += batch.num_tokens
+            self._progress.trained_seconds += time.monotonic() - started
+            self._log.step(self._progress, loss, self._plan.budget_seconds)
+            if self._progress.trained_seconds - saved_at > self._plan.save_every_seconds:
+                self._save()
+                saved_at = self._progress.trained_seconds
+            if self._progress.trained_seconds - evaluated_at > self._plan.evaluate_every_seconds:
+                self._evaluate()
+                evaluated_at = self._progress.trained_seconds
+
+    def _step(self, batch: Batch) -> float:
+        loss = loss_of(self._model, batch, self._plan.device)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        torch.nn.utils.clip_grad_norm_(self._model.parameters(), _LARGEST_GRADIENT)
+        self._optimizer.step(schedule(self._progress.trained_seconds / self._plan.budget_seconds))
+        return loss.item()
+
+    def _save(self) -> None:
+        checkpoint.save(self._run_dir / "last.pt", self._model, self._optimizer, self._progress)
+
+    def _evaluate(self) -> None:
+        scores = score_all(self._model, self._encoder, self._plan.cases_per_skill)
+        mean = sum(scores.values()) / len(scores)
+        self._log.scores(self._progress, scores)
+        if mean >= self._progress.best_score:
+            self._progress.best_score = mean
+            checkpoint.save(self._run_dir / "best.pt", self._model, None, self._progress)
+            if self._plan.publish_to:
+                write_gguf(self._model, self._run_dir / "tokenizer.json", self._plan.publish_to, Precision.Q8_0)
+
+
+def loss_of(model: Llama, batch: Batch, device: str) -> Tensor:
+    """Mean cross-entropy of the learned tokens. Only their places reach the output layer."""
+    targets = batch.targets.to(device)
+    is_learned = targets != -100
+    with torch.autocast(device.split(":")[0], torch.bfloat16):
+        hidden = model(batch.ids.to(device), batch.positions.to(device))
+        logits = model.logits(hidden[is_learned])
+    return functional.cross_entropy(logits.float(), targets[is_learned])
+
+
+def load_or_train_tokenizer(run_dir: Path) -> tokenizer.PieceEncoder:
+    """The run's tokenizer, trained at the first call."""
+    path = run_dir / "tokenizer.json"
+    if not path.exists():
+        run_dir.mkdir(parents=True, exist_ok=True)
+        source = islice(samples(0, Side.TRAIN), _TOKENIZER_SAMPLES)
+        # The scaffolding goes in too, without its special tokens, so that each role is one token.
+        texts = (text for sample in source for piece in layout(sample) if (text := tokenizer.plain(piece.text)))
+        tokenizer.train_tokenizer(texts).save(str(path))
+    return tokenizer.PieceEncoder.load(path)
+
+
+def main(arguments: list[str]) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Train parley-mini, or go on training it.")
+    parser.add_argument("--run-dir", type=Path, default=DEFAULT_RUN_DIR)
+    parser.add_argument("--minutes", type=float, default=240, help="training time in all, resumed parts included")
+    parser.add_argument("--evaluate-every", type=float, default=10, help="minutes between two scorings")
+    parser.add_argument("--publish", type=Path, help="write the best model so far as GGUF to this file")
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    plan = Plan(
+        budget_seconds=options.minutes * 60,
+        evaluate_every_seconds=options.evaluate_every * 60,
+        device=device,
+        publish_to=options.publish,
+    )
+    Trainer(options.run_dir, plan).run()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
