@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bench import edge, text
 from bench.probe_model import probe_model
+from bench.processes import machine_seconds, run_seconds
 from bench.report import Row, machine_line, table
 
 HERE = Path(__file__).parent
@@ -45,11 +46,15 @@ def main() -> None:
     parts = arguments.part or list(PARTS)
     if unknown := set(parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
-    started = time.monotonic()
+    started, busy_before, run_before = time.monotonic(), machine_seconds(), run_seconds()
     machine = machine_line()
     with tempfile.TemporaryDirectory(prefix="parley-bench-") as folder:
         rows = [row for part in measure(parts, Path(folder), is_quick=arguments.quick) for row in part]
-    report = f"{table(rows)}\n\n{machine}\nMedians; peers in turns in one run of {time.monotonic() - started:.0f} s.\n"
+    seconds = time.monotonic() - started
+    # What others took while we measured: on a busy machine only the ratios mean something, and they less than usual.
+    others = (machine_seconds() - busy_before - (run_seconds() - run_before)) / seconds
+    told = f"Medians; peers in turns in one run of {seconds:.0f} s; other programs used {max(others, 0):.2f} cores."
+    report = f"{table(rows)}\n\n{machine}\n{told}\n"
     print(report)
     results = HERE / "results"
     results.mkdir(exist_ok=True)

@@ -10,6 +10,7 @@ from bench.processes import running, spent_by
 from bench.report import Row
 from tests.live import KEY, free_port, running_server
 
+MODEL = "parley-echo"
 NUM_CLIENTS = 16
 REQUEST_GOAL = 3_000
 STREAM_GOAL = 800
@@ -20,8 +21,8 @@ ADDED_MILLISECONDS_GOALS = {50: 1.0, 99: 10.0}
 def compare(folder: Path, *, num_passes: int, seconds: float) -> list[Row]:
     """Parley and the bare application beside each other, in turns."""
     folder.mkdir(parents=True)
-    whole = {"model": "echo", "messages": [{"role": "user", "content": "Hello"}]}
-    streamed = {"model": "echo", "messages": [{"role": "user", "content": "x" * NUM_CHUNKS}], "stream": True}
+    whole = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}]}
+    streamed = {"model": MODEL, "messages": [{"role": "user", "content": "x" * NUM_CHUNKS}], "stream": True}
     requests: tuple[list[float], list[float]] = ([], [])
     streams: tuple[list[float], list[float]] = ([], [])
     event_microseconds: list[float] = []

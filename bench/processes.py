@@ -97,8 +97,9 @@ def command_line(pid: int) -> list[str]:
 
 
 def worker_options(pid: int, module: str) -> dict[str, int | str]:
-    """The options with which a server below `pid` started its worker `module`: the JSON word after the module's name."""
-    for words in map(command_line, descendants(pid)):
+    """The options with which a server below `pid` started its youngest worker `module`: the JSON word after the name."""
+    youngest_first = sorted(descendants(pid), key=_started, reverse=True)
+    for words in map(command_line, youngest_first):
         if module in words[:-1]:
             options: dict[str, int | str] = json.loads(words[words.index(module) + 1])
             return options
@@ -111,9 +112,29 @@ def resident_megabytes(pid: int) -> float:
     return int(fields[21]) * _PAGE / 1e6 if fields else 0.0
 
 
+def machine_seconds() -> float:
+    """Processor seconds that the whole machine has spent on anything since it started."""
+    fields = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:]]
+    idle, waiting_for_disk = fields[3], fields[4]
+    # The last two, guests, are part of the first two.
+    return (sum(fields[:8]) - idle - waiting_for_disk) / _TICKS
+
+
+def run_seconds() -> float:
+    """Processor seconds that this process and every child that it has waited for have spent."""
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
+
+
 def _processor_seconds(pid: int) -> float:
     fields = _stat(pid)
     return (int(fields[11]) + int(fields[12])) / _TICKS if fields else 0.0
+
+
+def _started(pid: int) -> int:
+    """When a process started, in ticks since the machine did."""
+    fields = _stat(pid)
+    return int(fields[19]) if fields else 0
 
 
 def _stat(pid: int) -> Sequence[str]:

@@ -78,14 +78,14 @@ class Prompts:
 def compare(model: Model, folder: Path, *, num_passes: int) -> list[Row]:
     """Both servers beside each other on one model, in turns, at each number of streams."""
     folder.mkdir(parents=True)
-    if model.is_added:
-        _add(model.path, folder / "data")
     prompts = Prompts(model.path)
     ours = {streams: Series() for streams in model.num_requests}
     theirs = {streams: Series() for streams in model.num_requests}
     api_seconds, api_tokens = 0.0, 0
     socket = str(folder / "peer.sock")
     with running_server(folder, {"PARLEY_NUM_SLOTS": str(NUM_SLOTS)}) as parley:
+        if model.is_added:
+            _add(model.path, parley.data)
         _apply(parley.port, prompts, 1, 1)
         options = worker_options(parley.process.pid, WORKER) | {"socket": socket}
         with running("bench.llama_peer", json.dumps(options), address=socket, environment=ENGINE_ENVIRONMENT):
@@ -143,5 +143,6 @@ def _apply(address: int | str, prompts: Prompts, streams: int, num_requests: int
 
 
 def _add(path: Path, data: Path) -> None:
+    """Tell the running server of a model; every name points at it from then on."""
     command = [sys.executable, "-m", "parley.cli.main", "models", "add", str(path)]
     subprocess.run(command, env=os.environ | {"PARLEY_DATA": str(data)}, check=True, stdout=subprocess.DEVNULL)

@@ -4,7 +4,7 @@ from openai import OpenAI
 
 client = OpenAI()
 
-for sentence in ["The cat sat on the mat.", "Mat the on sat cat the."]:
+for sentence in ["The capital of France is Paris.", "The capital of France is carrot."]:
     reply = client.completions.create(model="text-davinci-003", prompt=sentence, max_tokens=0, echo=True, logprobs=0)
     logprobs = reply.choices[0].logprobs
     assert logprobs is not None

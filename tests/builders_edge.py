@@ -124,6 +124,7 @@ class FakeEdge:
     runs: list[FakeRun] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     stall_seconds: float = 30.0
+    catalog: object = None
 
     def open_run(self) -> FakeRun:
         run = FakeRun(script=self.script)
@@ -169,8 +170,8 @@ class FakeEdge:
         return RouteTable([Route(method=m, path=p, handler=h, access=a) for m, p, h, a in table])
 
     def app(self, rules: EdgeRules, clock: Clock) -> ASGIApp:
-        # The fake handlers use none of the services.
-        services = Services(serving=None, catalog=None, clock=clock)
+        # Of the services, the handlers here use none but the catalog.
+        services = Services(serving=None, catalog=self.catalog, clock=clock)
         return build_stack(
             routes=self.routes(), services=services, keys=self.keys, open_requests=self.open_requests, rules=rules
         )
@@ -185,10 +186,15 @@ QUICK = EdgeRules(
 
 @asynccontextmanager
 async def running_edge(
-    *, rules: EdgeRules = QUICK, header_seconds: float = 1.0, stall_seconds: float = 30.0, script: Script | None = None
+    *,
+    rules: EdgeRules = QUICK,
+    header_seconds: float = 1.0,
+    stall_seconds: float = 30.0,
+    script: Script | None = None,
+    edge: FakeEdge | None = None,
 ) -> AsyncIterator[FakeEdge]:
     """A FakeEdge that listens on loopback in this loop; stopped at the end."""
-    edge = FakeEdge(script=script or Script(), stall_seconds=stall_seconds)
+    edge = edge or FakeEdge(script=script or Script(), stall_seconds=stall_seconds)
     listener = open_listener("127.0.0.1", 0, stall_seconds=stall_seconds)
     edge.port = listener.getsockname()[1]
     times = ServerTimes(header_seconds=header_seconds, refuse_seconds=0.0, drain_seconds=0.0, settle_seconds=2.0)

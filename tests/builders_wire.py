@@ -27,7 +27,13 @@ from parley.serving.serve import Serving
 HEAD = Head(id="chatcmpl-1", created=1_677_628_800, model="gpt-3.5-turbo-0301", system_fingerprint="fp_0123456789")
 REQUEST_ID = "req_0000000000000000000001"
 WEIGHTS = Weights(
-    name="small", engine=EngineKind.ECHO, path=None, sha256=None, context_length=4_097, template="chatml", description="Tiny."
+    name="small",
+    engine=EngineKind.ECHO,
+    path=None,
+    sha256=None,
+    context_length=4_097,
+    template="chatml",
+    description="Tiny.",
 )
 USAGE = Usage(input_tokens=9, cached_tokens=4, output_tokens=3)
 
@@ -96,7 +102,9 @@ class FakeRun:
 class FakeServing:
     """Opens a FakeRun for every request, or refuses it; keeps what it was asked."""
 
-    def __init__(self, events: Sequence[Event] = (), *, refusal: ParleyError | None = None, snapshot: Snapshot | None = None) -> None:
+    def __init__(
+        self, events: Sequence[Event] = (), *, refusal: ParleyError | None = None, snapshot: Snapshot | None = None
+    ) -> None:
         self._events = events
         self._refusal = refusal
         self._snapshot = snapshot or make_snapshot()
@@ -191,8 +199,8 @@ async def call_handler(
     call = Call(
         http=Request(scope, receive),
         services=Services(
-            serving=cast(Serving, serving or FakeServing()),
-            catalog=cast(Catalog, catalog or FakeCatalog([])),
+            serving=cast("Serving", serving or FakeServing()),
+            catalog=cast("Catalog", catalog or FakeCatalog([])),
             clock=FakeClock(),
         ),
         request_id=REQUEST_ID,

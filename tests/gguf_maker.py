@@ -23,7 +23,7 @@ MERGES = (
     ("e", "r"),
 )
 
-_NORMAL, _CONTROL = 1, 3
+_NORMAL, _CONTROL, _USER_DEFINED = 1, 3, 4
 _UINT32, _INT32, _FLOAT32, _BOOL, _STRING, _ARRAY, _UINT64 = 4, 5, 6, 7, 8, 9, 10
 _ALIGNMENT = 32
 
@@ -41,6 +41,8 @@ class Shape:
     has_fim: bool = True
     adds_bos: bool = False
     rope_scale: float | None = None
+    # Tokens that the vocabulary's maker defined, such as <tool_call>; llama.cpp promotes them even in untrusted text.
+    markers: tuple[str, ...] = ()
     # Characters whose bytes all differ: the model then says them round and round, each token foretold by the one before.
     chain: str | None = None
 
@@ -61,8 +63,9 @@ def vocabulary(shape: Shape) -> tuple[list[str], list[int], list[str]]:
         return "".join(alphabet[byte] for byte in text.encode())
 
     specials = SPECIAL_TOKENS if shape.has_fim else SPECIAL_TOKENS[:3]
-    tokens = [*specials, *alphabet.values(), *(written(left + right) for left, right in MERGES)]
-    types = [_CONTROL] * len(specials) + [_NORMAL] * (len(tokens) - len(specials))
+    words = [*alphabet.values(), *(written(left + right) for left, right in MERGES)]
+    tokens = [*specials, *words, *shape.markers]
+    types = [_CONTROL] * len(specials) + [_NORMAL] * len(words) + [_USER_DEFINED] * len(shape.markers)
     return tokens, types, [f"{written(left)} {written(right)}" for left, right in MERGES]
 
 

@@ -13,6 +13,7 @@ from training.tokenizer import PieceEncoder
 
 _POOL_SAMPLES = 3000
 _LONGEST_GAP = 600
+_WIDTH_STEP = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +49,27 @@ class Packing:
 
 
 def batches(source: Iterator[Sample], encoder: PieceEncoder, packing: Packing, random: Random) -> Iterator[Batch]:
-    """Batches without end, rows of like length together."""
+    """Batches without end, rows of like length together. Few different shapes occur: each new one costs memory for ever."""
+    left_over: list[Row] = []
     while True:
-        rows = sorted(_rows(source, encoder, packing, random), key=lambda row: len(row.ids))
-        cut: list[list[Row]] = [[]]
-        for row in rows:
-            if cut[-1] and (len(cut[-1]) + 1) * len(row.ids) > packing.batch_tokens:
-                cut.append([])
-            cut[-1].append(row)
-        # The last batch of a pool is a remainder; it would weigh as much as a full one.
-        full = cut[:-1] or cut
-        random.shuffle(full)
-        yield from (collate(batch, encoder.padding) for batch in full)
+        pool = [*left_over, *_rows(source, encoder, packing, random)]
+        pool.sort(key=lambda row: len(row.ids), reverse=True)
+        cut: list[list[Row]] = []
+        while pool and len(pool) >= (num_rows := packing.batch_tokens // _rounded(len(pool[0].ids))):
+            cut.append(pool[:num_rows])
+            pool = pool[num_rows:]
+        left_over = pool
+        random.shuffle(cut)
+        yield from (collate(batch, encoder.padding) for batch in cut)
+
+
+def _rounded(length: int) -> int:
+    return -(-length // _WIDTH_STEP) * _WIDTH_STEP
 
 
 def collate(rows: list[Row], padding: int) -> Batch:
     """Rows of different length as one batch."""
-    width = max(len(row.ids) for row in rows)
+    width = _rounded(max(len(row.ids) for row in rows))
     ids = torch.full((len(rows), width), padding)
     positions = torch.zeros((len(rows), width), dtype=torch.long)
     targets = torch.full((len(rows), width), -100)

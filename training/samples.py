@@ -42,7 +42,12 @@ class ToolCall:
     """A call that the assistant makes: the declared tool's name and its arguments."""
 
     name: str
-    arguments: Mapping[str, str | int]
+    arguments: tuple[tuple[str, str | int], ...]
+
+    @classmethod
+    def of(cls, name: str, arguments: Mapping[str, str | int]) -> "ToolCall":
+        """A call with these arguments, in their order."""
+        return cls(name, tuple(arguments.items()))
 
     def as_json(self) -> str:
         """The call as the model writes it between the tool call tokens."""

@@ -1,16 +1,13 @@
 """Held-out scores in PyTorch: every skill's questions from the held-out side, answered greedily and compared exactly."""
 
 from collections import defaultdict
-from itertools import islice
 
-from training.corpus.draw import Side
-from training.corpus.registry import skill_samples
 from training.generate import greedy
+from training.held_out import held_out_cases
 from training.model import Llama
 from training.samples import Completion, Sample, answer_pieces, completion_prompt, dialogue_prompt
 from training.tokenizer import PieceEncoder
 
-_EVALUATION_SEED = 20_230_301
 _ROWS_AT_ONCE = 32
 _MAX_TOKENS = 96
 
@@ -18,7 +15,7 @@ _MAX_TOKENS = 96
 def score_all(model: Llama, encoder: PieceEncoder, cases_per_skill: int) -> dict[str, float]:
     """The share of exact answers per skill. A conversation counts when all of its answers, after the true ones, are exact."""
     right: dict[str, list[bool]] = defaultdict(list)
-    cases = [case for skill in skill_samples(_EVALUATION_SEED, Side.HELD_OUT) for case in islice(skill, cases_per_skill)]
+    cases = [case for skill in held_out_cases(cases_per_skill).values() for case in skill]
     prompts, expected, owners = _questions(cases, encoder)
     # The same text can be written with other tokens; the text is what counts.
     order = sorted(range(len(prompts)), key=lambda place: len(prompts[place]))

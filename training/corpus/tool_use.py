@@ -103,7 +103,7 @@ def tool_use(draw: Draw) -> Sample:
         fact = some_fact(draw)
         return Dialogue(skill="tool_call", messages=(*opening, user(fact.question), assistant(fact.answer)), tools=tuple(declared))
     request = draw.template(f"tool_{tool.names[0]}", tool.requests).format(**filled)
-    turns: list[Message] = [*opening, user(request), Message("assistant", "", ToolCall(name, filled))]
+    turns: list[Message] = [*opening, user(request), Message("assistant", "", ToolCall.of(name, filled))]
     if draw.chance(0.4):
         result = tool.result(draw)
         turns += [Message("tool", json.dumps(result)), assistant(tool.report.format(**filled, **result))]

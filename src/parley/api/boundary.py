@@ -49,7 +49,7 @@ class ErrorBoundary:
                 await self._app(scope, receive, send)
         except ParleyError as error:
             if isinstance(error, EngineFailed):
-                logger.error("engine failed", extra={"request_id": reception.request_id, "detail": error.detail})
+                logger.exception("engine failed", extra={"request_id": reception.request_id, "detail": error.detail})
             return error
         except (ClientGone, ClientDisconnect):
             # Nobody is there to read a reply. The reception logs the request.

@@ -1,5 +1,6 @@
 """The whole HTTP stack, outermost layer first, as one list."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial, reduce
 from ipaddress import IPv4Network, IPv6Network
@@ -33,7 +34,7 @@ def build_stack(
 ) -> ASGIApp:
     """The ASGI application that granian runs. Every layer is pure ASGI: BaseHTTPMiddleware swallows `http.disconnect`."""
     gatekeeper = Gatekeeper(keys=keys, bad_keys=BadKeys(services.clock), trusted_proxies=rules.trusted_proxies)
-    layers = [
+    layers: list[Callable[[ASGIApp], ASGIApp]] = [
         partial(ReceptionLayer, clock=services.clock),
         partial(Cors, origins=rules.cors_origins),
         partial(ErrorBoundary, open_requests=open_requests),

@@ -4,13 +4,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.table import Table
 
-from parley.api.platform.commands import CreateKey, ListKeys, RevokeKey
+from parley.api.platform.commands import CreateKey, KeyLine, ListKeys, RevokeKey
 from parley.cli.failures import in_one_line
 from parley.cli.options import folder_option
 from parley.cli.state import change_state, require_folder
+from parley.cli.tables import print_table
 from parley.core.principal import Scope
 from parley.infra.settings import load_settings
 
@@ -28,16 +27,7 @@ def list_keys(data: Path | None) -> None:
         settings = load_settings({"data": data})
         require_folder(settings)
         reply = change_state(settings, ListKeys())
-    table = Table(box=None, header_style="bold")
-    for heading in ("ID", "NAME", "KEY", "SCOPES", "MODELS", "CREATED", "REVOKED"):
-        table.add_column(heading, overflow="fold")
-    for key in reply.keys:
-        models = "all" if key.models is None else ", ".join(key.models)
-        revoked = "" if key.revoked_at is None else _day(key.revoked_at)
-        table.add_row(
-            key.id, key.name, f"...{key.last_four}", ", ".join(key.scopes), models, _day(key.created_at), revoked
-        )
-    Console().print(table)
+    print_table(("ID", "NAME", "KEY", "SCOPES", "MODELS", "CREATED", "REVOKED"), [_row(key) for key in reply.keys])
 
 
 @command.command()
@@ -73,6 +63,18 @@ def revoke(key_id: str, data: Path | None) -> None:
         require_folder(settings)
         reply = change_state(settings, RevokeKey(key_id=key_id))
     click.echo(f"{reply.keys[0].id} ({reply.keys[0].name}) no longer counts.")
+
+
+def _row(key: KeyLine) -> tuple[str, ...]:
+    return (
+        key.id,
+        key.name,
+        f"...{key.last_four}",
+        ", ".join(key.scopes),
+        "all" if key.models is None else ", ".join(key.models),
+        _day(key.created_at),
+        "" if key.revoked_at is None else _day(key.revoked_at),
+    )
 
 
 def _day(seconds: float) -> str:

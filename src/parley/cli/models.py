@@ -5,12 +5,12 @@ from pathlib import Path
 import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
-from rich.table import Table
 
 from parley.api.platform.commands import AddModel
 from parley.cli.failures import CommandFailed, in_one_line
 from parley.cli.options import folder_option
 from parley.cli.state import change_state
+from parley.cli.tables import print_table
 from parley.core.errors import ModelNotFound
 from parley.core.snapshot import Snapshot, Weights
 from parley.domain.catalog.service import Catalog
@@ -32,18 +32,10 @@ def list_models(data: Path | None) -> None:
     """Show every name that can be asked for, and what answers it."""
     with in_one_line():
         catalog = _catalog(load_settings({"data": data}))
-    table = Table(box=None, header_style="bold")
-    for heading in ("NAME", "SNAPSHOT", "ANSWERED BY", "CONTEXT", "CAPABILITIES"):
-        table.add_column(heading, overflow="fold")
-    for name, snapshot, is_alias in catalog.entries():
-        table.add_row(
-            name,
-            snapshot.name if is_alias else "",
-            snapshot.weights.name if snapshot.weights else "nothing installed",
-            f"{snapshot.context_length:,}" if snapshot.weights else "",
-            ", ".join(sorted(snapshot.capabilities)),
-        )
-    Console().print(table)
+    print_table(
+        ("NAME", "SNAPSHOT", "ANSWERED BY", "CONTEXT", "CAPABILITIES"),
+        [_row(name, snapshot, is_alias=is_alias) for name, snapshot, is_alias in catalog.entries()],
+    )
 
 
 @command.command()
@@ -97,6 +89,16 @@ def add(path: Path, name: str | None, template: str | None, context: int | None,
 
 def _catalog(settings: Settings) -> Catalog:
     return Catalog(catalog_files(DataFolder(settings.data)).read())
+
+
+def _row(name: str, snapshot: Snapshot, *, is_alias: bool) -> tuple[str, ...]:
+    return (
+        name,
+        snapshot.name if is_alias else "",
+        snapshot.weights.name if snapshot.weights else "nothing installed",
+        f"{snapshot.context_length:,}" if snapshot.weights else "",
+        ", ".join(sorted(snapshot.capabilities)),
+    )
 
 
 def _facts(snapshot: Snapshot) -> list[tuple[str, str]]:

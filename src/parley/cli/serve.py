@@ -8,8 +8,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 
+from parley.api.listener import AddressUnusable
 from parley.app import Started, serve
-from parley.cli.failures import in_one_line
+from parley.cli.failures import CommandFailed, in_one_line
+from parley.core.errors import ModelLoadFailed
 from parley.core.snapshot import Weights
 from parley.infra.logs import configure_logging
 from parley.infra.settings import describe_settings, load_settings, unknown_variables
@@ -38,6 +40,10 @@ def command(**flags: Any) -> None:  # noqa: ANN401 - one per setting, checked by
         progress = StartProgress(console)
         try:
             asyncio.run(serve(settings, on_step=progress.step, on_ready=progress.ready))
+        except AddressUnusable as error:
+            raise CommandFailed(str(error)) from None
+        except ModelLoadFailed as error:
+            raise CommandFailed(f"the model cannot be loaded: {' '.join(error.detail.split())}") from None
         finally:
             progress.stop()
 
@@ -71,7 +77,8 @@ class StartProgress:
     def ready(self, started: Started) -> None:
         """Show the banner: the server answers."""
         self.stop()
-        self._console.print("\n" + escape(banner(started)), soft_wrap=True)
+        # To stdout, as the command's result; what is on stderr are steps and logs.
+        click.echo("\n" + banner(started))
 
 
 def banner(started: Started) -> str:

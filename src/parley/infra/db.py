@@ -43,7 +43,7 @@ class Database:
         """Run `work` on the writer's thread as one unit: all of it is durable when this returns, or nothing is kept.
 
         `work` must be short and must not block: other units wait for it. What it raises is raised here and undoes this
-        unit alone. A caller that is cancelled does not stop its unit. Raises DatabaseFailed when the writer is down.
+        unit alone. A caller that is cancelled once its unit waits does not stop it. Raises DatabaseFailed when the writer is down.
         """
         return await self._writer.submit(work)
 

@@ -79,8 +79,9 @@ def configure_logging(
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # asyncio's debug line about its selector says nothing to an operator.
-    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    # What these say below a warning is of their own insides, and says nothing to an operator.
+    for name in ("asyncio", "alembic", "sqlalchemy"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:

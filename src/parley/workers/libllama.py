@@ -74,7 +74,7 @@ _SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
     "llama_decode": (_Int32, (_Pointer, Batch)),
     "llama_get_logits_ith": (ctypes.POINTER(ctypes.c_float), (_Pointer, _Int32)),
     "llama_get_memory": (_Pointer, (_Pointer,)),
-    "llama_memory_clear": (None, (_Pointer, ctypes.c_bool)),
+    "llama_memory_seq_rm": (ctypes.c_bool, (_Pointer, _Int32, _Int32, _Int32)),
 }
 
 
@@ -136,6 +136,14 @@ class LibLlama:
             if length >= 0:
                 return buffer.raw[:length]
             size = -length
+
+    def pieces(self, vocabulary: int) -> list[bytes]:
+        """The pieces of all tokens, by id."""
+        return [self.piece(vocabulary, token_id) for token_id in range(self.api.llama_vocab_n_tokens(vocabulary))]
+
+    def silent_ids(self, vocabulary: int, pieces: list[bytes]) -> list[int]:
+        """Control tokens: those that have a text and write none of it."""
+        return [t for t, piece in enumerate(pieces) if piece and not self.piece(vocabulary, t, shows_control=False)]
 
     def tokenize(self, vocabulary: int, text: bytes, *, is_control: bool) -> "array.array[int]":
         """The ids of `text`, without BOS. Special tokens in it are found only when it is control text."""

@@ -2,9 +2,10 @@
 
     python -m parley.workers.confine '<limits>' parley.workers.llama '<options as JSON>'
 
-It says `ready` (with its socket) or `failed`. A question `score` has the prompt as
-an array of 32-bit ids in its raw part; the answer's raw part is: own log-probabilities, ids of the best, theirs, and the
-pieces of all ids that occur, behind the ids and lengths. A question `render` has ids too; the answer is the text that they write, control tokens nothing.
+It says `failed`, or `ready` with its socket and with the vocabulary's pieces (raw). Then it answers questions; ids are arrays
+of 32-bit integers. `score` (raw: the prompt's ids) is answered by raw arrays of 32 bits: own log-probabilities, ids of the
+best, theirs. `recover` (the bytes and the number of tokens that the server did not name; raw: all ids before them) is
+answered by their ids, and by scores as above.
 """
 
 import contextlib
@@ -16,8 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from parley.core.channel import Header
+from parley.core.pieces import pack_pieces
 from parley.workers.libllama import LibLlama, Unsupported
-from parley.workers.scorer import Scorer, Withdrawn
+from parley.workers.scorer import Scorer, Scores, Withdrawn
 from parley.workers.voice import Voice
 
 # A scorer that was not asked for so long gives its context's memory back.
@@ -60,31 +62,39 @@ def _ids(raw: bytes) -> list[int]:
     return [int(token_id) for token_id in np.frombuffer(raw, dtype=np.int32)]
 
 
-def _score(scorer: Scorer, voice: Voice, question: Header, raw: bytes) -> bytes:
-    prompt = _ids(raw)
-    num_top = int(str(question["num_top"]))
-
+def _answer(scorer: Scorer, voice: Voice, question: Header, raw: bytes) -> tuple[Header, bytes]:
     def on_step() -> None:
         if voice.is_withdrawn(question):
             raise Withdrawn
         voice.say({"event": "progress", "id": question["id"]})
 
-    own, top_ids, top = scorer.score(prompt, num_top, on_step)
-    occurring = np.unique(np.concatenate([np.asarray(prompt, dtype=np.int32), top_ids.ravel()]))
-    pieces = scorer.pieces(occurring.tolist())
-    lengths = np.asarray([len(piece) for piece in pieces], dtype=np.int32)
-    described = np.asarray([len(occurring)], dtype=np.int32)
-    arrays = (own, top_ids, top, described, occurring, lengths)
-    return b"".join([*(part.tobytes() for part in arrays), *pieces])
+    num_top = int(str(question["num_top"]))
+    if question["op"] == "score":
+        prompt = _ids(raw)
+        return {}, _packed(scorer.score(prompt, num_top, on_step))
+    lost = bytes.fromhex(str(question["lost"]))
+    prefix = _ids(raw)
+    found = scorer.recover(prefix, lost, int(str(question["count"])), on_step)
+    if found is None:
+        return {"found": []}, b""
+    scores = scorer.score([*prefix, *found], num_top, on_step, first=len(prefix))
+    return {"found": found}, _packed(scores)
+
+
+def _packed(scores: Scores) -> bytes:
+    return b"".join(part.tobytes() for part in (scores.own, scores.top_ids, scores.top))
 
 
 def main() -> None:
     voice = Voice()
     options = json.loads(sys.argv[1])
     try:
-        # The scorer first: a build that it does not know is refused before any weights are loaded.
+        # First: a build that we do not know is refused before any weights are loaded.
+        library = LibLlama()
+        vocabulary = library.api.llama_model_get_vocab(library.load_model(str(options["model"]), vocabulary_only=True))
+        pieces = library.pieces(vocabulary)
         scorer = Scorer(
-            LibLlama(),
+            library,
             str(options["model"]),
             num_threads=options["num_threads"],
             batch_tokens=options["batch_tokens"],
@@ -94,7 +104,8 @@ def main() -> None:
     except (Unsupported, RuntimeError, ValueError) as error:
         voice.say({"event": "failed", "reason": str(error)})
         return
-    voice.say({"event": "ready", "socket": options["socket"], "runtime": type(server).__module__})
+    facts = {"socket": options["socket"], "num_tokens": len(pieces), "silent": library.silent_ids(vocabulary, pieces)}
+    voice.say({"event": "ready", **facts, "runtime": type(server).__module__}, pack_pieces(pieces))
     voice.listen()
     while True:
         asked = voice.next_question(timeout_seconds=_REST_SECONDS)
@@ -104,10 +115,8 @@ def main() -> None:
         question, raw = asked
         with contextlib.suppress(Withdrawn):
             try:
-                answer = (
-                    scorer.render(_ids(raw)) if question["op"] == "render" else _score(scorer, voice, question, raw)
-                )
-                voice.say({"id": question["id"]}, answer)
+                header, answer = _answer(scorer, voice, question, raw)
+                voice.say({**header, "id": question["id"]}, answer)
             except (RuntimeError, ValueError) as error:
                 voice.say({"id": question["id"], "refused": str(error)})
 

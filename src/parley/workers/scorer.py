@@ -5,7 +5,8 @@ and given back after a while without one.
 """
 
 import ctypes
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,8 @@ from parley.workers.libllama import Batch, LibLlama
 # Logits that are kept at a time, in numbers of 4 bytes.
 _MAX_LOGITS = 16 << 20
 _CONTEXT_STEP = 512
+# Ways to write the same bytes that are worth comparing.
+_MAX_WAYS = 16
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]
@@ -30,6 +33,15 @@ class _Model:
     num_tokens: int
     batch_tokens: int
     batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """A row per scored token: its own log-probability, the best ids and theirs, best first."""
+
+    own: Floats
+    top_ids: Ints
+    top: Floats
 
 
 class Withdrawn(Exception):
@@ -48,39 +60,66 @@ class Scorer:
         self._model: _Model | None = None
         self._context: int | None = None
         self._context_tokens = 0
+        # The tokens that the context has read.
+        self._held: list[int] = []
+        self._ids: dict[bytes, int] = {}
 
-    def score(self, prompt: list[int], num_top: int, on_step: Callable[[], None]) -> tuple[Floats, Ints, Floats]:
-        """Natural logarithms, for every token but the first: its own (n-1), the best ids and theirs (n-1, num_top).
+    def score(self, prompt: list[int], num_top: int, on_step: Callable[[], None], *, first: int = 1) -> Scores:
+        """Natural logarithms for every token from `first` on, which is at least 1, in rows.
 
-        `on_step` is called before each forward pass and may raise Withdrawn.
+        `on_step` is called before each forward pass and may raise Withdrawn. What the context still holds of an earlier
+        prompt with the same beginning is not read again.
         """
         model = self._check(prompt)
         context = self._open(model, len(prompt))
+        done = min(_common_length(self._held, prompt), first - 1)
+        self._held = []
         memory = self._library.api.llama_get_memory(context)
-        self._library.api.llama_memory_clear(memory, False)
-        num_scored = len(prompt) - 1
-        own = np.empty(num_scored, dtype=np.float32)
-        top_ids = np.empty((num_scored, num_top), dtype=np.int32)
-        top = np.empty((num_scored, num_top), dtype=np.float32)
-        for start in range(0, num_scored, model.batch_tokens):
+        if not self._library.api.llama_memory_seq_rm(memory, 0, done, -1):
+            raise RuntimeError("llama.cpp did not forget")
+        num_rows = len(prompt) - first
+        scores = Scores(
+            own=np.empty(num_rows, dtype=np.float32),
+            top_ids=np.empty((num_rows, num_top), dtype=np.int32),
+            top=np.empty((num_rows, num_top), dtype=np.float32),
+        )
+        for start in range(done, len(prompt) - 1, model.batch_tokens):
             on_step()
-            end = min(start + model.batch_tokens, num_scored)
-            logits = self._decode(model, context, prompt[start:end], start)
-            chosen = np.asarray(prompt[start + 1 : end + 1])
-            own[start:end], top_ids[start:end], top[start:end] = _log_probabilities(logits, chosen, num_top)
-        return own, top_ids, top
+            end = min(start + model.batch_tokens, len(prompt) - 1)
+            # The logits at a position are of the token after it.
+            wanted = max(start, first - 1)
+            logits = self._decode(model, context, prompt[start:end], start, wanted)
+            if wanted < end:
+                rows = slice(wanted - first + 1, end - first + 1)
+                chosen = np.asarray(prompt[wanted + 1 : end + 1])
+                scores.own[rows], scores.top_ids[rows], scores.top[rows] = _log_probabilities(logits, chosen, num_top)
+        self._held = prompt[:-1]
+        return scores
 
-    def pieces(self, token_ids: list[int]) -> list[bytes]:
-        vocabulary = self._loaded().vocabulary
-        return [self._library.piece(vocabulary, token_id) for token_id in token_ids]
+    def recover(self, prefix: list[int], lost: bytes, count: int, on_step: Callable[[], None]) -> list[int] | None:
+        """The `count` tokens after `prefix` that wrote `lost`: of all that could have, the most probable ones.
 
-    def render(self, token_ids: list[int]) -> bytes:
-        """The bytes that the tokens write; control tokens write nothing."""
-        vocabulary = self._check(token_ids).vocabulary
-        return b"".join(self._library.piece(vocabulary, token_id, shows_control=False) for token_id in token_ids)
+        None when no tokens could have, or more ways exist than are worth a look.
+        """
+        ways = list(itertools.islice(_ways(self._ids_by_piece(), lost, count), _MAX_WAYS + 1))
+        if not ways or len(ways) > _MAX_WAYS:
+            return None
+        if len(ways) == 1:
+            return ways[0]
+        totals = [float(self.score([*prefix, *way], 0, on_step, first=len(prefix)).own.sum()) for way in ways]
+        return ways[int(np.argmax(totals))]
+
+    def _ids_by_piece(self) -> dict[bytes, int]:
+        if not self._ids:
+            vocabulary = self._loaded().vocabulary
+            pieces = self._library.pieces(vocabulary)
+            silent = set(self._library.silent_ids(vocabulary, pieces))
+            self._ids = {piece: token_id for token_id, piece in enumerate(pieces) if piece and token_id not in silent}
+        return self._ids
 
     def rest(self) -> None:
         """Give the context's memory back until the next prompt."""
+        self._held = []
         if self._context is not None:
             self._library.api.llama_free(self._context)
             self._context = None
@@ -115,18 +154,20 @@ class Scorer:
             )
         return self._context
 
-    def _decode(self, model: _Model, context: int, tokens: list[int], start: int) -> Floats:
+    def _decode(self, model: _Model, context: int, tokens: list[int], start: int, wanted: int) -> Floats:
+        """One forward pass from position `start` on; the logits from position `wanted` on."""
         batch = model.batch
         batch.n_tokens = len(tokens)
         for row, token_id in enumerate(tokens):
             batch.token[row], batch.pos[row] = token_id, start + row
-            batch.n_seq_id[row], batch.seq_id[row][0], batch.logits[row] = 1, 0, 1
+            batch.n_seq_id[row], batch.seq_id[row][0], batch.logits[row] = 1, 0, int(start + row >= wanted)
         status = self._library.api.llama_decode(context, batch)
         if status != 0:
             raise RuntimeError(f"llama_decode answered {status}")
-        logits = np.empty((len(tokens), model.num_tokens), dtype=np.float32)
-        for row in range(len(tokens)):
-            address = self._library.api.llama_get_logits_ith(context, row)
+        skipped = wanted - start
+        logits = np.empty((max(len(tokens) - skipped, 0), model.num_tokens), dtype=np.float32)
+        for row in range(len(logits)):
+            address = self._library.api.llama_get_logits_ith(context, skipped + row)
             if not address:
                 raise RuntimeError("llama.cpp kept no logits")
             ctypes.memmove(logits[row].ctypes.data, address, logits[row].nbytes)
@@ -146,3 +187,22 @@ def _log_probabilities(logits: Floats, chosen: npt.NDArray[np.int64], num_top: i
     else:
         best = np.empty((len(logits), 0), dtype=np.int64)
     return logits[rows[:, 0], chosen], best.astype(np.int32), logits[rows, best]
+
+
+def _common_length(one: list[int], other: list[int]) -> int:
+    for position, (left, right) in enumerate(zip(one, other, strict=False)):
+        if left != right:
+            return position
+    return min(len(one), len(other))
+
+
+def _ways(ids: dict[bytes, int], text: bytes, count: int) -> Iterator[list[int]]:
+    """Every sequence of `count` tokens that writes `text`."""
+    if count == 0:
+        if not text:
+            yield []
+        return
+    for length in range(1, len(text) - count + 2):
+        token_id = ids.get(text[:length])
+        if token_id is not None:
+            yield from ([token_id, *rest] for rest in _ways(ids, text[length:], count - 1))

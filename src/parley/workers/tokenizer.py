@@ -2,8 +2,7 @@
 
     python -m parley.workers.confine '<limits>' parley.workers.tokenizer MODEL.gguf
 
-After loading it says `ready` with the vocabulary's facts; raw: the pieces of all tokens, one after another, behind their
-lengths. A question `encode` has the segments' lengths in bytes and their trust, raw: their texts; the answer's raw part
+After loading it says `ready` with the vocabulary's facts; raw: the pieces of all tokens. A question `encode` has the segments' lengths in bytes and their trust, raw: their texts; the answer's raw part
 is an array of 32-bit ids.
 """
 
@@ -12,6 +11,7 @@ import re
 import sys
 
 from parley.core.channel import Header
+from parley.core.pieces import pack_pieces
 from parley.workers.libllama import (
     ATTRIBUTE_CONTROL,
     ATTRIBUTE_UNKNOWN,
@@ -33,7 +33,7 @@ class VocabularyOnly:
         model = library.load_model(path, vocabulary_only=True)
         self._vocabulary = library.api.llama_model_get_vocab(model)
         self._num_tokens = library.api.llama_vocab_n_tokens(self._vocabulary)
-        self.pieces = [library.piece(self._vocabulary, token_id) for token_id in range(self._num_tokens)]
+        self.pieces = library.pieces(self._vocabulary)
         self._special = self._special_tokens()
         # llama.cpp promotes these even in text that it is told not to search for special tokens.
         always_promoted = sorted(
@@ -114,8 +114,7 @@ def main() -> None:
     except (Unsupported, RuntimeError) as error:
         voice.say({"event": "failed", "reason": str(error)})
         return
-    lengths = array.array("I", map(len, tokenizer.pieces))
-    voice.say({"event": "ready", **tokenizer.facts()}, lengths.tobytes() + b"".join(tokenizer.pieces))
+    voice.say({"event": "ready", **tokenizer.facts()}, pack_pieces(tokenizer.pieces))
     voice.listen()
     while (asked := voice.next_question()) is not None:
         question, raw = asked

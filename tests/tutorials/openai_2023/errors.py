@@ -10,7 +10,7 @@ def attempt(name, **arguments):
         openai.ChatCompletion.create(**arguments)
     except openai.error.OpenAIError as e:
         print(f"{name}: {type(e).__name__} {e.http_status} {e.error.code} {getattr(e, 'param', None)} {e.user_message}")
-        print(f"{name} id: {e.request_id}")
+        print(f"{name} id: {e.headers['x-request-id']}")
     else:
         print(f"{name}: no error")
 

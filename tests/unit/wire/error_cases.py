@@ -85,7 +85,7 @@ def _wrong_content_type() -> object:
 
 
 CASES: Mapping[str, Callable[[], object]] = {
-    "01_no_key": lambda: _admit(),
+    "01_no_key": _admit,
     "02_wrong_key": lambda: _admit(authorization="Bearer sk-v3s3w-not-a-key-of-ours-bfcr"),
     "04_wrong_organization_header": lambda: _admit(
         authorization="Bearer sk-right00000000000000", openai_organization="org_b"
@@ -129,7 +129,10 @@ CASES: Mapping[str, Callable[[], object]] = {
     ),
     "34_no_credit": lambda: _raise(
         RateLimited(
-            "You exceeded your current quota.", kind="insufficient_quota", code="insufficient_quota", retry_after_seconds=None
+            "You exceeded your current quota.",
+            kind="insufficient_quota",
+            code="insufficient_quota",
+            retry_after_seconds=None,
         )
     ),
     "37_overloaded": lambda: _raise(Overloaded("The server is busy.", retry_after_seconds=2.0)),

@@ -2,6 +2,10 @@
 
 from alembic import context
 
-context.configure(connection=context.config.attributes["connection"], transaction_per_migration=True)
+# Alembic takes SQLite's statements on tables for such that cannot be undone; as `parley.infra.sqlite` begins transactions,
+# they can.
+context.configure(
+    connection=context.config.attributes["connection"], transaction_per_migration=True, transactional_ddl=True
+)
 with context.begin_transaction():
     context.run_migrations()

@@ -39,10 +39,11 @@ class LiveChild:
     worker: Worker
     dialogue: Dialogue
     facts: Header
+    raw: bytes
 
 
 class Child:
-    """Keeps one worker alive between `start` and `aclose`. Work on it is bracketed by `working` and says `progressed`."""
+    """Keeps one worker alive between `start` and `aclose`. Work on it says when it begins, progresses and ends."""
 
     def __init__(
         self, module: str, arguments: Callable[[], Sequence[str]], *, clock: Clock, supervision: Supervision
@@ -118,21 +119,29 @@ class Child:
             raise EngineFailed(f"{self._module} was stopped")
         return self._live
 
-    @contextmanager
-    def working(self) -> Iterator[None]:
-        """While it is entered, the worker owes signs of life."""
+    def begin_work(self) -> None:
+        """From now until `end_work`, the worker owes signs of life. Several pieces of work may be open."""
         if not self._num_working:
             self._last_progress = self._clock.monotonic()
         self._num_working += 1
+
+    def end_work(self) -> None:
+        self._num_working -= 1
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Work for as long as it is entered."""
+        self.begin_work()
         try:
             yield
         finally:
-            self._num_working -= 1
+            self.end_work()
 
     def progressed(self) -> None:
         """A sign of life came; called for every piece of output, so it is cheap."""
         now = self._clock.monotonic()
-        self._pauses.append(now - self._last_progress)
+        if self._num_working:
+            self._pauses.append(now - self._last_progress)
         self._last_progress = now
 
     async def _load(self) -> LiveChild:
@@ -142,7 +151,7 @@ class Child:
             raise ModelLoadFailed(f"{error}: {error.last_words}") from error
         try:
             async with asyncio.timeout(self._supervision.load_seconds):
-                facts, _ = await worker.receive()
+                facts, raw = await worker.receive()
             if facts.get("event") != "ready":
                 raise ModelLoadFailed(f"{facts.get('reason')}: {worker.last_words}")  # noqa: TRY301 - one clean-up for all
         except WorkerFailed as error:
@@ -154,7 +163,7 @@ class Child:
         except BaseException:
             await asyncio.shield(worker.stop(grace_seconds=0.0))
             raise
-        return LiveChild(worker=worker, dialogue=Dialogue(worker, on_progress=self.progressed), facts=facts)
+        return LiveChild(worker=worker, dialogue=Dialogue(worker, on_progress=self.progressed), facts=facts, raw=raw)
 
     async def _supervise(self, live: LiveChild | None) -> None:
         backoff = self._supervision.first_backoff_seconds

@@ -14,6 +14,7 @@ from parley.core.errors import EngineFailed, ModelLoadFailed
 from parley.core.events import ScoredToken
 from parley.core.gguf import InvalidModelFile, read_header
 from parley.core.ids import new_id
+from parley.core.pieces import Pieces
 from parley.core.requests import SequenceRequest
 from parley.infra.dialogue import Refused
 from parley.infra.sandbox import WorkerFailed
@@ -58,6 +59,7 @@ class LlamaEngine:
         )
         self._session: tuple[Path, aiohttp.ClientSession] | None = None
         self._open: dict[str, LlamaGeneration] = {}
+        self._pieces: Pieces | None = None
 
     @property
     def num_slots(self) -> int:
@@ -94,19 +96,19 @@ class LlamaEngine:
 
     async def generate(self, request: SequenceRequest) -> LlamaGeneration:
         live = await self._child.live()
-        working = self._child.working()
-        working.__enter__()
 
         def on_close() -> None:
-            working.__exit__(None, None, None)
+            self._child.end_work()
             self._open.pop(request.round_id, None)
 
         host = Host(
-            render=lambda token_ids: self._render(live, token_ids),
+            pieces=self._pieces_of(live),
+            recover=lambda before, lost, count: self._recover(live, request, (before, lost, count)),
             on_output=self._child.progressed,
             on_broken=self._child.doubt,
             on_close=on_close,
         )
+        self._child.begin_work()
         generation = LlamaGeneration(request, self._post(live, completion_body(request)), host)
         self._open[request.round_id] = generation
         return generation
@@ -120,7 +122,9 @@ class LlamaEngine:
                 _, raw = await live.dialogue.ask({"op": "score", "num_top": num_top}, _packed(prompt))
             except (WorkerFailed, Refused) as error:
                 raise EngineFailed(f"scoring failed: {error}") from error
-        return read_scores(raw, prompt, num_top)
+        pieces = self._pieces_of(live)
+        first = ScoredToken(prompt[0], pieces.piece(prompt[0]), None)
+        return [first, *read_scores(raw, prompt[1:], num_top, pieces)]
 
     async def abort(self, round_id: str) -> None:
         generation = self._open.get(round_id)
@@ -135,6 +139,8 @@ class LlamaEngine:
     async def _session_to(self, socket: Path) -> aiohttp.ClientSession:
         if self._session is not None and self._session[0] == socket:
             return self._session[1]
+        if socket != self._socket:
+            raise EngineFailed("the worker was replaced before the round began")
         # A connection serves one round: what a cancelled round left in it can never reach another.
         connector = aiohttp.UnixConnector(str(socket), limit=0, force_close=True)
         session = aiohttp.ClientSession(connector=connector, timeout=_NO_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar())
@@ -149,12 +155,29 @@ class LlamaEngine:
             self._session = None
             await session.close()
 
-    async def _render(self, live: LiveChild, token_ids: list[int]) -> bytes:
+    async def _recover(
+        self, live: LiveChild, request: SequenceRequest, lost: tuple[Sequence[int], bytes, int]
+    ) -> list[ScoredToken]:
+        before, written, count = lost
+        num_top = request.sampling.logprobs or 0
+        question = {"op": "recover", "num_top": num_top, "lost": written.hex(), "count": count}
         try:
-            _, raw = await live.dialogue.ask({"op": "render"}, _packed(token_ids))
+            header, raw = await live.dialogue.ask(question, _packed(before))
         except (WorkerFailed, Refused) as error:
-            raise EngineFailed(f"the engine died: {error}") from error
-        return raw
+            raise EngineFailed(f"the engine could not name its tokens: {error}") from error
+        found = header.get("found")
+        if not isinstance(found, list) or not found:
+            return []
+        return read_scores(raw, found, num_top, self._pieces_of(live))
+
+    def _pieces_of(self, live: LiveChild) -> Pieces:
+        """The vocabulary's pieces, the same through all restarts: the file does not change."""
+        if self._pieces is None:
+            count, silent = live.facts.get("num_tokens"), live.facts.get("silent")
+            if not isinstance(count, int) or not isinstance(silent, list):
+                raise EngineFailed("the worker described no vocabulary")
+            self._pieces = Pieces(live.raw, count=count, silent=silent)
+        return self._pieces
 
     def _worker_arguments(self) -> list[str]:
         """For each start a socket of its own name, so that a stale one is never met."""

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import aiohttp
 
 from parley.core.errors import EngineFailed
 from parley.core.events import Delta, Event, Finished, FinishReason, ScoredToken, SequenceFinished
+from parley.core.pieces import Pieces
 from parley.core.requests import SequenceRequest
 from parley.core.usage import Usage
 from parley.serving.engines.upstream import Frame, FrameReader, scored
@@ -18,8 +19,9 @@ from parley.serving.engines.upstream import Frame, FrameReader, scored
 class Host:
     """What a round asks of the engine that it runs on, and tells it."""
 
-    # The bytes that a list of tokens writes.
-    render: Callable[[list[int]], Awaitable[bytes]]
+    pieces: Pieces
+    # The scored tokens, so many of them, that wrote these bytes after these ids; empty when nobody can tell.
+    recover: Callable[[Sequence[int], bytes, int], Awaitable[list[ScoredToken]]]
     on_output: Callable[[], None]
     # The connection broke by itself.
     on_broken: Callable[[], None]
@@ -27,32 +29,61 @@ class Host:
     on_close: Callable[[], None]
 
 
-class Sequence:
+class OpenSequence:
     """The state of one sequence between two frames."""
 
-    def __init__(self, index: int, num_top: int | None) -> None:
+    def __init__(self, index: int, num_top: int | None, pieces: Pieces) -> None:
         self.index = index
+        self._pieces = pieces
         self._num_top = num_top
         self.num_tokens = 0
         self.is_finished = False
         # Ids whose text the server holds back, because it could begin a stop string.
-        self.silent_ids: list[int] = []
+        self._silent_ids: list[int] = []
+        # All its tokens, as long as each is known.
+        self._ids: list[int] | None = []
         # Scored tokens whose text was not sent yet: those of a stop string are never shown.
         self._held: list[ScoredToken] = []
 
-    def delta(self, frame: Frame) -> Delta:
-        """The event of a frame that is not the last."""
+    def lost(self, frame: Frame) -> tuple[list[int], bytes, int] | None:
+        """What the server did not name: tokens that left a character unfinished, which it counts and never sends.
+
+        The ids before them, the bytes that they wrote, and their number; None when none is missing or it matters to
+        nobody, or when the bytes cannot be told.
+        """
+        count = frame.tokens_predicted - self.num_tokens - len(frame.tokens)
+        if self._num_top is None or self._ids is None or not count:
+            return None
+        named = b"".join(self._pieces.written(token_id) for token_id in frame.tokens)
+        written = frame.content.encode()
+        if self._held or "\ufffd" in frame.content or not written.endswith(named):
+            return None
+        return self._ids, written[: len(written) - len(named)], count
+
+    def delta(self, frame: Frame, recovered: list[ScoredToken]) -> Delta:
+        """The event of a frame that is not the last; `recovered` are the tokens that it should have named."""
         num_tokens = frame.tokens_predicted - self.num_tokens
         self.num_tokens = frame.tokens_predicted
-        self.silent_ids = [] if frame.content else self.silent_ids + frame.tokens
+        self._silent_ids = [] if frame.content else self._silent_ids + frame.tokens
         if self._num_top is None:
             return Delta(self.index, frame.content, num_tokens)
-        for probability in frame.completion_probabilities or ():
-            self._held.append(scored(probability, self._num_top))
+        named = [scored(each, self._num_top, self._pieces) for each in frame.completion_probabilities or ()]
+        self._held += [*recovered, *named]
+        if num_tokens != len(recovered) + len(named):
+            self._ids = None
+        if self._ids is not None:
+            self._ids.extend(each.token_id for each in (*recovered, *named))
         return Delta(self.index, frame.content, num_tokens, self._shown_by(frame.content))
 
-    def last_delta(self, frame: Frame, text: str) -> Delta | None:
-        """What remained to be said when the sequence ended."""
+    def last_delta(self, frame: Frame) -> Delta | None:
+        """What remained to be said when the sequence ended.
+
+        Text that is held back for a stop string that never came is forgotten by the server, and so put together here.
+        """
+        text = frame.content
+        if frame.stop_type != "word":
+            written = b"".join(self._pieces.written(token_id) for token_id in self._silent_ids)
+            text += written.decode(errors="ignore")
         num_tokens = frame.tokens_predicted - self.num_tokens
         self.num_tokens = frame.tokens_predicted
         if frame.stop_type == "eos" and self._held:
@@ -65,7 +96,7 @@ class Sequence:
         """The held tokens that begin inside `content`; a cut at a stop string leaves the rest for the end to decide."""
         shown, start, end = 0, 0, len(content.encode())
         while shown < len(self._held) and start < end:
-            start += len(self._held[shown].piece)
+            start += len(self._pieces.written(self._held[shown].token_id))
             shown += 1
         tokens, self._held = tuple(self._held[:shown]), self._held[shown:]
         return tokens
@@ -82,7 +113,9 @@ class LlamaGeneration:
         self._response: aiohttp.ClientResponse | None = None
         self._reader = FrameReader()
         self._events: deque[Event] = deque()
-        self._sequences = [Sequence(i, request.sampling.logprobs) for i in range(request.num_sequences)]
+        self._sequences = [
+            OpenSequence(i, request.sampling.logprobs, host.pieces) for i in range(request.num_sequences)
+        ]
         self._cached_tokens = 0
         self._is_closed = False
 
@@ -108,15 +141,17 @@ class LlamaGeneration:
             return
         self._is_closed = True
         self._events.clear()
-        # Closing the connection is the abort; a call that is still on its way is closed by its cancellation.
-        if self._response is not None:
-            self._response.close()
-        elif not self._opening.done():
-            self._opening.cancel()
-            await asyncio.wait({self._opening})
-        elif not self._opening.cancelled() and self._opening.exception() is None:
-            self._opening.result().close()
-        self._host.on_close()
+        try:
+            # Closing the connection is the abort; a call that is still on its way is closed by its cancellation.
+            if self._response is not None:
+                self._response.close()
+            elif not self._opening.done():
+                self._opening.cancel()
+                await asyncio.wait({self._opening})
+            elif not self._opening.cancelled() and self._opening.exception() is None:
+                self._opening.result().close()
+        finally:
+            self._host.on_close()
 
     async def _receive(self) -> None:
         """Wait for output and turn it into events; after `aclose` by another task, return without any."""
@@ -138,7 +173,10 @@ class LlamaGeneration:
             raise EngineFailed("the engine ended a stream before its last frame")
         self._host.on_output()
         for frame in self._reader.feed(received):
-            await self._take(frame)
+            events = await self._events_of(frame)
+            if self._is_closed:
+                return
+            self._events.extend(events)
 
     async def _read(self) -> bytes:
         if self._response is None:
@@ -151,33 +189,40 @@ class LlamaGeneration:
                 raise EngineFailed(f"the engine answered {response.status}: {(await response.text())[:500]}")
         return await self._response.content.readany()
 
-    async def _take(self, frame: Frame) -> None:
+    async def _events_of(self, frame: Frame) -> list[Event]:
+        if not 0 <= frame.index < len(self._sequences):
+            raise EngineFailed(f"the engine speaks of sequence {frame.index} of {len(self._sequences)}")
         sequence = self._sequences[frame.index]
         if frame.prompt_progress is not None:
             self._cached_tokens = max(self._cached_tokens, frame.prompt_progress.cache)
             if not frame.tokens_predicted:
-                return
+                return []
         if not frame.stop:
-            self._events.append(sequence.delta(frame))
-            return
-        last = sequence.last_delta(frame, await self._unsaid(sequence, frame))
-        if last is not None:
-            self._events.append(last)
+            return [sequence.delta(frame, await self._recovered(sequence, frame))]
+        last = sequence.last_delta(frame)
         reason = FinishReason.LENGTH if frame.stop_type == "limit" else FinishReason.STOP
-        self._events.append(SequenceFinished(sequence.index, reason))
         sequence.is_finished = True
+        events: list[Event] = [SequenceFinished(sequence.index, reason)]
+        if last is not None:
+            events.insert(0, last)
         if all(each.is_finished for each in self._sequences):
-            num_output = sum(each.num_tokens for each in self._sequences)
-            cached = min(self._cached_tokens, len(self._request.prompt))
-            usage = Usage(input_tokens=len(self._request.prompt), cached_tokens=cached, output_tokens=num_output)
-            self._events.append(Finished(usage))
+            events.append(Finished(self._usage()))
+        return events
 
-    async def _unsaid(self, sequence: Sequence, frame: Frame) -> str:
-        """Text that the server held back for a stop string that never came: it forgets it when a sequence ends."""
-        if frame.stop_type == "word" or not sequence.silent_ids:
-            return frame.content
-        rest = await self._host.render(sequence.silent_ids)
-        return frame.content + rest.decode(errors="ignore")
+    def _usage(self) -> Usage:
+        num_input = len(self._request.prompt)
+        return Usage(
+            input_tokens=num_input,
+            cached_tokens=min(self._cached_tokens, num_input),
+            output_tokens=sum(each.num_tokens for each in self._sequences),
+        )
+
+    async def _recovered(self, sequence: OpenSequence, frame: Frame) -> list[ScoredToken]:
+        lost = sequence.lost(frame)
+        if lost is None:
+            return []
+        before, written, count = lost
+        return await self._host.recover((*self._request.prompt, *before), written, count)
 
 
 def _is_cancelled() -> bool:

@@ -8,6 +8,7 @@ import msgspec
 
 from parley.core.errors import EngineFailed
 from parley.core.events import Alternative, ScoredToken
+from parley.core.pieces import Pieces
 from parley.core.requests import Sampling, SequenceRequest
 
 # The server takes this one for "choose yourself".
@@ -17,11 +18,11 @@ _LAST_FRAME = ("index", "content", "stop", "stop_type", "tokens_predicted")
 
 
 class Candidate(msgspec.Struct):
-    """One token at one position. `bytes` is empty for a control token, which has no text of its own."""
+    """One token at one position. The server's `bytes` are not read: those of a chosen token are not its piece but the
+    text that became ready to send with it."""
 
     id: int
     logprob: float
-    bytes: list[int]
 
 
 class Probability(Candidate):
@@ -99,10 +100,11 @@ def completion_body(request: SequenceRequest) -> bytes:
     return msgspec.json.encode(body | _samplers(sampling) | _penalties(request))
 
 
-def scored(probability: Probability, num_top: int) -> ScoredToken:
+def scored(probability: Probability, num_top: int, pieces: Pieces) -> ScoredToken:
     """A token as events carry it, with the `num_top` best."""
-    top = tuple(Alternative(each.id, bytes(each.bytes), each.logprob) for each in probability.top_logprobs[:num_top])
-    return ScoredToken(probability.id, bytes(probability.bytes), probability.logprob, top)
+    best = probability.top_logprobs[:num_top]
+    top = tuple(Alternative(each.id, pieces.piece(each.id), each.logprob) for each in best)
+    return ScoredToken(probability.id, pieces.piece(probability.id), probability.logprob, top)
 
 
 def _seed(seed: int | None) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from parley.core.channel import Header
 from parley.core.errors import EngineFailed, ModelLoadFailed, Overloaded
+from parley.core.pieces import Pieces
 from parley.core.tokenizer import Segment, Vocabulary
 from parley.infra.dialogue import Dialogue, Refused
 from parley.infra.sandbox import Limits, Worker, WorkerFailed, start_worker
@@ -37,7 +38,7 @@ class WorkerTokenizer:
         self._worker: Worker | None = None
         self._dialogue: Dialogue | None = None
         self._vocabulary: Vocabulary | None = None
-        self._pieces: list[bytes] = []
+        self._pieces: Pieces | None = None
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -86,9 +87,9 @@ class WorkerTokenizer:
         return ids.tolist()
 
     async def pieces(self, token_ids: Sequence[int]) -> list[bytes]:
-        if self._vocabulary is None:
-            await self.start()
-        return [self._pieces[token_id] for token_id in token_ids]
+        if self._pieces is None:
+            raise EngineFailed("a tokenizer was used before it was started")
+        return [self._pieces.piece(token_id) for token_id in token_ids]
 
     async def _ask(self, header: Header, raw: bytes) -> bytes:
         dialogue = await self._ready_dialogue()
@@ -122,7 +123,7 @@ class WorkerTokenizer:
                 header, raw = await worker.receive()
             if header.get("event") != "ready":
                 raise ModelLoadFailed(f"{header.get('reason')}: {worker.last_words}")  # noqa: TRY301 - one clean-up for all
-            self._vocabulary, self._pieces = _vocabulary(header), _cut(raw, _number(header["num_tokens"]))
+            self._vocabulary, self._pieces = _vocabulary(header), Pieces(raw, count=_number(header["num_tokens"]))
         except WorkerFailed as error:
             await worker.stop(grace_seconds=0.0)
             raise ModelLoadFailed(f"{error}: {error.last_words}") from error
@@ -161,14 +162,3 @@ def _number(value: object) -> int:
     if not isinstance(value, int):
         raise EngineFailed("the tokenizer worker described no vocabulary")
     return value
-
-
-def _cut(raw: bytes, count: int) -> list[bytes]:
-    """The pieces out of their lengths and their concatenation."""
-    lengths = array.array("I")
-    lengths.frombytes(raw[: count * lengths.itemsize])
-    pieces, start = [], count * lengths.itemsize
-    for length in lengths:
-        pieces.append(raw[start : start + length])
-        start += length
-    return pieces

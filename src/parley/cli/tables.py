@@ -1,0 +1,22 @@
+"""Tables on the terminal; one row per line where a program reads them."""
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+# Wide enough that nothing is folded.
+_WIDTH_FOR_PROGRAMS = 1000
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Write rows under their headings to stdout."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console.width = _WIDTH_FOR_PROGRAMS
+    console.print(table)

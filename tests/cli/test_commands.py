@@ -1,0 +1,201 @@
+"""The commands on a data folder, as an operator types them: in processes of their own where that matters."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from parley.api.platform.control import ControlServer
+from parley.cli.commands import parley
+from parley.core.clock import SystemClock
+from parley.operations.first_start import ensure_owner
+from parley.operations.records import open_records
+from tests.builders_records import settings_in
+from tests.gguf_maker import Shape, write_model
+
+
+def run(*arguments: str, text: str | None = None) -> Result:
+    return CliRunner().invoke(parley, arguments, input=text)
+
+
+def command_line(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "parley.cli.main", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=os.environ | variables,
+    )
+
+
+def test_help_names_every_command_and_loads_nothing_heavy() -> None:
+    program = (
+        "import sys; from click.testing import CliRunner; from parley.cli.commands import parley\n"
+        "result = CliRunner().invoke(parley, ['--help']); print(result.output)\n"
+        "print(sorted({'sqlalchemy', 'pydantic', 'aiohttp', 'rich', 'granian', 'msgspec'} & set(sys.modules)))"
+    )
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    for name in ("serve", "chat", "complete", "models", "keys", "doctor"):
+        assert f"  {name} " in shown
+    assert shown.splitlines()[-1] == "[]"
+
+
+def test_help_is_there_within_a_blink() -> None:
+    fastest = 60.0
+    for _ in range(5):
+        started = time.perf_counter()
+        assert command_line("--help").returncode == 0
+        fastest = min(fastest, time.perf_counter() - started)
+    # 0.25 s where nothing else runs; the bound leaves room for a busy machine.
+    assert fastest < 1.0
+
+
+@pytest.mark.parametrize("arguments", [["keys"], ["models"], ["serve"], ["chat"], ["complete"], ["doctor"]])
+def test_every_command_explains_itself(arguments: list[str]) -> None:
+    shown = run(*arguments, "--help")
+    assert shown.exit_code == 0
+    assert "Usage: " in shown.output
+
+
+def test_serve_has_a_flag_for_every_setting() -> None:
+    shown = run("serve", "--help").output
+    for flag in ("--host", "--port", "--data", "--drain-seconds", "--bootstrap-key", "--max-waiting", "--config"):
+        assert flag in shown
+    assert "PARLEY_PORT" in shown
+
+
+def test_an_unknown_command_is_wrong_usage() -> None:
+    done = run("sing")
+    assert done.exit_code == 2
+    assert "No such command" in done.output
+
+
+def test_a_bad_setting_is_one_line(tmp_path: Path) -> None:
+    done = command_line("keys", "list", PARLEY_PORT="eighty", PARLEY_DATA=str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr.startswith("parley: PARLEY_PORT: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_mistyped_folder_is_not_made_by_looking_at_it(tmp_path: Path) -> None:
+    done = run("keys", "list", "--data", str(tmp_path / "typo"))
+    assert done.exit_code == 1
+    assert "does not exist" in done.stderr
+    assert not (tmp_path / "typo").exists()
+
+
+def test_keys_are_made_listed_and_revoked_without_a_server(tmp_path: Path) -> None:
+    folder = str(tmp_path / "d")
+    made = run("keys", "create", "my app", "--model", "gpt-4", "--data", folder)
+    assert made.exit_code == 0
+    # The key alone is on stdout, for scripts.
+    assert made.stdout.startswith("sk-")
+    assert made.stdout.count("\n") == 1
+    key_id = made.stderr.split()[0]
+    listed = run("keys", "list", "--data", folder).stdout
+    assert made.stdout.strip() not in listed
+    assert "my app" in " ".join(listed.split())
+    assert run("keys", "revoke", key_id, "--data", folder).exit_code == 0
+    assert run("keys", "revoke", "key_nobody", "--data", folder).stderr == "parley: No such key: key_nobody\n"
+
+
+def test_a_key_for_a_model_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+    done = run("keys", "create", "app", "--model", "gpt-5000", "--data", str(tmp_path / "d"))
+    assert done.exit_code == 1
+    assert done.stderr == "parley: There is no model called 'gpt-5000'.\n"
+
+
+async def test_a_running_server_does_what_the_command_line_asks(tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    model = write_model(tmp_path / "my-model.gguf", Shape(context_length=2048))
+    async with open_records(settings_in(folder), SystemClock()) as records:
+        await ensure_owner(records, None)
+        async with ControlServer(records, url="http://127.0.0.1:8000"):
+            made = await asyncio.to_thread(command_line, "keys", "create", "app", PARLEY_DATA=str(folder))
+            assert made.returncode == 0, made.stderr
+            secret, key_id = made.stdout.strip(), made.stderr.split()[0]
+            assert records.keys.authenticate(secret).key_id == key_id
+            await asyncio.to_thread(command_line, "keys", "revoke", key_id, PARLEY_DATA=str(folder))
+            assert records.keys.authenticate(secret) is None
+            added = await asyncio.to_thread(command_line, "models", "add", str(model), PARLEY_DATA=str(folder))
+            assert added.returncode == 0, added.stderr
+            assert records.catalog.resolve("gpt-4").weights.name.startswith("my-model-")
+
+
+async def test_while_another_process_starts_the_reason_is_said(tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    async with open_records(settings_in(folder), SystemClock()):
+        done = await asyncio.to_thread(command_line, "keys", "list", PARLEY_DATA=str(folder))
+    assert done.returncode == 1
+    assert "in use by another Parley process" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_models_are_listed_and_shown_without_a_server_and_without_a_folder(tmp_path: Path) -> None:
+    folder = str(tmp_path / "d")
+    listed = run("models", "list", "--data", folder)
+    assert listed.exit_code == 0
+    assert "gpt-3.5-turbo-0301" in listed.stdout
+    shown = run("models", "show", "gpt-4", "--data", folder).stdout
+    assert "gpt-4-0314" in shown
+    assert "stand-in" in shown
+    assert not Path(folder).exists()
+
+
+def test_an_unknown_model_is_one_line(tmp_path: Path) -> None:
+    done = run("models", "show", "gpt-5000", "--data", str(tmp_path))
+    assert done.exit_code == 1
+    assert done.stderr.startswith("parley: The model `gpt-5000` does not exist")
+
+
+def test_a_model_is_added_and_answers_the_stand_ins(tmp_path: Path) -> None:
+    folder = str(tmp_path / "d")
+    model = write_model(tmp_path / "my-model.gguf", Shape(context_length=2048))
+    done = run("models", "add", str(model), "--name", "mine", "--data", folder)
+    assert done.exit_code == 0
+    # The file holds no template of its own.
+    assert "template plain, 2,048 tokens" in " ".join(done.stdout.split())
+    assert "answered by     mine-" in run("models", "show", "gpt-4", "--data", folder).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nowhere.gguf"], "cannot be read"),
+        (["model.gguf", "--template", "jinja"], "there is no template 'jinja'"),
+        (["model.gguf", "--context", "100000"], "was made for 2048 tokens"),
+        (["model.gguf", "--name", "../up"], "--name"),
+    ],
+)
+def test_a_model_that_cannot_be_added_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_model(tmp_path / "model.gguf", Shape(context_length=2048))
+    done = run("models", "add", *arguments, "--data", str(tmp_path / "d"))
+    assert done.exit_code == 1
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_missing_module_is_said_with_the_command_that_mends_it() -> None:
+    # -S leaves the installed packages out, as a Python without the environment would.
+    source = Path(__file__).resolve().parents[2] / "src"
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", "parley.cli.main", "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(source)},
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "parley: the module 'click' is missing from this Python; in a checkout run `make serve`, "
+        "elsewhere `python3 -m pip install parley`\n"
+    )

@@ -1,0 +1,163 @@
+"""The tokenizer worker and its client: trust of text, exact round trips, and what happens when the worker dies."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from parley.core.errors import EngineFailed, ModelLoadFailed, Overloaded
+from parley.core.tokenizer import Segment
+from parley.serving.prompting.tokenizer import WorkerTokenizer
+from tests.gguf_maker import FILL_IN_THE_MIDDLE, SPECIAL_TOKENS, Shape, vocabulary, write_model
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+MARKED = Shape(markers=("<tool_call>", "</tool_call>", "[INST]"))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[WorkerTokenizer]:
+    tokenizer = WorkerTokenizer(write_model(tmp_path_factory.mktemp("tokenizer") / "model.gguf", MARKED))
+    await tokenizer.start()
+    yield tokenizer
+    await tokenizer.aclose()
+
+
+async def text_of(tokenizer: WorkerTokenizer, ids: list[int]) -> str:
+    return b"".join(await tokenizer.pieces(ids)).decode()
+
+
+async def test_the_vocabularys_facts(tokenizer: WorkerTokenizer) -> None:
+    tokens, _, _ = vocabulary(MARKED)
+    facts = tokenizer.vocabulary
+    assert facts.num_tokens == len(tokens)
+    assert facts.longest_token_bytes == len("<|endoftext|>") + 1 == len("<|fim_prefix|>")
+    assert facts.special_tokens == {text: tokens.index(text) for text in (*SPECIAL_TOKENS, *MARKED.markers)}
+    assert facts.bos == ()
+    assert tokens.index("<|im_end|>") in facts.end_of_generation
+    assert facts.fim == tuple(tokens.index(text) for text in FILL_IN_THE_MIDDLE)
+
+
+async def test_a_model_without_fim_that_wants_bos_says_so(tmp_path: Path) -> None:
+    tokenizer = WorkerTokenizer(write_model(tmp_path / "model.gguf", Shape(has_fim=False, adds_bos=True)))
+    await tokenizer.start()
+    try:
+        assert tokenizer.vocabulary.fim is None
+        assert tokenizer.vocabulary.bos == (0,)
+        # The caller puts it where it belongs; no segment gets one by itself.
+        assert 0 not in await tokenizer.encode([Segment("the", False)])
+    finally:
+        await tokenizer.aclose()
+
+
+@pytest.mark.parametrize("special", [*SPECIAL_TOKENS, *MARKED.markers])
+@pytest.mark.parametrize("around", ["{}", "the {} and", "{0}{0}", "<{}>", "é{}€", "{0}\n{0}"])
+async def test_no_special_token_is_promoted_from_content(tokenizer: WorkerTokenizer, special: str, around: str) -> None:
+    text = around.format(special)
+    ids = await tokenizer.encode([Segment(text, False)])
+    assert not set(ids) & set(tokenizer.vocabulary.special_tokens.values())
+    assert await text_of(tokenizer, ids) == text
+
+
+@pytest.mark.parametrize("special", [*SPECIAL_TOKENS, *MARKED.markers])
+async def test_scaffolding_promotes_special_tokens(tokenizer: WorkerTokenizer, special: str) -> None:
+    ids = await tokenizer.encode([Segment(f"{special}the\n", True)])
+    assert ids[0] == tokenizer.vocabulary.special_tokens[special]
+
+
+async def test_a_special_token_cut_over_two_segments_is_not_promoted(tokenizer: WorkerTokenizer) -> None:
+    segments = [Segment("<|im_", False), Segment("start|>", False), Segment("<|im_", True), Segment("end|>", True)]
+    ids = await tokenizer.encode(segments)
+    assert not set(ids) & set(tokenizer.vocabulary.special_tokens.values())
+
+
+async def test_segments_are_tokenised_each_by_itself(tokenizer: WorkerTokenizer) -> None:
+    assert len(await tokenizer.encode([Segment("the", False)])) == 1
+    assert len(await tokenizer.encode([Segment("t", False), Segment("he", False)])) == 3
+
+
+async def test_nothing_gives_no_ids(tokenizer: WorkerTokenizer) -> None:
+    assert await tokenizer.encode([]) == []
+    assert await tokenizer.encode([Segment("", False), Segment("", True)]) == []
+
+
+@settings(max_examples=150, deadline=None)
+@given(text=st.text(st.characters(exclude_categories=("Cs",)), max_size=60))
+async def test_every_text_comes_back_as_it_was(tokenizer: WorkerTokenizer, text: str) -> None:
+    assert await text_of(tokenizer, await tokenizer.encode([Segment(text, False)])) == text
+
+
+async def test_a_dead_worker_is_replaced_by_the_next_call(tmp_path: Path) -> None:
+    tokenizer = WorkerTokenizer(write_model(tmp_path / "model.gguf"))
+    await tokenizer.start()
+    try:
+        first = await tokenizer.encode([Segment("the", False)])
+        pid = tokenizer.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        waiting = asyncio.create_task(tokenizer.encode([Segment("the", False)]))
+        await asyncio.sleep(0.05)
+        os.kill(pid, signal.SIGKILL)
+        with pytest.raises(EngineFailed):
+            await waiting
+        assert await tokenizer.encode([Segment("the", False)]) == first
+        assert tokenizer.pid != pid
+    finally:
+        await tokenizer.aclose()
+
+
+async def test_a_cancelled_call_gives_its_answer_to_nobody_else(tokenizer: WorkerTokenizer) -> None:
+    long, short = [Segment("the cat " * 50_000, False)], [Segment("the", False)]
+    expected = await tokenizer.encode(short)
+    for _ in range(5):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.002):
+                await tokenizer.encode(long)
+        assert await tokenizer.encode(short) == expected
+
+
+async def test_too_many_waiting_calls_are_refused(tmp_path: Path) -> None:
+    tokenizer = WorkerTokenizer(write_model(tmp_path / "model.gguf"), max_waiting=3)
+    await tokenizer.start()
+    try:
+        calls = [tokenizer.encode([Segment("the", False)]) for _ in range(10)]
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        assert sum(isinstance(outcome, Overloaded) for outcome in outcomes) == 7
+        assert await tokenizer.encode([Segment("the", False)])
+    finally:
+        await tokenizer.aclose()
+
+
+async def test_a_file_that_is_no_model_is_refused_with_the_runtimes_words(tmp_path: Path) -> None:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(b"GGUF" + bytes(100))
+    tokenizer = WorkerTokenizer(path)
+    with pytest.raises(ModelLoadFailed) as refused:
+        await tokenizer.start()
+    assert "version" in refused.value.detail
+    await tokenizer.aclose()
+
+
+async def test_large_texts_never_block_the_loop(tokenizer: WorkerTokenizer) -> None:
+    """Eight texts of 1 MB beside a heartbeat."""
+    late: list[float] = []
+
+    async def heartbeat() -> None:
+        while True:
+            due = time.monotonic() + 0.005
+            await asyncio.sleep(0.005)
+            late.append(time.monotonic() - due)
+
+    beating = asyncio.create_task(heartbeat())
+    text = "the cat and é " * 75_000
+    answers = await asyncio.gather(*(tokenizer.encode([Segment(text, False)]) for _ in range(8)))
+    beating.cancel()
+    assert len({len(ids) for ids in answers}) == 1
+    assert sorted(late)[int(0.99 * len(late))] < 0.1

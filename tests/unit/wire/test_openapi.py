@@ -1,0 +1,81 @@
+"""The OpenAPI document: valid, complete, and true to what the server reads."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from openapi_spec_validator import validate
+
+from parley.api.call import Access
+from parley.api.openapi import OPERATIONS, OpenapiPage, openapi_document
+from parley.api.routes import route_table
+from parley.api.routing import Route
+from tests.builders_wire import Asked, call_handler
+
+
+class NoPage:
+    content_security_policy = ""
+
+    def render(self, base_url: str, entries: Any) -> bytes:
+        return b""
+
+
+ROUTES = route_table(is_ready=lambda: True, page=NoPage()).routes
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    return openapi_document(ROUTES, version="0.1.0")
+
+
+def test_the_document_is_valid(document):
+    validate(document)
+
+
+def test_every_route_is_in_it(document):
+    described = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
+    assert described == {(route.method, route.path) for route in ROUTES}
+
+
+def test_operation_names_are_unique(document):
+    names = [operation["operationId"] for methods in document["paths"].values() for operation in methods.values()]
+    assert len(names) == len(set(names))
+
+
+def test_every_route_with_a_key_has_its_handler_described():
+    assert {route.handler for route in ROUTES if route.access is not Access.PUBLIC} <= set(OPERATIONS)
+
+
+def test_only_public_routes_go_without_a_key(document):
+    open_routes = {
+        (method.upper(), path)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        if operation.get("security") == []
+    }
+    assert open_routes == {(route.method, route.path) for route in ROUTES if route.access is Access.PUBLIC}
+
+
+def test_every_operation_says_what_its_errors_look_like(document):
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            failures = [reply for status, reply in operation["responses"].items() if status[0] in "45"]
+            assert failures
+            for reply in failures:
+                assert reply["content"]["application/json"]["schema"]["$ref"].endswith("/ErrorResponse")
+
+
+def test_request_schemas_have_the_bounds_that_are_enforced(document):
+    chat = document["components"]["schemas"]["CreateChatCompletionRequest"]
+    assert chat["additionalProperties"] is False
+    assert chat["required"] == ["model", "messages"]
+    temperature = chat["properties"]["temperature"]["anyOf"][0]
+    assert (temperature["minimum"], temperature["maximum"]) == (0, 2)
+
+
+async def test_the_page_reads_its_routes_when_it_is_asked():
+    routes: list[Route] = []
+    page = OpenapiPage(routes)
+    routes.append(Route(method="GET", path="/openapi.json", handler=page, access=Access.PUBLIC))
+    reply = await call_handler(page, Asked())
+    assert list(msgspec.json.decode(reply.body)["paths"]) == ["/openapi.json"]
