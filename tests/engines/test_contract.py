@@ -90,6 +90,12 @@ async def test_the_tokens_of_a_stop_string_are_counted(subject: Subject) -> None
     assert outcome.num_tokens == [len("b€cd".encode())]
 
 
+async def test_the_scores_of_a_stop_strings_tokens_are_not_shown(subject: Subject) -> None:
+    request = round_of(subject.prompt, max_tokens=17, temperature=0.0, stop=("cd",), logprobs=0)
+    outcome = await run_round(subject.engine, request)
+    assert b"".join(token.piece for token in outcome.scored[0]).decode() == outcome.texts[0] == "b€"
+
+
 async def test_log_probabilities_are_sorted_and_belong_to_the_tokens(subject: Subject) -> None:
     outcome = await run_round(subject.engine, round_of(subject.prompt, max_tokens=1, temperature=0.0, logprobs=3))
     (token,) = outcome.scored[0]

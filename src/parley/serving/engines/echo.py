@@ -6,6 +6,7 @@ a token) and has no randomness for the rest to act on.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Iterator, Sequence
 
 from parley.core import echo
@@ -104,20 +105,42 @@ def _events(request: SequenceRequest) -> Iterator[Event]:
 
 
 def _sequence(request: SequenceRequest, index: int, answer: Sequence[int]) -> Iterator[Event]:
-    """The events of one sequence. A stop string counts the tokens that formed it and shows none of its text."""
+    """The events of one sequence. A stop string counts the tokens that formed it and shows none of them."""
     assembler = TextAssembler(request.sampling.stop)
-    num_top = request.sampling.logprobs
+    held = _HeldTokens(request.sampling.logprobs)
     for token_id in answer[: request.max_tokens]:
-        tokens = () if num_top is None else (_score(token_id, num_top),)
-        yield Delta(index, assembler.push(echo.piece(token_id)), 1, tokens)
+        text = assembler.push(echo.piece(token_id))
+        yield Delta(index, text, 1, held.push(token_id, text))
         if assembler.is_stopped:
             yield SequenceFinished(index, FinishReason.STOP)
             return
     rest = assembler.flush()
     if rest:
-        yield Delta(index, rest, 0)
+        yield Delta(index, rest, 0, held.release(rest))
     reason = FinishReason.LENGTH if len(answer) > request.max_tokens else FinishReason.STOP
     yield SequenceFinished(index, reason)
+
+
+class _HeldTokens:
+    """Scores that wait for the text of their tokens; without log-probabilities there is nothing to hold."""
+
+    def __init__(self, num_top: int | None) -> None:
+        self._num_top = num_top
+        self._held: deque[int] = deque()
+
+    def push(self, token_id: int, text: str) -> tuple[ScoredToken, ...]:
+        """Hold one more token; the scores of those whose bytes `text` shows."""
+        if self._num_top is None:
+            return ()
+        self._held.append(token_id)
+        return self.release(text)
+
+    def release(self, text: str) -> tuple[ScoredToken, ...]:
+        """The scores of the tokens, one byte each, that `text` shows."""
+        if self._num_top is None:
+            return ()
+        count = min(len(text.encode()), len(self._held))
+        return tuple(_score(self._held.popleft(), self._num_top) for _ in range(count))
 
 
 def _answer(request: SequenceRequest) -> list[int]:

@@ -174,9 +174,12 @@ class LlamaGeneration:
         self._host.on_output()
         for frame in self._reader.feed(received):
             events = await self._events_of(frame)
-            if self._is_closed:
+            if self._was_closed_meanwhile():
                 return
             self._events.extend(events)
+
+    def _was_closed_meanwhile(self) -> bool:
+        return self._is_closed
 
     async def _read(self) -> bytes:
         if self._response is None:
