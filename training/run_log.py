@@ -6,7 +6,7 @@ from pathlib import Path
 from training.checkpoint import Progress
 
 DEFAULT_RUN_DIR = Path("training/runs/parley-mini")
-_STEPS_PER_LINE = 25
+_STEPS_PER_LINE = 50
 
 
 class RunLog:

@@ -40,7 +40,7 @@ class Plan:
 
     budget_seconds: float
     evaluate_every_seconds: float
-    save_every_seconds: float = 120.0
+    save_every_seconds: float = 60.0
     device: str = "cpu"
     cases_per_skill: int = 20
     publish_to: Path | None = None

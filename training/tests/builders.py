@@ -28,5 +28,5 @@ def small_model(vocabulary_size: int) -> Llama:
     with torch.no_grad():
         for parameter in model.parameters():
             # Larger than at the start of training, so that a wrong tensor shows.
-            parameter.add_(0.2 * torch.randn_like(parameter))
+            parameter.add_(0.1 * torch.randn_like(parameter))
     return model.eval()

@@ -35,14 +35,12 @@ class RunningLlama:
 
     def next_log_probabilities(self, ids: list[int], count: int) -> dict[int, float]:
         """The likeliest next tokens and their natural log-probabilities."""
-        body = {"prompt": ids, "n_predict": 1, "n_probs": count, "temperature": 0, "cache_prompt": False}
+        # A token that ends the answer, or is half a character, would come without probabilities: another one is forced.
+        # What is reported is from before the forcing.
+        (letter,) = self.tokens("a")
+        body = {"prompt": ids, "n_predict": 1, "n_probs": count, "temperature": 0, "logit_bias": [[letter, 1000]]}
         (first, *_) = self._post("/completion", body)["completion_probabilities"]
         return {int(token["id"]): float(token["logprob"]) for token in first["top_logprobs"]}
-
-    def answer(self, ids: list[int], max_tokens: int) -> list[int]:
-        """The greedy continuation, at most so many ids."""
-        body = {"prompt": ids, "n_predict": max_tokens, "temperature": 0, "return_tokens": True}
-        return [int(token) for token in self._post("/completion", body)["tokens"]]
 
     def _post(self, path: str, body: dict[str, object]) -> dict[str, list[dict[str, list[dict[str, float]]]]]:
         request = urllib.request.Request(self.address + path, json.dumps(body).encode(), {"Content-Type": "application/json"})

@@ -101,7 +101,7 @@ def test_a_run_that_was_cut_goes_on_where_it_stopped(tmp_path: Path) -> None:
         return checkpoint.load_model(tmp_path / "last.pt")[1]
 
     first = run(3)
-    second = run(6)
+    second = run(first.trained_seconds + 3)
     assert second.step > first.step
     assert second.num_tokens > first.num_tokens
     assert (tmp_path / "best.pt").exists()
