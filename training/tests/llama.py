@@ -11,11 +11,13 @@ from pathlib import Path
 
 _PROGRAM = """
 import sys
-from xllamacpp import CommonParams, Server
+from xllamacpp import CommonParams, Server, ggml_type
 params = CommonParams()
 params.model.path = sys.argv[1]
 params.n_ctx, params.n_parallel, params.warmup = 4352, 1, False
 params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
+# Half precision here would hide what the file holds.
+params.cache_type_k = params.cache_type_v = ggml_type.GGML_TYPE_F32
 server = Server(params)
 print("ADDRESS", server.listening_address, flush=True)
 sys.stdin.read()
