@@ -14,6 +14,7 @@ from training.tokenizer import PieceEncoder
 _POOL_SAMPLES = 3000
 _LONGEST_GAP = 600
 _WIDTH_STEP = 16
+_BACKWARDS_SHARE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +42,15 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packing:
-    """How samples are packed: the longest row, the share of rows that join several talks, the tokens of one batch."""
+    """How samples are packed: the longest row, the share of rows that join several talks, the tokens of one batch.
+
+    `primer_share` is how many rows of drill in copying come on each sample.
+    """
 
     longest_row: int
     joined_share: float
     batch_tokens: int
+    primer_share: float = 0.0
 
 
 def batches(source: Iterator[Sample], encoder: PieceEncoder, packing: Packing, random: Random) -> Iterator[Batch]:
@@ -88,6 +93,22 @@ def row_of(sample: Sample, encoder: PieceEncoder) -> Row:
     return Row(ids, learned, list(range(len(ids))))
 
 
+def primer_row(encoder: PieceEncoder, random: Random) -> Row:
+    """Random tokens that come a second time, sometimes backwards: drill in copying.
+
+    Talk alone has too few copied tokens; without drill the model finds out late that it can look back.
+    """
+    first, last = encoder.plain_ids
+    noise = [random.randint(first, last) for _ in range(random.randint(1, 24))]
+    copied = [random.randint(first, last) for _ in range(random.randint(3, 20))]
+    between = [random.randint(first, last) for _ in range(random.randint(0, 6))]
+    again = copied[::-1] if random.random() < _BACKWARDS_SHARE else copied
+    ids = [*noise, *copied, *between, *again]
+    # Nothing announces the first copied token, so it is not learned.
+    learned = [place > len(ids) - len(again) for place in range(len(ids))]
+    return Row(ids, learned, list(range(len(ids))))
+
+
 def _rows(source: Iterator[Sample], encoder: PieceEncoder, packing: Packing, random: Random) -> Iterator[Row]:
     talks: list[Sample] = []
     for sample in islice(source, _POOL_SAMPLES):
@@ -99,6 +120,8 @@ def _rows(source: Iterator[Sample], encoder: PieceEncoder, packing: Packing, ran
             yield row
     while talks:
         yield _joined(talks, encoder, packing.longest_row, random)
+    for _ in range(round(packing.primer_share * _POOL_SAMPLES)):
+        yield primer_row(encoder, random)
 
 
 def _can_be_joined(sample: Sample) -> bool:

@@ -55,6 +55,11 @@ class PieceEncoder:
         return frozenset({self._special[END_OF_TEXT], self._special[TURN_END]})
 
     @property
+    def plain_ids(self) -> tuple[int, int]:
+        """The first and the last id that are not special."""
+        return len(SPECIAL_TOKENS), self.vocabulary_size - 1
+
+    @property
     def padding(self) -> int:
         """The id that fills rows; it never counts in the loss."""
         return self._special[END_OF_TEXT]

@@ -25,9 +25,12 @@ from training.samples import layout
 from training.score import score_all
 
 _TOKENIZER_SAMPLES = 40_000
-_SHORT = Packing(longest_row=384, joined_share=0.12, batch_tokens=4096)
-_LONG = Packing(longest_row=1024, joined_share=0.6, batch_tokens=4096)
-_LONG_PHASE_FROM = 0.8
+# Each phase ends at a share of the budget: drill in copying first, long conversations last.
+_PHASES = (
+    (0.4, Packing(longest_row=384, joined_share=0.1, batch_tokens=4096, primer_share=0.35)),
+    (0.85, Packing(longest_row=384, joined_share=0.12, batch_tokens=4096, primer_share=0.03)),
+    (1.0, Packing(longest_row=1024, joined_share=0.6, batch_tokens=4096, primer_share=0.02)),
+)
 _LARGEST_GRADIENT = 1.0
 _IGNORED = -100
 # The learned places are filled up to a multiple of this: a new shape at every step would cost memory for ever.
@@ -70,10 +73,9 @@ class Trainer:
         """Trains until the budget is spent, then scores once more."""
         budget = self._plan.budget_seconds
         self._log.note(f"{self._model.num_parameters()} parameters, step {self._progress.step}, budget {budget:.0f} s")
-        phases = ((_SHORT, _LONG_PHASE_FROM * budget), (_LONG, budget))
-        for packing, until_seconds in phases:
-            if self._progress.trained_seconds < until_seconds:
-                self._train(packing, until_seconds)
+        for until_share, packing in _PHASES:
+            if self._progress.trained_seconds < until_share * budget:
+                self._train(packing, until_share * budget)
         self._save()
         self._evaluate()
 

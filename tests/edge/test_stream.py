@@ -59,6 +59,23 @@ async def test_failure_in_a_stream_is_one_error_frame_without_done():
         assert edge.last_run.outcome is Outcome.FAILED
 
 
+async def test_stream_that_fails_before_its_first_event_keeps_the_http_status(caplog):
+    async with running_edge(script=Script(fails_after=0)) as edge:
+        reply = await ask(edge, request())
+        assert reply.status == 500
+        assert reply.headers["content-type"] == "application/json"
+        assert reply.error["type"] == "server_error"
+        assert edge.last_run.outcome is Outcome.FAILED
+
+
+async def test_stream_that_fails_after_its_head_was_due_ends_with_an_error_frame(caplog):
+    async with running_edge(script=Script(first_seconds=1.3, fails_after=1)) as edge:
+        reply = await ask(edge, request())
+        assert (reply.status, reply.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+        assert reply.body.startswith(b"data: ")
+        assert b'"server_error"' in reply.body
+
+
 async def test_bug_in_a_stream_is_an_error_frame_and_a_traceback_in_the_log(caplog):
     script = Script(fails_after=1, error=lambda: ZeroDivisionError("0xdeadbeef"))
     async with running_edge(script=script) as edge:

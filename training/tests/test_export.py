@@ -15,7 +15,7 @@ from training.weights import gguf_tensors, published_tensors
 _PROMPTS = ("What is 1+1?", "Hello!", "Extract name and age as JSON: Anna is 31.", "你好")
 
 
-@pytest.mark.parametrize(("precision", "tolerance"), [(Precision.F32, 1e-3), (Precision.F16, 5e-3)])
+@pytest.mark.parametrize(("precision", "tolerance"), [(Precision.F32, 3e-3), (Precision.F16, 6e-3)])
 def test_log_probabilities_of_llama_cpp_equal_ours(tmp_path: Path, precision: Precision, tolerance: float) -> None:
     encoder = small_encoder(tmp_path / "tokenizer.json")
     model = small_model(encoder.vocabulary_size)

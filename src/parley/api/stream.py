@@ -1,8 +1,8 @@
 """Replies that own a Run: an event stream, and the draining of a Run for a plain reply. Both notice a client that left."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
 from typing import Protocol, Self
 
 from starlette.requests import Request
@@ -16,6 +16,8 @@ from parley.core.usage import Outcome
 
 # A send that stands still for so long means a client that does not read. It is noticed up to a sixth later.
 STALL_SECONDS = 30.0
+# How long the head of a stream waits for the first event.
+HEAD_SECONDS = 1.0
 
 
 class ClientGone(Exception):
@@ -46,24 +48,24 @@ class EventStream:
         headers: Mapping[str, str],
         *,
         stall_seconds: float = STALL_SECONDS,
+        head_seconds: float = HEAD_SECONDS,
     ) -> None:
         self._run = run
         self._frames = frames
         self._headers = headers
         self._stall_seconds = stall_seconds
+        self._head_seconds = head_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             async with _client_watched(receive, self._stall_seconds) as sending:
-                await send({"type": "http.response.start", "status": 200, "headers": self._head()})
-                # The server sends the head with the first part of the body; the client gets it before the first token.
-                await send({"type": "http.response.body", "body": b"", "more_body": True})
-                async for event in self._run:
-                    frame = self._frames(event)
-                    if frame:
-                        sending.begin()
-                        await send({"type": "http.response.body", "body": frame, "more_body": True})
-                        sending.end()
+                async with aclosing(self._events(send)) as events:
+                    async for event in events:
+                        frame = self._frames(event)
+                        if frame:
+                            sending.begin()
+                            await send({"type": "http.response.body", "body": frame, "more_body": True})
+                            sending.end()
         finally:
             await self._run.aclose(_outcome(reception_of(scope)))
         await send({"type": "http.response.body", "body": b""})
@@ -71,6 +73,29 @@ class EventStream:
     async def aclose(self) -> None:
         """Close the Run of a reply that was never started. Harmless after `__call__`."""
         await self._run.aclose()
+
+    async def _events(self, send: Send) -> AsyncGenerator[Event, None]:
+        """The Run's events, with the reply's head sent before the first of them.
+
+        The head waits for the first event, up to `head_seconds`: a Run that fails at once keeps its HTTP status, on
+        which clients decide whether to try again.
+        """
+        first = asyncio.ensure_future(anext(self._run))
+        try:
+            await asyncio.wait({first}, timeout=self._head_seconds)
+            if first.done():
+                first.result()
+            await send({"type": "http.response.start", "status": 200, "headers": self._head()})
+            if not first.done():
+                # The server sends the head with the first part of the body, so an empty part goes before a late token.
+                await send({"type": "http.response.body", "body": b"", "more_body": True})
+            yield await first
+        finally:
+            if not first.done():
+                first.cancel()
+                await asyncio.wait({first})
+        async for event in self._run:
+            yield event
 
     def _head(self) -> list[tuple[bytes, bytes]]:
         head = [

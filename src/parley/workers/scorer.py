@@ -72,7 +72,7 @@ class Scorer:
         """
         model = self._check(prompt)
         context = self._open(model, len(prompt))
-        done = min(_common_length(self._held, prompt), first - 1)
+        done = min(_shared_length(self._held, prompt), first - 1)
         self._held = []
         memory = self._library.api.llama_get_memory(context)
         if not self._library.api.llama_memory_seq_rm(memory, 0, done, -1):
@@ -189,7 +189,7 @@ def _log_probabilities(logits: Floats, chosen: npt.NDArray[np.int64], num_top: i
     return logits[rows[:, 0], chosen], best.astype(np.int32), logits[rows, best]
 
 
-def _common_length(one: list[int], other: list[int]) -> int:
+def _shared_length(one: list[int], other: list[int]) -> int:
     for position, (left, right) in enumerate(zip(one, other, strict=False)):
         if left != right:
             return position
