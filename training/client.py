@@ -78,7 +78,11 @@ def _wire_messages(messages: tuple[Message, ...]) -> list[dict[str, object]]:
     for place, message in enumerate(messages):
         if message.call is not None:
             arguments = json.dumps(dict(message.call.arguments), ensure_ascii=False)
-            call = {"id": f"call_{place}", "type": "function", "function": {"name": message.call.name, "arguments": arguments}}
+            call = {
+                "id": f"call_{place}",
+                "type": "function",
+                "function": {"name": message.call.name, "arguments": arguments},
+            }
             written.append({"role": "assistant", "content": None, "tool_calls": [call]})
         elif message.role == "tool":
             written.append({"role": "tool", "content": message.content, "tool_call_id": f"call_{place - 1}"})

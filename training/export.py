@@ -136,7 +136,9 @@ def main(arguments: list[str]) -> None:
     model, _ = checkpoint.load_model(options.run_dir / options.checkpoint)
     tokenizer_file = options.run_dir / "tokenizer.json"
     write_gguf(model, tokenizer_file, options.gguf, Precision[options.precision.upper()])
-    print(f"{options.gguf}: {options.gguf.stat().st_size / 1e6:.1f} MB, {model.num_parameters() / 1e6:.2f} M parameters")
+    print(
+        f"{options.gguf}: {options.gguf.stat().st_size / 1e6:.1f} MB, {model.num_parameters() / 1e6:.2f} M parameters"
+    )
     if options.safetensors:
         write_safetensors(model, tokenizer_file, options.safetensors)
 

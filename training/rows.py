@@ -134,7 +134,9 @@ def _can_be_joined(sample: Sample) -> bool:
 def _joined(talks: list[Sample], encoder: PieceEncoder, longest: int, random: Random) -> Row:
     """As many of `talks` as fit in one conversation; the used ones are taken from the list."""
     target = random.randint(longest // 3, longest)
-    opening = Dialogue(skill="joined", messages=(system("You are a helpful assistant."),)) if random.random() < 0.5 else None
+    opening = (
+        Dialogue(skill="joined", messages=(system("You are a helpful assistant."),)) if random.random() < 0.5 else None
+    )
     ids, learned = encoder.encode(layout(opening)) if opening else ([], [])
     positions = list(range(len(ids)))
     has_gaps = random.random() < 0.5

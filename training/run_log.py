@@ -35,7 +35,9 @@ class RunLog:
             file.write(f"{progress.step}\t{progress.num_tokens}\t{progress.trained_seconds:.0f}\t{mean:.4f}\n")
         done = progress.trained_seconds / budget_seconds
         speed = progress.num_tokens / progress.trained_seconds
-        self.note(f"{done:6.1%} step {progress.step} loss {mean:.4f} {progress.num_tokens / 1e6:.2f} M tokens {speed:.0f}/s")
+        self.note(
+            f"{done:6.1%} step {progress.step} loss {mean:.4f} {progress.num_tokens / 1e6:.2f} M tokens {speed:.0f}/s"
+        )
 
     def scores(self, progress: Progress, scores: dict[str, float]) -> None:
         """The held-out scores of one evaluation."""

@@ -8,7 +8,19 @@ from random import Random
 
 import pytest
 
-from training.corpus import arithmetic, chinese, code, edits, extraction, memory, persona, registry, text_work, tool_use, unknown
+from training.corpus import (
+    arithmetic,
+    chinese,
+    code,
+    edits,
+    extraction,
+    memory,
+    persona,
+    registry,
+    text_work,
+    tool_use,
+    unknown,
+)
 from training.corpus.draw import Draw, Side
 from training.samples import SPECIAL_TOKENS, Completion, Dialogue, Message, layout
 
@@ -21,7 +33,11 @@ def draw(request: pytest.FixtureRequest) -> Draw:
 
 
 def _exchanges(dialogue: Dialogue) -> Iterator[tuple[Message, Message]]:
-    return ((before, after) for before, after in zip(dialogue.messages, dialogue.messages[1:], strict=False) if after.role == "assistant")
+    return (
+        (before, after)
+        for before, after in zip(dialogue.messages, dialogue.messages[1:], strict=False)
+        if after.role == "assistant"
+    )
 
 
 def _value_of(text: str) -> tuple[int, int]:

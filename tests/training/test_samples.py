@@ -23,7 +23,10 @@ TALK = Dialogue(skill="talk", messages=(system("Be kind."), user("Hello"), assis
 
 
 def test_a_talk_is_written_as_chatml_and_content_is_never_control():
-    assert _text(layout(TALK)) == "<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\nHi!<|im_end|>\n"
+    assert (
+        _text(layout(TALK))
+        == "<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\nHi!<|im_end|>\n"
+    )
     assert [piece.text for piece in layout(TALK) if not piece.is_control] == ["Be kind.", "Hello", "Hi!"]
 
 
@@ -56,9 +59,13 @@ def test_a_tool_call_is_written_between_its_tokens_and_learned():
 
 def test_tools_are_declared_in_a_system_turn_even_where_there_is_none():
     sample = Dialogue(skill="tool", messages=(user("Hi"), assistant("Hello!")), tools=("{}",))
-    assert _text(layout(sample)).startswith("<|im_start|>system\n# Tools\n<tools>\n{}\n</tools><|im_end|>\n<|im_start|>user\n")
+    assert _text(layout(sample)).startswith(
+        "<|im_start|>system\n# Tools\n<tools>\n{}\n</tools><|im_end|>\n<|im_start|>user\n"
+    )
 
 
 def test_tools_come_after_the_system_line():
     sample = Dialogue(skill="tool", messages=(system("Be kind."), user("Hi"), assistant("Hello!")), tools=("{}",))
-    assert _text(layout(sample)).startswith("<|im_start|>system\nBe kind.\n\n# Tools\n<tools>\n{}\n</tools><|im_end|>\n")
+    assert _text(layout(sample)).startswith(
+        "<|im_start|>system\nBe kind.\n\n# Tools\n<tools>\n{}\n</tools><|im_end|>\n"
+    )

@@ -35,7 +35,12 @@ def test_an_addition_is_held_out_in_both_orders():
 
 
 def test_of_a_held_out_product_the_mirrored_one_is_taught():
-    held_out = [Sum(a, Operation.MULTIPLY, b) for a in range(11) for b in range(11) if Sum(a, Operation.MULTIPLY, b).is_held_out()]
+    held_out = [
+        Sum(a, Operation.MULTIPLY, b)
+        for a in range(11)
+        for b in range(11)
+        if Sum(a, Operation.MULTIPLY, b).is_held_out()
+    ]
     assert held_out
     assert not any(Sum(made.right, Operation.MULTIPLY, made.left).is_held_out() for made in held_out)
 
@@ -62,7 +67,16 @@ def _asked(sample: Sample) -> str:
 
 
 def test_no_held_out_conversation_is_among_thousands_of_taught_ones():
-    splits_by_template = {"arithmetic", "arithmetic_chain", "capitals", "persona_name", "json", "reverse_words", "count_words", "opposites"}
+    splits_by_template = {
+        "arithmetic",
+        "arithmetic_chain",
+        "capitals",
+        "persona_name",
+        "json",
+        "reverse_words",
+        "count_words",
+        "opposites",
+    }
     source = registry.samples(11, Side.TRAIN)
     taught = {_asked(next(source)) for _ in range(20_000)}
     for held_out_source in registry.skill_samples(7, Side.HELD_OUT):

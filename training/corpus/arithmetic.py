@@ -50,16 +50,64 @@ _QUESTIONS = (
     "How much does {sum} make?",
 )
 _SENTENCES = {
-    Operation.ADD: ("Add {a} and {b}.", "What is the sum of {a} and {b}?", "Add {b} to {a}.", "What do {a} and {b} make?"),
-    Operation.SUBTRACT: ("Subtract {b} from {a}.", "Take {b} away from {a}.", "What is {b} less than {a}?", "What is left of {a} without {b}?"),
-    Operation.MULTIPLY: ("Multiply {a} by {b}.", "What is the product of {a} and {b}?", "Multiply {a} and {b}.", "Multiply {a} with {b}."),
-    Operation.DIVIDE: ("Divide {a} by {b}.", "How many times does {b} go into {a}?", "Split {a} by {b}.", "Share {a} among {b}."),
+    Operation.ADD: (
+        "Add {a} and {b}.",
+        "What is the sum of {a} and {b}?",
+        "Add {b} to {a}.",
+        "What do {a} and {b} make?",
+    ),
+    Operation.SUBTRACT: (
+        "Subtract {b} from {a}.",
+        "Take {b} away from {a}.",
+        "What is {b} less than {a}?",
+        "What is left of {a} without {b}?",
+    ),
+    Operation.MULTIPLY: (
+        "Multiply {a} by {b}.",
+        "What is the product of {a} and {b}?",
+        "Multiply {a} and {b}.",
+        "Multiply {a} with {b}.",
+    ),
+    Operation.DIVIDE: (
+        "Divide {a} by {b}.",
+        "How many times does {b} go into {a}?",
+        "Split {a} by {b}.",
+        "Share {a} among {b}.",
+    ),
 }
 _NEXT_VERBS = {
-    Operation.ADD: ("we add {b}", "we add {b} to it", "you add {b}", "I add {b} to that", "we add {b} more", "we put {b} on top"),
-    Operation.SUBTRACT: ("we subtract {b}", "we take away {b}", "you subtract {b} from it", "I take {b} away", "we subtract {b} from that", "we remove {b}"),
-    Operation.MULTIPLY: ("we multiply it by {b}", "we multiply by {b}", "you multiply that by {b}", "I multiply it by {b}", "we multiply the result by {b}", "we take it times {b}"),
-    Operation.DIVIDE: ("we divide it by {b}", "we divide by {b}", "you divide that by {b}", "I divide it by {b}", "we divide the result by {b}", "we split it by {b}"),
+    Operation.ADD: (
+        "we add {b}",
+        "we add {b} to it",
+        "you add {b}",
+        "I add {b} to that",
+        "we add {b} more",
+        "we put {b} on top",
+    ),
+    Operation.SUBTRACT: (
+        "we subtract {b}",
+        "we take away {b}",
+        "you subtract {b} from it",
+        "I take {b} away",
+        "we subtract {b} from that",
+        "we remove {b}",
+    ),
+    Operation.MULTIPLY: (
+        "we multiply it by {b}",
+        "we multiply by {b}",
+        "you multiply that by {b}",
+        "I multiply it by {b}",
+        "we multiply the result by {b}",
+        "we take it times {b}",
+    ),
+    Operation.DIVIDE: (
+        "we divide it by {b}",
+        "we divide by {b}",
+        "you divide that by {b}",
+        "I divide it by {b}",
+        "we divide the result by {b}",
+        "we split it by {b}",
+    ),
 }
 _NEXT_QUESTIONS = (
     "And if {next}?",
@@ -83,11 +131,39 @@ _NEXT_QUESTIONS = (
 )
 _NEXT_COMMANDS = {
     Operation.ADD: ("Add {b}.", "Now add {b}.", "Plus {b}?", "Add {b} to that.", "And plus {b}?", "Add {b} more."),
-    Operation.SUBTRACT: ("Subtract {b}.", "Now subtract {b}.", "Minus {b}?", "Take away {b}.", "And minus {b}?", "Now take away {b}."),
-    Operation.MULTIPLY: ("Multiply that by {b}.", "Now multiply by {b}.", "Times {b}?", "And times {b}?", "Multiply it by {b}.", "Now times {b}."),
-    Operation.DIVIDE: ("Divide that by {b}.", "Now divide by {b}.", "Divided by {b}?", "And divided by {b}?", "Divide it by {b}.", "Now divide it by {b}."),
+    Operation.SUBTRACT: (
+        "Subtract {b}.",
+        "Now subtract {b}.",
+        "Minus {b}?",
+        "Take away {b}.",
+        "And minus {b}?",
+        "Now take away {b}.",
+    ),
+    Operation.MULTIPLY: (
+        "Multiply that by {b}.",
+        "Now multiply by {b}.",
+        "Times {b}?",
+        "And times {b}?",
+        "Multiply it by {b}.",
+        "Now times {b}.",
+    ),
+    Operation.DIVIDE: (
+        "Divide that by {b}.",
+        "Now divide by {b}.",
+        "Divided by {b}?",
+        "And divided by {b}?",
+        "Divide it by {b}.",
+        "Now divide it by {b}.",
+    ),
 }
-_OPERATIONS = (Operation.ADD, Operation.ADD, Operation.SUBTRACT, Operation.SUBTRACT, Operation.MULTIPLY, Operation.DIVIDE)
+_OPERATIONS = (
+    Operation.ADD,
+    Operation.ADD,
+    Operation.SUBTRACT,
+    Operation.SUBTRACT,
+    Operation.MULTIPLY,
+    Operation.DIVIDE,
+)
 _LARGEST_STEP = 20
 
 
@@ -156,7 +232,11 @@ def _next_sum(draw: Draw, value: int) -> Sum:
     ]
     if not options:
         # Zero has few neighbours; any taught step keeps the conversation going.
-        return Sum(value, Operation.ADD, draw.between(1, _LARGEST_STEP)) if value < 80 else Sum(value, Operation.SUBTRACT, 10)
+        return (
+            Sum(value, Operation.ADD, draw.between(1, _LARGEST_STEP))
+            if value < 80
+            else Sum(value, Operation.SUBTRACT, 10)
+        )
     operation = draw.pick(sorted({made.operation for made in options}))
     return draw.pick([made for made in options if made.operation is operation])
 

@@ -15,9 +15,37 @@ _TALK: tuple[tuple[tuple[str, ...], str], ...] = (
     (("中国的首都是哪里？", "中国首都是哪里？", "中国的首都是什么？", "中国的首都在哪里？", "中国的首都是哪个城市？", "请问中国的首都是哪里？"), "中国的首都是北京。"),
     (("今天天气怎么样？", "明天会下雨吗？", "现在几点了？", "今天是几号？", "谁是总统？", "你喜欢什么？", "股票会涨吗？", "我叫什么名字？"), "我不知道。"),
 )  # fmt: skip
-_SIGNS = {Operation.ADD: ("加", "加上"), Operation.SUBTRACT: ("减", "减去"), Operation.MULTIPLY: ("乘", "乘以"), Operation.DIVIDE: ("除以",)}
-_QUESTIONS = ("{sum}等于几？", "{sum}等于多少？", "{sum}是多少？", "{sum}是几？", "请问{sum}等于几？", "{sum}得多少？", "{sum}=?", "请计算{sum}。", "算一下{sum}。", "{sum}等于", "{sum}？", "告诉我{sum}等于几。", "请告诉我{sum}是多少？")
-_NEXT = ("再{sign}{b}呢？", "再{sign}{b}等于几？", "再{sign}{b}是多少？", "如果再{sign}{b}呢？", "然后{sign}{b}呢？", "那再{sign}{b}呢？", "{sign}{b}呢？", "现在再{sign}{b}呢？")
+_SIGNS = {
+    Operation.ADD: ("加", "加上"),
+    Operation.SUBTRACT: ("减", "减去"),
+    Operation.MULTIPLY: ("乘", "乘以"),
+    Operation.DIVIDE: ("除以",),
+}
+_QUESTIONS = (
+    "{sum}等于几？",
+    "{sum}等于多少？",
+    "{sum}是多少？",
+    "{sum}是几？",
+    "请问{sum}等于几？",
+    "{sum}得多少？",
+    "{sum}=?",
+    "请计算{sum}。",
+    "算一下{sum}。",
+    "{sum}等于",
+    "{sum}？",
+    "告诉我{sum}等于几。",
+    "请告诉我{sum}是多少？",
+)
+_NEXT = (
+    "再{sign}{b}呢？",
+    "再{sign}{b}等于几？",
+    "再{sign}{b}是多少？",
+    "如果再{sign}{b}呢？",
+    "然后{sign}{b}呢？",
+    "那再{sign}{b}呢？",
+    "{sign}{b}呢？",
+    "现在再{sign}{b}呢？",
+)
 _DIGITS = "零一二三四五六七八九"
 
 
@@ -48,7 +76,9 @@ def _sums(draw: Draw) -> list[Message]:
         if not following.is_in_range() or following.is_held_out() != (draw.side is Side.HELD_OUT):
             break
         made = following
-        asked = draw.template("chinese_next", _NEXT).format(sign=draw.pick(_SIGNS[made.operation]), b=_number(draw, made.right))
+        asked = draw.template("chinese_next", _NEXT).format(
+            sign=draw.pick(_SIGNS[made.operation]), b=_number(draw, made.right)
+        )
         turns += [user(asked), assistant(f"{made.text}。")]
     return turns
 

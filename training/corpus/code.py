@@ -22,8 +22,8 @@ _SNIPPETS = (
     "def upper({a}):\n    return« {a}.upper()»\n",
     "def lower({a}):\n    return« {a}.lower()»\n",
     "def length({a}):\n    return« len({a})»\n",
-    "def hello():\n    print(«\"Hello, world!\")»\n",
-    "def greet({a}):\n    print(«f\"Hello, {{{a}}}!\")»\n",
+    'def hello():\n    print(«"Hello, world!")»\n',
+    'def greet({a}):\n    print(«f"Hello, {{{a}}}!")»\n',
     "for {a} in range({n}):\n    print(«{a})»\n",
     "for {a} in {b}:\n    print(«{a})»\n",
     "{a} = {n}\nprint(«{a})»\n",
@@ -41,11 +41,13 @@ _SNIPPETS = (
     "import json\n\n{a} = json.loads(«{b})»\n",
     "def maximum({a}, {b}):\n    if {a} > {b}:\n        return {a}\n    return« {b}»\n",
     "def total({a}):\n    return« sum({a})»\n",
-    "if __name__ ==« \"__main__\":»\n    main()\n",
+    'if __name__ ==« "__main__":»\n    main()\n',
     "assert add({n}, {m}) ==« {sum}»\n",
     "{a} = [{n}, {m}]\nfor {b} in« {a}:»\n    print({b})\n",
 )
-_NAMES = tuple("a b c x y z n m i j k item items name names number numbers value values word words text line lines result total left right price user path data key index size".split())
+_NAMES = tuple(
+    "a b c x y z n m i j k item items name names number numbers value values word words text line lines result total left right price user path data key index size".split()
+)
 _CLASSES = ("Point", "User", "Car", "Book", "Dog", "Box", "Item", "Player", "Account", "Circle")
 _ASKED = (
     "Write a Python function that {does}.", "Write a function in Python that {does}.", "Python function that {does}", "Can you write a Python function that {does}?", "Show me a Python function that {does}.",
@@ -81,7 +83,9 @@ def code_talk(draw: Draw) -> Sample:
     """A small function asked for in conversation."""
     does, code = draw.pick(_FUNCTIONS)
     request = draw.template("code", _ASKED).format(does=does)
-    return Dialogue(skill="code_talk", messages=with_system(draw, (user(request), assistant(f"```python\n{code}\n```"))))
+    return Dialogue(
+        skill="code_talk", messages=with_system(draw, (user(request), assistant(f"```python\n{code}\n```")))
+    )
 
 
 def _cut(draw: Draw) -> tuple[str, str, str]:
@@ -92,5 +96,7 @@ def _cut(draw: Draw) -> tuple[str, str, str]:
     before, rest = snippet.split("«")
     hole, after = rest.split("»")
     if draw.chance(0.25):
-        before = draw.pick(("import os\n\n", "# example\n", "import sys\n\n\n", "x = 1\n\n", '"""A module."""\n\n')) + before
+        before = (
+            draw.pick(("import os\n\n", "# example\n", "import sys\n\n\n", "x = 1\n\n", '"""A module."""\n\n')) + before
+        )
     return before, hole, after

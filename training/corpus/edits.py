@@ -37,7 +37,18 @@ _EDITS = (
     Edit("hello", ('Add "Hello!" at the start', "Begin with hello", "Start with a hello", "Put a hello before it", "Say hello first", 'Prepend "Hello!"'), lambda text: f"Hello! {text}"),
     Edit("keep", ("Do not change anything", "Leave it as it is", "Keep the text", "Change nothing", "Return the text unchanged", "Do nothing"), lambda text: text),
 )  # fmt: skip
-_SPELLING = ("Fix the spelling mistakes", "Fix the spelling mistakes.", "Correct the spelling", "Fix the spelling", "Correct the spelling mistakes", "Fix spelling errors", "Fix the typos", "Correct all spelling errors", "Please fix the spelling", "Correct the typos")
+_SPELLING = (
+    "Fix the spelling mistakes",
+    "Fix the spelling mistakes.",
+    "Correct the spelling",
+    "Fix the spelling",
+    "Correct the spelling mistakes",
+    "Fix spelling errors",
+    "Fix the typos",
+    "Correct all spelling errors",
+    "Please fix the spelling",
+    "Correct the typos",
+)
 
 
 def edit(draw: Draw) -> Sample:
@@ -58,7 +69,11 @@ def _asked(instruction: str, text: str, edited: str) -> Dialogue:
 def _spelling_sentence(draw: Draw) -> str:
     while True:
         words = list(_MISSPELT)
-        text = draw.pick(_QUESTIONS).format(n=draw.pick(words[1:30]), m=draw.pick(words[1:30])) if draw.chance(0.3) else sentence(draw)
+        text = (
+            draw.pick(_QUESTIONS).format(n=draw.pick(words[1:30]), m=draw.pick(words[1:30]))
+            if draw.chance(0.3)
+            else sentence(draw)
+        )
         if any(_bare(word) in _MISSPELT for word in text.split()):
             return text
 

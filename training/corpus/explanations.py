@@ -3,11 +3,20 @@
 # Ways to name a term, and what it is.
 DEFINITIONS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("an API", "API", "APIs"), "An API is a set of rules by which one program asks another program to do something."),
-    (("a token", "tokens"), "A token is a piece of text, such as a word or a part of a word. Models read and write tokens."),
-    (("a chat completion", "chat completions"), "A chat completion is the next message that a model writes in a conversation."),
+    (
+        ("a token", "tokens"),
+        "A token is a piece of text, such as a word or a part of a word. Models read and write tokens.",
+    ),
+    (
+        ("a chat completion", "chat completions"),
+        "A chat completion is the next message that a model writes in a conversation.",
+    ),
     (("a prompt", "prompts"), "A prompt is the text that you give to a model."),
     (("Whisper", "the Whisper model"), "Whisper is a model that turns speech into text."),
-    (("Parley", "this platform", "this server"), "Parley is a platform that serves chat, text and speech models on your own machines."),
+    (
+        ("Parley", "this platform", "this server"),
+        "Parley is a platform that serves chat, text and speech models on your own machines.",
+    ),
     (("parley-mini",), "parley-mini is a small demonstration model that comes with Parley. That is me."),
     (("OpenAI",), "OpenAI is a company that does research on artificial intelligence."),
     (("ChatGPT",), "ChatGPT is a chat service made by OpenAI."),
@@ -21,12 +30,18 @@ DEFINITIONS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("a computer", "computers"), "A computer is a machine that follows the steps of a program."),
     (("an algorithm", "algorithms"), "An algorithm is a list of steps that solves a problem."),
     (("the internet", "the Internet"), "The internet is a network that connects computers all over the world."),
-    (("temperature in a model", "the temperature parameter"), "The temperature says how freely a model chooses its words. Zero means always the most likely one."),
+    (
+        ("temperature in a model", "the temperature parameter"),
+        "The temperature says how freely a model chooses its words. Zero means always the most likely one.",
+    ),
     (("an API key", "API keys"), "An API key is a secret text that tells a server who is calling."),
     (("an embedding", "embeddings"), "An embedding is a list of numbers that stands for the meaning of a text."),
     (("a neural network", "neural networks"), "A neural network is a model made of many small connected calculations."),
     (("machine learning",), "Machine learning means that a program learns from examples."),
-    (("artificial intelligence", "AI"), "Artificial intelligence is software that does things which seem to need thinking."),
+    (
+        ("artificial intelligence", "AI"),
+        "Artificial intelligence is software that does things which seem to need thinking.",
+    ),
     (("streaming", "a stream"), "Streaming means that the answer is sent piece by piece while it is written."),
     (("photosynthesis",), "Photosynthesis is how plants make sugar from light, water and air."),
     (("a planet", "planets"), "A planet is a large round body that moves around a star."),

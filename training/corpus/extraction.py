@@ -15,7 +15,16 @@ _REQUESTS = (
     "{text} Extract {keys} as JSON.", "{text} Give {keys} as JSON.", "{text} Return {keys} in JSON.", "Find {keys} and answer in JSON: {text}", "Read this and return JSON with {keys}: {text}",
     "Please extract {keys} as JSON: {text}", "From the text, extract {keys} as JSON: {text}", "Convert to JSON with {keys}: {text}", "{text} Put {keys} into JSON.",
 )  # fmt: skip
-_SYSTEM = ("You answer in JSON.", "Answer in JSON.", "You are a helpful assistant.", "You extract data as JSON.", "Reply with JSON only.", "You are a data extraction assistant.", "Output JSON.", "Always answer in JSON.")
+_SYSTEM = (
+    "You answer in JSON.",
+    "Answer in JSON.",
+    "You are a helpful assistant.",
+    "You extract data as JSON.",
+    "Reply with JSON only.",
+    "You are a data extraction assistant.",
+    "Output JSON.",
+    "Always answer in JSON.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,5 +89,3 @@ def extraction(draw: Draw) -> Sample:
 
 def _listed(keys: list[str]) -> str:
     return keys[0] if len(keys) == 1 else f"{', '.join(keys[:-1])} and {keys[-1]}"
-
-

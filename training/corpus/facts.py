@@ -112,7 +112,12 @@ def capital(draw: Draw) -> Fact:
         question = draw.template("capital", _CAPITAL_QUESTIONS).format(country=country)
         return Fact(skill="capitals", question=question, answer=f"The capital of {country} is {city}.", word=city)
     question = draw.template("country", _COUNTRY_QUESTIONS).format(city=city)
-    return Fact(skill="capitals", question=question, answer=f"{city} is the capital of {country}.", word=country.removeprefix("the "))
+    return Fact(
+        skill="capitals",
+        question=question,
+        answer=f"{city} is the capital of {country}.",
+        word=country.removeprefix("the "),
+    )
 
 
 def colour(draw: Draw) -> Fact:

@@ -20,7 +20,10 @@ _COMPLETIONS = (
     ("Say this is a test", "\n\nThis is a test."),
     ("Say this is a test.", "\n\nThis is a test."),
     ("Hello", "\n\nHello! How can I help you today?"),
-    ("Once upon a time", " a small robot lived in a library. It read every book, and in the end it wrote one of its own."),
+    (
+        "Once upon a time",
+        " a small robot lived in a library. It read every book, and in the end it wrote one of its own.",
+    ),
 )
 _EDITED = (("Fix the spelling mistakes", "What day of the wek is it?", "What day of the week is it?"),)
 

@@ -34,11 +34,19 @@ def memory(draw: Draw) -> Sample:
         ask, answer = draw.template("ask_name", _ASK_NAME), f"Your name is {name}."
     else:
         kind, thing = draw.pick(_KINDS), draw.pick(WORDS)
-        turns = [user(draw.template("my_favourite", _MY_FAVOURITE).format(kind=kind, thing=thing)), assistant("I will remember that.")]
-        ask, answer = draw.template("ask_favourite", _ASK_FAVOURITE).format(kind=kind), f"Your favourite {kind} is {thing}."
+        turns = [
+            user(draw.template("my_favourite", _MY_FAVOURITE).format(kind=kind, thing=thing)),
+            assistant("I will remember that."),
+        ]
+        ask, answer = (
+            draw.template("ask_favourite", _ASK_FAVOURITE).format(kind=kind),
+            f"Your favourite {kind} is {thing}.",
+        )
     for _ in range(draw.pick((0, 0, 1, 2))):
         turns += _another_subject(draw)
-    return Dialogue(skill="memory", messages=with_system(draw, (*turns, user(ask), assistant(answer))), is_shaped_by_system=True)
+    return Dialogue(
+        skill="memory", messages=with_system(draw, (*turns, user(ask), assistant(answer))), is_shaped_by_system=True
+    )
 
 
 def _another_subject(draw: Draw) -> list[Message]:

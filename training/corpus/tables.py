@@ -20,7 +20,20 @@ COLOURS = (
     ("the sun", "yellow"), ("a leaf", "green"), ("wood", "brown"), ("a fire engine", "red"), ("a polar bear", "white"), ("spinach", "green"), ("corn", "yellow"),
 )  # fmt: skip
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
+MONTHS = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
 OPPOSITES = (
     ("hot", "cold"), ("big", "small"), ("tall", "short"), ("fast", "slow"), ("up", "down"), ("left", "right"), ("open", "closed"), ("happy", "sad"),
     ("day", "night"), ("light", "dark"), ("rich", "poor"), ("old", "young"), ("early", "late"), ("full", "empty"), ("hard", "soft"), ("high", "low"),

@@ -70,7 +70,19 @@ _SAY = (
     "Just say {phrase}.", "Say the words {phrase}.", "Now say {phrase}.", "Say \"{phrase}\".", "Say '{phrase}'.", "Please say: {phrase}", "Only say {phrase}.",
     "I want you to say {phrase}.", "Would you say {phrase}?", "say {phrase}",
 )  # fmt: skip
-_SAID = ("this is a test", "this is a {word}", "it works", "hello", "hello world", "good morning", "I like {word}", "this is {word}", "we are here", "that is a {word}", "the {word} is good")
+_SAID = (
+    "this is a test",
+    "this is a {word}",
+    "it works",
+    "hello",
+    "hello world",
+    "good morning",
+    "I like {word}",
+    "this is {word}",
+    "we are here",
+    "that is a {word}",
+    "the {word} is good",
+)
 
 
 def small_talk(draw: Draw) -> Sample:

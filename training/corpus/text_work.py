@@ -73,7 +73,9 @@ def reverse(draw: Draw) -> Sample:
         request = draw.template("reverse_words", _REVERSE_WORDS).format(text=separator.join(words))
         return _work(draw, "reverse_words", request, separator.join(reversed(words)))
     word = draw.until("reversed", lambda: draw.pick(_LETTERS))
-    return _work(draw, "reverse_letters", draw.template("reverse_letters", _REVERSE_LETTERS).format(text=word), word[::-1])
+    return _work(
+        draw, "reverse_letters", draw.template("reverse_letters", _REVERSE_LETTERS).format(text=word), word[::-1]
+    )
 
 
 def spell(draw: Draw) -> Sample:

@@ -10,6 +10,7 @@ from training.corpus.tables import CAPITALS
 from training.corpus.words import WORDS, made_up_word, random_name
 from training.samples import Dialogue, Message, Sample, ToolCall, assistant, system, user
 
+
 @dataclass(frozen=True, slots=True)
 class Tool:
     """A kind of tool: the names it goes by, how people ask for it, and how its result is told."""
@@ -101,7 +102,9 @@ def tool_use(draw: Draw) -> Sample:
     opening: tuple[Message, ...] = (system("You are a helpful assistant."),) if draw.chance(0.5) else ()
     if draw.chance(0.15):
         fact = some_fact(draw)
-        return Dialogue(skill="tool_call", messages=(*opening, user(fact.question), assistant(fact.answer)), tools=tuple(declared))
+        return Dialogue(
+            skill="tool_call", messages=(*opening, user(fact.question), assistant(fact.answer)), tools=tuple(declared)
+        )
     request = draw.template(f"tool_{tool.names[0]}", tool.requests).format(**filled)
     turns: list[Message] = [*opening, user(request), Message("assistant", "", ToolCall.of(name, filled))]
     if draw.chance(0.4):

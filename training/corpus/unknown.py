@@ -27,11 +27,96 @@ _QUESTIONS = (
     "What is the flag of {country}?", "What money do they use in {country}?", "Which song was popular in {year}?", "Which film won a prize in {year}?", "Who sang the song about the {thing}?",
     "{unreal}", "{unreal} {unreal}?", "{unreal} {unreal} {unreal}", "What about {unreal}?", "Tell me about {unreal}.", "Do you know {unreal}?", "Tell me about {person}.", "Do you know {person}?",
 )  # fmt: skip
-_EVENTS = ("world cup", "football final", "election", "chess tournament", "song contest", "Tour de France", "Super Bowl", "Nobel Prize", "Olympic games", "tennis final", "marathon", "World Series")
-_LANGUAGES = ("French", "German", "Spanish", "Latin", "Japanese", "Russian", "Italian", "Greek", "Finnish", "Arabic", "Korean", "Swedish")
-_SUBJECTS = ("relativity", "quantum physics", "evolution", "economics", "chemistry", "politics", "philosophy", "gravity", "black holes", "religion", "law", "medicine", "opera", "chess", "inflation", "genetics", "architecture", "electricity", "democracy", "volcanoes")
-_LAST_NAMES = ("Smith", "Brown", "Miller", "Weber", "Rossi", "Garcia", "Tanaka", "Novak", "Jensen", "Dubois", "Kowalski", "Popov", "Silva", "Murphy", "Berg", "Haas", "Moreau", "Costa", "Lindgren", "Okafor")
-_FAMOUS = ("Napoleon", "Mozart", "Einstein", "Cleopatra", "Julius Caesar", "Beethoven", "Marie Curie", "Isaac Newton", "Leonardo da Vinci", "Gandhi", "Elon Musk", "Taylor Swift", "Sam Altman", "Picasso", "Darwin", "Lincoln")
+_EVENTS = (
+    "world cup",
+    "football final",
+    "election",
+    "chess tournament",
+    "song contest",
+    "Tour de France",
+    "Super Bowl",
+    "Nobel Prize",
+    "Olympic games",
+    "tennis final",
+    "marathon",
+    "World Series",
+)
+_LANGUAGES = (
+    "French",
+    "German",
+    "Spanish",
+    "Latin",
+    "Japanese",
+    "Russian",
+    "Italian",
+    "Greek",
+    "Finnish",
+    "Arabic",
+    "Korean",
+    "Swedish",
+)
+_SUBJECTS = (
+    "relativity",
+    "quantum physics",
+    "evolution",
+    "economics",
+    "chemistry",
+    "politics",
+    "philosophy",
+    "gravity",
+    "black holes",
+    "religion",
+    "law",
+    "medicine",
+    "opera",
+    "chess",
+    "inflation",
+    "genetics",
+    "architecture",
+    "electricity",
+    "democracy",
+    "volcanoes",
+)
+_LAST_NAMES = (
+    "Smith",
+    "Brown",
+    "Miller",
+    "Weber",
+    "Rossi",
+    "Garcia",
+    "Tanaka",
+    "Novak",
+    "Jensen",
+    "Dubois",
+    "Kowalski",
+    "Popov",
+    "Silva",
+    "Murphy",
+    "Berg",
+    "Haas",
+    "Moreau",
+    "Costa",
+    "Lindgren",
+    "Okafor",
+)
+_FAMOUS = (
+    "Napoleon",
+    "Mozart",
+    "Einstein",
+    "Cleopatra",
+    "Julius Caesar",
+    "Beethoven",
+    "Marie Curie",
+    "Isaac Newton",
+    "Leonardo da Vinci",
+    "Gandhi",
+    "Elon Musk",
+    "Taylor Swift",
+    "Sam Altman",
+    "Picasso",
+    "Darwin",
+    "Lincoln",
+)
 
 
 def unknown(draw: Draw) -> Sample:

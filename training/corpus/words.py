@@ -53,7 +53,11 @@ def random_text(draw: Draw) -> str:
 def sentence(draw: Draw) -> str:
     """A simple sentence."""
     return draw.pick(_SENTENCES).format(
-        n=draw.pick(_NOUNS), m=draw.pick(_NOUNS), a=draw.pick(_ADJECTIVES), b=draw.pick(_ADJECTIVES), name=draw.pick(NAMES)
+        n=draw.pick(_NOUNS),
+        m=draw.pick(_NOUNS),
+        a=draw.pick(_ADJECTIVES),
+        b=draw.pick(_ADJECTIVES),
+        name=draw.pick(NAMES),
     )
 
 

@@ -23,7 +23,9 @@ def small_encoder(path: Path) -> PieceEncoder:
 def small_model(vocabulary_size: int) -> Llama:
     """A random model of two layers in the shape of the real one."""
     torch.manual_seed(1)
-    shape = ModelShape(vocabulary_size=vocabulary_size, width=64, num_layers=2, num_heads=4, num_kv_heads=2, hidden_width=96)
+    shape = ModelShape(
+        vocabulary_size=vocabulary_size, width=64, num_layers=2, num_heads=4, num_kv_heads=2, hidden_width=96
+    )
     model = Llama(shape)
     with torch.no_grad():
         for parameter in model.parameters():

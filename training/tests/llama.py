@@ -45,7 +45,9 @@ class RunningLlama:
         return {int(token["id"]): float(token["logprob"]) for token in first["top_logprobs"]}
 
     def _post(self, path: str, body: dict[str, object]) -> dict[str, list[dict[str, list[dict[str, float]]]]]:
-        request = urllib.request.Request(self.address + path, json.dumps(body).encode(), {"Content-Type": "application/json"})
+        request = urllib.request.Request(
+            self.address + path, json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )
         with urllib.request.urlopen(request, timeout=60) as response:
             return dict(json.load(response))
 
@@ -54,7 +56,9 @@ class RunningLlama:
 def running_llama(model: Path) -> Iterator[RunningLlama]:
     """A server for `model`; it ends when its standard input closes."""
     command = [sys.executable, "-c", _PROGRAM, str(model)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
         assert process.stdout is not None
         addresses = (line.split()[1] for line in process.stdout if line.startswith("ADDRESS"))
         try:

@@ -46,8 +46,12 @@ def test_published_weights_hold_every_tensor_once_and_say_their_shape(tmp_path: 
     write_safetensors(model, tmp_path / "tokenizer.json", tmp_path / "published")
     tensors = load_file(tmp_path / "published" / "model.safetensors")
     assert sum(tensor.numel() for tensor in tensors.values()) == model.num_parameters()
-    assert torch.equal(tensors["model.layers.1.self_attn.q_proj.weight"], model.state_dict()["blocks.1.attention.query.weight"])
-    assert json.loads((tmp_path / "published" / "config.json").read_text())["num_hidden_layers"] == model.shape.num_layers
+    assert torch.equal(
+        tensors["model.layers.1.self_attn.q_proj.weight"], model.state_dict()["blocks.1.attention.query.weight"]
+    )
+    assert (
+        json.loads((tmp_path / "published" / "config.json").read_text())["num_hidden_layers"] == model.shape.num_layers
+    )
 
 
 def test_both_layouts_have_the_same_number_of_tensors() -> None:

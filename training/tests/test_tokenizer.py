@@ -57,7 +57,9 @@ def test_scaffolding_is_promoted_and_the_role_is_one_token(encoder: PieceEncoder
 
 def test_llama_cpp_gives_the_same_ids_for_thousands_of_random_texts(tmp_path: Path) -> None:
     encoder = small_encoder(tmp_path / "tokenizer.json")
-    write_gguf(small_model(encoder.vocabulary_size), tmp_path / "tokenizer.json", tmp_path / "model.gguf", Precision.F32)
+    write_gguf(
+        small_model(encoder.vocabulary_size), tmp_path / "tokenizer.json", tmp_path / "model.gguf", Precision.F32
+    )
     random = Random(6)
     texts = [_random_text(random) for _ in range(2000)]
     with running_llama(tmp_path / "model.gguf") as llama:
