@@ -152,6 +152,14 @@ async def test_log_has_one_line_for_a_request_and_no_key_or_body(caplog):
     assert [record.status for record in caplog.records if record.message == "request finished"] == [200, 401]
 
 
+async def test_probes_are_logged_below_info(caplog):
+    caplog.set_level("DEBUG")
+    async with running_edge() as edge:
+        await ask(edge, request(path="/health", method="GET"))
+    lines = [record for record in caplog.records if record.message == "request finished"]
+    assert [line.levelname for line in lines] == ["DEBUG"]
+
+
 async def test_bug_is_a_500_that_gives_nothing_away(caplog):
     async with running_edge() as edge:
         reply = await ask(edge, request(path="/v1/broken"))

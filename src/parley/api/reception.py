@@ -14,6 +14,7 @@ from parley.core.ids import new_id
 logger = logging.getLogger(__name__)
 
 _API_VERSION = b"2020-10-01"
+_PROBED_PATHS = frozenset({"/health", "/ready"})
 # What a reply is logged as when the client left before it got a status, as nginx does.
 CLIENT_CLOSED_REQUEST = 499
 
@@ -90,8 +91,11 @@ class ReceptionLayer:
         return headers
 
     def _log(self, scope: Scope, reception: Reception) -> None:
+        # What asks every few seconds whether we live would bury everything else.
+        level = logging.DEBUG if scope["path"] in _PROBED_PATHS else logging.INFO
         # Neither the query string nor any header: keys have been seen in both.
-        logger.info(
+        logger.log(
+            level,
             "request finished",
             extra={
                 "method": scope["method"],
