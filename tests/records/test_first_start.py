@@ -49,6 +49,13 @@ async def test_the_bootstrap_key_is_an_owner_key_from_the_first_start_on(tmp_pat
         assert records.keys.authenticate(BOOTSTRAP_KEY).may(Scope.ADMIN)
 
 
+async def test_a_bootstrap_key_counts_also_when_the_folder_was_made_without_one(tmp_path: Path) -> None:
+    await started(tmp_path / "d")
+    await started(tmp_path / "d", BOOTSTRAP_KEY)
+    async with open_records(settings_in(tmp_path / "d"), FakeClock()) as records:
+        assert records.keys.authenticate(BOOTSTRAP_KEY).may(Scope.ADMIN)
+
+
 async def test_another_bootstrap_key_at_a_later_start_is_ignored_and_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

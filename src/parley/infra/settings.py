@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     )
     bootstrap_key: SecretStr | None = Field(
         None,
-        description="A key of 20 to 200 characters that becomes an owner key at the first start. Later starts change no keys.",
+        description="A key of 20 to 200 characters; the first one that an installation is given becomes an owner key.",
     )
     drain_seconds: float = Field(
         120.0, ge=0, le=86_400, description="How long running requests may go on after SIGTERM before they are cut."

@@ -1,6 +1,7 @@
 """The first start: an organization with its project, the owner's key in its file, and the operator's bootstrap key."""
 
 import logging
+from functools import partial
 
 from parley.domain.accounts.model import OWNER_SCOPES, KeyRequest, new_secret
 from parley.infra.db import Transaction
@@ -8,32 +9,41 @@ from parley.infra.folder import write_private
 from parley.operations.records import Records
 
 _log = logging.getLogger(__name__)
+_BOOTSTRAP = KeyRequest(name="bootstrap", scopes=OWNER_SCOPES)
 
 
 async def ensure_owner(records: Records, bootstrap_key: str | None) -> str | None:
     """Make the owner at the first start and return the owner's key, to be shown once; None at every later start.
 
-    A bootstrap key counts at the first start only. A later one that is no key here is not added, because a revoked key
-    must not come back with the environment; it is said in the log.
+    The first bootstrap key that an installation is ever given becomes an owner key. A later one is not added, because a
+    revoked key must not come back with the environment; it is said in the log.
     """
-    if not await records.database.read(records.accounts.is_empty):
-        if bootstrap_key is not None and records.keys.authenticate(bootstrap_key) is None:
-            _log.warning(
-                "PARLEY_BOOTSTRAP_KEY is not a key of this installation and is ignored: it counts at the first start only; "
-                "make keys with `parley keys create`"
-            )
-        return None
-    owner_key = new_secret()
-    # Written before it counts: after a crash in between, the next start is still the first and writes another.
-    write_private(records.folder.owner_key_path, owner_key + "\n")
-
-    def found(transaction: Transaction) -> None:
-        project = records.accounts.found(transaction, "Default organization")
-        owner = KeyRequest(name="owner", scopes=OWNER_SCOPES)
-        records.accounts.issue(transaction, project, owner, secret=owner_key)
-        if bootstrap_key is not None:
-            bootstrap = KeyRequest(name="bootstrap", scopes=OWNER_SCOPES)
-            records.accounts.issue(transaction, project, bootstrap, secret=bootstrap_key)
-
-    await records.database.transaction(found)
+    owner_key = None
+    if await records.database.read(records.accounts.is_empty):
+        owner_key = new_secret()
+        # Written before it counts: after a crash in between, the next start is still the first and writes another.
+        write_private(records.folder.owner_key_path, owner_key + "\n")
+        await records.database.transaction(partial(_found, records, owner_key))
+    if bootstrap_key is not None and records.keys.authenticate(bootstrap_key) is None:
+        await _bootstrap(records, bootstrap_key)
     return owner_key
+
+
+def _found(records: Records, owner_key: str, transaction: Transaction) -> None:
+    project = records.accounts.found(transaction, "Default organization")
+    records.accounts.issue(transaction, project, KeyRequest(name="owner", scopes=OWNER_SCOPES), secret=owner_key)
+
+
+async def _bootstrap(records: Records, secret: str) -> None:
+    def issue(transaction: Transaction) -> bool:
+        if any(key.name == _BOOTSTRAP.name for key in records.accounts.list_keys(transaction.connection)):
+            return False
+        project = records.accounts.default_project(transaction.connection)
+        records.accounts.issue(transaction, project, _BOOTSTRAP, secret=secret)
+        return True
+
+    if not await records.database.transaction(issue):
+        _log.warning(
+            "PARLEY_BOOTSTRAP_KEY is ignored: this installation was given another one before, or it was revoked; "
+            "make keys with `parley keys create`"
+        )

@@ -8,6 +8,7 @@ import msgspec
 from starlette.requests import Request
 
 from parley.api.explain import wording
+from parley.api.explain.volume import MAX_CONTAINERS, MAX_STRINGS, has_too_many_values
 from parley.api.explain.walk import first_fault
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -42,7 +43,9 @@ class JsonBody(Generic[T]):
         return self._decode_slowly(body) if decoded is None else decoded
 
     def _decode_fast(self, body: bytes) -> T | None:
-        """The strict pass; None where it refuses."""
+        """The strict pass; None where it refuses. Raises InvalidRequest for a body that nobody should decode."""
+        if has_too_many_values(body):
+            raise wording.too_many_values(num_containers=MAX_CONTAINERS, num_strings=MAX_STRINGS)
         try:
             return self._decoder.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -26,6 +26,14 @@ def too_deep(limit: int) -> InvalidRequest:
     )
 
 
+def too_many_values(*, num_containers: int, num_strings: int) -> InvalidRequest:
+    """More arrays, objects or strings than any request is written with."""
+    return InvalidRequest(
+        f"Invalid body: too many values. Expected at most {num_containers} arrays and objects, and {num_strings} strings.",
+        code="invalid_value",
+    )
+
+
 def number_out_of_range() -> InvalidRequest:
     """Valid JSON, but with a number that no computer's number can hold."""
     return InvalidRequest(

@@ -29,20 +29,25 @@ ENDPOINT = "/v1/completions"
 BODY = JsonBody(CreateCompletionRequest)
 ENGINE_BODY = JsonBody(CreateEngineCompletionRequest)
 DEFAULT_MAX_TOKENS = 16
+# As many as one request may have prompts: each sequence costs memory and a turn in the queue, however short it is.
+MAX_SEQUENCES = 2048
 
 
 def to_core(body: CompletionParameters, model: str) -> GenerationRequest:
     """The engine-neutral request. Raises InvalidRequest for what no field says wrong by itself."""
     check_stream_options(body)
     n = body.n or 1
+    best_of = _best_of(body, n)
+    prompts = to_prompts(body)
+    _check_num_sequences(len(prompts), best_of, param="n" if best_of == n else "best_of")
     return GenerationRequest(
         model=model,
         endpoint=ENDPOINT,
-        prompts=to_prompts(body),
+        prompts=prompts,
         sampling=to_sampling(body, logprobs=body.logprobs),
         max_tokens=_max_tokens(body),
         n=n,
-        best_of=_best_of(body, n),
+        best_of=best_of,
         echo=bool(body.echo),
         is_stream=bool(body.stream),
         user=body.user,
@@ -116,6 +121,16 @@ def _scores(request: GenerationRequest) -> list[CompletionScores] | None:
 def _first_offset(prompt: TextPrompt, *, has_echo: bool) -> int:
     """Offsets count from the prompt's start, echoed or not. A prompt of token ids has no text unless it is echoed."""
     return 0 if has_echo or prompt.text is None else len(prompt.text)
+
+
+def _check_num_sequences(num_prompts: int, best_of: int, *, param: str) -> None:
+    if num_prompts * best_of > MAX_SEQUENCES:
+        raise InvalidRequest(
+            f"Invalid '{param}': {num_prompts} prompts with {best_of} choices each are more than the {MAX_SEQUENCES} "
+            "choices that one request may ask for.",
+            param=param,
+            code="invalid_value",
+        )
 
 
 def _max_tokens(body: CompletionParameters) -> int:

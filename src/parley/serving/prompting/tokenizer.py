@@ -17,8 +17,9 @@ _LIMITS = Limits(address_space_bytes=8 << 30, num_files=64)
 _LOAD_SECONDS = 60.0
 _ENCODE_SECONDS = 30.0
 _MAX_WAITING = 512
-# The bytes of the texts that may be on their way to the worker at a time; the rest waits here, in order.
-_MAX_BYTES_OPEN = 16 << 20
+# The bytes of the texts that may be on their way to the worker at a time; the rest waits here, in order. It reads about
+# 4 MB in a second, and a question's time runs while those before it are read.
+_MAX_BYTES_OPEN = 4 << 20
 
 
 class WorkerTokenizer:
