@@ -61,7 +61,7 @@ class Application:
             services=Services(serving=serving, catalog=records.catalog, clock=clock),
             keys=records.keys,
             open_requests=self.open_requests,
-            rules=EdgeRules(cors_origins=settings.cors_origins),
+            rules=EdgeRules(cors_origins=settings.cors_origins, trusted_proxies=settings.proxy_networks),
         )
 
     async def warm_up(self) -> Weights:

@@ -49,6 +49,12 @@ def test_a_named_file_must_exist_and_the_usual_one_need_not(folder: Path) -> Non
         load_settings({"config": str(folder / "nowhere.toml")})
 
 
+def test_trusted_proxies_are_networks_and_single_addresses(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().proxy_networks == ()
+    monkeypatch.setenv("PARLEY_TRUSTED_PROXIES", "10.1.2.3/8, ::1")
+    assert [str(network) for network in load_settings().proxy_networks] == ["10.0.0.0/8", "::1/128"]
+
+
 def test_an_empty_variable_is_no_setting(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PARLEY_BOOTSTRAP_KEY", "")
     monkeypatch.setenv("PARLEY_PORT", "")
@@ -69,7 +75,7 @@ def test_an_empty_variable_is_no_setting(folder: Path, monkeypatch: pytest.Monke
         ("LOG_LEVEL", "loud"),
         ("DATABASE_URL", "postgresql://db/parley"),
         ("CORS_ORIGINS", "chat.example.org"),
-        ("COMPATIBILITY", "2022"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8,proxy"),
         ("NUM_SLOTS", "0"),
     ],
 )
@@ -139,3 +145,8 @@ def test_every_setting_is_described() -> None:
     assert [row.name for row in rows] == list(Settings.model_fields)
     assert all(row.description.endswith(".") for row in rows)
     assert settings_table().count("\n") == len(rows) + 2
+
+
+def test_the_readme_lists_every_setting() -> None:
+    readme = Path(__file__).parents[2] / "README.md"
+    assert settings_table() in readme.read_text(encoding="utf-8")

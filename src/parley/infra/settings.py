@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -59,6 +60,10 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         ("*",), description="Origins whose web pages may call the API, separated by commas; * is every origin."
     )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Addresses or networks of reverse proxies whose X-Forwarded-For is believed, separated by commas.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least severe log line kept."
     )
@@ -73,9 +78,6 @@ class Settings(BaseSettings):
     )
     max_waiting: int = Field(
         256, ge=0, le=1_000_000, description="Requests that may wait for a slot; one more is answered 503."
-    )
-    compatibility: Literal["today", "2023"] = Field(
-        "today", description="2023 sends that year's error codes where today's are finer."
     )
 
     @field_validator("data", mode="after")
@@ -98,9 +100,9 @@ class Settings(BaseSettings):
             raise ValueError("must have 20 to 200 characters, printable ASCII without spaces")
         return value
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "trusted_proxies", mode="before")
     @classmethod
-    def _split_origins(cls, value: object) -> object:
+    def _split_at_commas(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
@@ -112,6 +114,18 @@ class Settings(BaseSettings):
             if not _ORIGIN.fullmatch(origin):
                 raise ValueError(f"{origin!r} is not an origin such as https://chat.example.org, or *")
         return value
+
+    @field_validator("trusted_proxies", mode="after")
+    @classmethod
+    def _valid_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            ip_network(network, strict=False)
+        return value
+
+    @property
+    def proxy_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """`trusted_proxies` as networks; a single address is a network of one."""
+        return tuple(ip_network(network, strict=False) for network in self.trusted_proxies)
 
     @property
     def database_path(self) -> Path:
@@ -137,9 +151,9 @@ def describe_settings() -> list[SettingDescription]:
     described = []
     for name, field in Settings.model_fields.items():
         default = field.get_default()
-        shown = {"data": "~/.local/share/parley", "cors_origins": "*"}.get(
-            name, "" if default is None else str(default)
-        )
+        if isinstance(default, tuple):
+            default = ",".join(default)
+        shown = "~/.local/share/parley" if name == "data" else "" if default is None else str(default)
         described.append(
             SettingDescription(
                 name=name,
