@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import edge, text
+from bench import abort, edge, text
 from bench.probe_model import probe_model
 from bench.processes import machine_seconds, run_seconds
 from bench.report import Row, machine_line, table
 
 HERE = Path(__file__).parent
 SHIPPED = HERE.parent / "src" / "parley" / "bundled" / "parley-mini.gguf"
-PARTS = ("echo", "probe", "shipped")
+PARTS = ("echo", "probe", "shipped", "abort")
 # Requests at each number of streams, so that each run takes some seconds: probe is the slow model.
 PROBE_REQUESTS = {1: 6, 4: 12, 16: 32, 32: 64}
 SHIPPED_REQUESTS = {1: 20, 4: 40, 16: 96, 32: 128}
@@ -36,6 +36,12 @@ def measure(parts: list[str], folder: Path, *, is_quick: bool) -> Iterator[list[
         _say("the shipped model beside the engine's own server")
         model = text.Model(name="parley-mini", path=SHIPPED, is_added=False, num_requests=SHIPPED_REQUESTS)
         yield text.compare(model, folder / "shipped", num_passes=num_passes)
+    if "abort" in parts:
+        _say("aborts, from the client's leaving to the free slot")
+        path = probe_model(HERE / ".cache", context_length=abort.CONTEXT_LENGTH)
+        num_tries = 4 if is_quick else 10
+        yield abort.measure("probe 189M q8_0", path, num_tries=num_tries)
+        yield abort.measure("parley-mini", SHIPPED, num_tries=num_tries)
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ FEED_FORWARD = 2816
 NUM_HEADS = 16
 NUM_KV_HEADS = 4
 VOCABULARY = 4096
-CONTEXT = 512
+CONTEXT_LENGTH = 512
 SPREAD = 0.02
 SEED = 2023
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
@@ -30,20 +30,20 @@ _BLOCK = 32
 _Q8_0 = np.dtype([("scale", "<f2"), ("values", "i1", (_BLOCK,))])
 
 
-def probe_model(folder: Path) -> Path:
+def probe_model(folder: Path, *, context_length: int = CONTEXT_LENGTH) -> Path:
     """The model's file in `folder`, made if it is not there."""
-    path = folder / f"probe-{round(NUM_PARAMETERS / 1e6)}m-q8_0.gguf"
+    path = folder / f"probe-{round(NUM_PARAMETERS / 1e6)}m-{context_length}-q8_0.gguf"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_suffix(".unfinished")
-        _write(unfinished)
+        _write(unfinished, context_length)
         unfinished.rename(path)
     return path
 
 
-def _write(path: Path) -> None:
+def _write(path: Path, context_length: int) -> None:
     writer = gguf.GGUFWriter(path, "llama")
-    _write_shape(writer)
+    _write_shape(writer, context_length)
     _write_vocabulary(writer)
     random = np.random.default_rng(SEED)
     kv_width = WIDTH // NUM_HEADS * NUM_KV_HEADS
@@ -76,10 +76,10 @@ def _matrix(writer: gguf.GGUFWriter, name: str, random: np.random.Generator, row
     writer.add_tensor(name, blocks.view(np.uint8), raw_dtype=gguf.GGMLQuantizationType.Q8_0)
 
 
-def _write_shape(writer: gguf.GGUFWriter) -> None:
+def _write_shape(writer: gguf.GGUFWriter, context_length: int) -> None:
     writer.add_name("probe")
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
-    writer.add_context_length(CONTEXT)
+    writer.add_context_length(context_length)
     writer.add_embedding_length(WIDTH)
     writer.add_block_count(NUM_LAYERS)
     writer.add_feed_forward_length(FEED_FORWARD)

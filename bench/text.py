@@ -58,6 +58,16 @@ class Prompts:
         self._end = int(reader.fields["tokenizer.ggml.eos_token_id"].contents())
         self._random = np.random.default_rng(7)
 
+    @property
+    def end(self) -> int:
+        """The token that would end a reply."""
+        return self._end
+
+    def ids(self, length: int) -> list[int]:
+        """One prompt."""
+        ids: list[int] = self._random.integers(300, self._num_tokens, size=length).tolist()
+        return ids
+
     def bodies(self, count: int) -> list[dict[str, object]]:
         """Bodies of streaming completions, as Parley and the engine's server both take them."""
         prompts = self._random.integers(300, self._num_tokens, size=(count, PROMPT_TOKENS))

@@ -28,6 +28,9 @@ from parley.core.events import Delta, Event, Finished
 from parley.core.principal import Principal, Scope
 from parley.core.usage import Outcome, Usage
 
+# No test waits so long for anything that works; scripts that somebody has to end run for longer.
+HANG_SECONDS = 20.0
+
 KEY = "sk-edge-tests-0123456789abcdef"
 READ_ONLY_KEY = "sk-edge-tests-may-only-read-00"
 ORGANIZATION = "org-edge"
@@ -52,12 +55,16 @@ class FakeKeys:
 
 @dataclass(kw_only=True)
 class Script:
-    """What a fake Run does: wait, say `num_events` words of `text` with a gap, then finish or fail."""
+    """What a fake Run does: wait, say `num_events` words of `text` with a gap, then finish or fail.
+
+    With `steps`, each event waits besides until the test releases it.
+    """
 
     num_events: int = 3
     text: str = "word "
     first_seconds: float = 0.0
     gap_seconds: float = 0.0
+    steps: asyncio.Semaphore | None = None
     fails_after: int | None = None
     error: Callable[[], Exception] = lambda: EngineFailed("the fake died at 0xdeadbeef in /secret/path")
     closing_seconds: float = 0.0
@@ -65,13 +72,13 @@ class Script:
 
 @dataclass(kw_only=True)
 class FakeRun:
-    """Passes events as its script says. `journal` notes what happened, in order, with the loop's time."""
+    """Passes events as its script says, and remembers how it went."""
 
     script: Script
     num_said: int = 0
     num_closings: int = 0
     outcome: Outcome | None = None
-    closed_at: float | None = None
+    is_closing: bool = False
     is_closed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __aiter__(self) -> Self:
@@ -79,7 +86,7 @@ class FakeRun:
 
     async def __anext__(self) -> Event:
         script = self.script
-        if self.closed_at is not None or self.num_said > script.num_events:
+        if self.is_closing or self.num_said > script.num_events:
             raise StopAsyncIteration
         if self.num_said == script.fails_after:
             self.outcome = Outcome.FAILED
@@ -87,6 +94,8 @@ class FakeRun:
         pause = script.gap_seconds if self.num_said else script.first_seconds
         if pause:
             await asyncio.sleep(pause)
+        if script.steps is not None:
+            await script.steps.acquire()
         self.num_said += 1
         if self.num_said > script.num_events:
             self.outcome = Outcome.FINISHED
@@ -95,13 +104,21 @@ class FakeRun:
 
     async def aclose(self, outcome: Outcome | None = None) -> None:
         self.num_closings += 1
-        if self.closed_at is not None:
+        if self.is_closing:
             return
-        self.closed_at = asyncio.get_running_loop().time()
+        self.is_closing = True
         self.outcome = self.outcome or outcome or Outcome.ABORTED
-        if self.script.closing_seconds:
-            await asyncio.sleep(self.script.closing_seconds)
+        # As the real one: who waits for it may be cancelled, but not before it is done.
+        closing = asyncio.ensure_future(asyncio.sleep(self.script.closing_seconds))
+        is_cancelled = False
+        while not closing.done():
+            try:
+                await asyncio.shield(closing)
+            except asyncio.CancelledError:
+                is_cancelled = True
         self.is_closed.set()
+        if is_cancelled:
+            raise asyncio.CancelledError
 
 
 def frames(event: Event) -> bytes:
@@ -125,10 +142,12 @@ class FakeEdge:
     bodies: list[bytes] = field(default_factory=list)
     stall_seconds: float = 30.0
     catalog: object = None
+    on_open: Callable[[], None] = lambda: None
 
     def open_run(self) -> FakeRun:
         run = FakeRun(script=self.script)
         self.runs.append(run)
+        self.on_open()
         return run
 
     @property
@@ -201,7 +220,7 @@ async def running_edge(
     server = HttpServer(edge.app(rules, SystemClock()), listener, open_requests=edge.open_requests, times=times)
     listening = asyncio.Event()
     serving = asyncio.ensure_future(server.serve(listening.set))
-    await asyncio.wait_for(listening.wait(), 5)
+    await asyncio.wait_for(listening.wait(), HANG_SECONDS)
     try:
         yield edge
     finally:
@@ -236,7 +255,7 @@ class Wire:
         self.writer.write(b"".join(parts))
         await self.writer.drain()
 
-    async def rest(self, seconds: float = 5.0) -> bytes:
+    async def rest(self, seconds: float = HANG_SECONDS) -> bytes:
         """Everything until the server closes the connection."""
         received = bytearray()
         with contextlib.suppress(ConnectionError):
@@ -245,7 +264,7 @@ class Wire:
                     received += part
         return bytes(received)
 
-    async def reply(self, seconds: float = 5.0) -> Reply:
+    async def reply(self, seconds: float = HANG_SECONDS) -> Reply:
         """One reply: by its Content-Length, by its chunks, or without a body."""
         async with asyncio.timeout(seconds):
             head = await self.reader.readuntil(b"\r\n\r\n")

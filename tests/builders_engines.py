@@ -16,6 +16,9 @@ from parley.serving.engines.echo import EchoEngine
 from parley.serving.engines.llama import LlamaEngine, LlamaOptions
 from tests.gguf_maker import Shape, byte_alphabet, vocabulary, write_model
 
+# No test waits so long for anything that works; rounds that somebody has to end run for longer.
+HANG_SECONDS = 20.0
+
 # What the chained model says round and round: characters of one to four bytes, no byte twice.
 CHAIN = "ab€cd🦊efé gh"
 CHAINED = Shape(chain=CHAIN)

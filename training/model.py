@@ -153,6 +153,10 @@ class Block(nn.Module):
         return x + self.feed_forward(self.feed_forward_norm(x))
 
 
+_MATRIX_DEVIATION = 0.02
+_EMBEDDING_DEVIATION = 0.25
+
+
 class Llama(nn.Module):
     """Token ids to hidden states; `logits` turns hidden states into scores over the vocabulary."""
 
@@ -162,7 +166,7 @@ class Llama(nn.Module):
         self.embedding = nn.Embedding(shape.vocabulary_size, shape.width)
         self.blocks = nn.ModuleList(Block(shape) for _ in range(shape.num_layers))
         self.norm = Norm(shape)
-        self.apply(self._initialise)
+        self._initialise()
 
     def forward(
         self, ids: Tensor, positions: Tensor, mask: Tensor | None = None, cache: KeyValueCache | None = None
@@ -185,6 +189,14 @@ class Llama(nn.Module):
         """Trained numbers, the shared matrix once."""
         return sum(parameter.numel() for parameter in self.parameters())
 
-    def _initialise(self, module: nn.Module) -> None:
-        if isinstance(module, (nn.Linear, nn.Embedding)):
-            nn.init.normal_(module.weight, std=0.02)
+    def _initialise(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=_MATRIX_DEVIATION)
+        for block in self.blocks:
+            # Every block starts as a bare residual path, so what a token is stays readable through all of them.
+            nn.init.zeros_(block.attention.output.weight)
+            nn.init.zeros_(block.feed_forward.down.weight)
+        # Large embeddings keep the token's identity above what the blocks add; the last norm brings the scores back to one.
+        nn.init.normal_(self.embedding.weight, std=_EMBEDDING_DEVIATION)
+        nn.init.constant_(self.norm.weight, _EMBEDDING_DEVIATION)

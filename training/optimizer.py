@@ -1,12 +1,15 @@
 """Muon for the matrices inside the blocks, AdamW for the rest; both follow one schedule."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from training.model import Llama
 
+_BETAS = (0.9, 0.95)
+_DECAY = 0.1
 _NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 
 
@@ -19,8 +22,9 @@ class Muon(torch.optim.Optimizer):
         super().__init__(parameters, {"lr": rate, "momentum": momentum, "decay": decay})
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]  # no closure is ever used here
+    def step(self, closure: None = None) -> None:  # type: ignore[override]  # a closure is never given
         """One update of every matrix that has a gradient."""
+        assert closure is None
         for group in self.param_groups:
             for matrix in group["params"]:
                 if matrix.grad is not None:
@@ -50,19 +54,34 @@ def orthogonal(matrix: Tensor, num_steps: int = 5) -> Tensor:
     return (x.T if is_tall else x).to(matrix.dtype)
 
 
-class Optimizer:
-    """Both optimisers as one, with rates scaled by the schedule."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """Learning rates at the plateau, by kind of parameter.
 
-    def __init__(self, model: Llama, matrix_rate: float = 0.02, other_rate: float = 0.004) -> None:
-        matrices = [p for p in model.blocks.parameters() if p.ndim == 2]
-        others = [p for p in model.parameters() if not any(p is matrix for matrix in matrices)]
-        self._muon = Muon(matrices, matrix_rate)
-        self._adam = torch.optim.AdamW(others, lr=other_rate, betas=(0.9, 0.95), weight_decay=0.0)
-        self._rates = (matrix_rate, other_rate)
+    Queries and keys learn slowly and by AdamW: under Muon their products grow until attention is all or nothing.
+    """
+
+    matrices: float = 0.006
+    queries_and_keys: float = 0.001
+    others: float = 0.002
+
+
+class Optimizer:
+    """All optimisers as one, with rates scaled by the schedule."""
+
+    def __init__(self, model: Llama, rates: Rates | None = None) -> None:
+        rates = rates or Rates()
+        looking, matrices, others = _divided(model)
+        self._optimizers: tuple[torch.optim.Optimizer, ...] = (
+            Muon(matrices, rates.matrices),
+            torch.optim.AdamW(looking, lr=rates.queries_and_keys, betas=_BETAS, weight_decay=_DECAY),
+            torch.optim.AdamW(others, lr=rates.others, betas=_BETAS, weight_decay=0.0),
+        )
+        self._rates = (rates.matrices, rates.queries_and_keys, rates.others)
 
     def step(self, scale: float) -> None:
         """Applies the gradients with the rates times `scale`, and clears them."""
-        for optimizer, rate in zip((self._muon, self._adam), self._rates, strict=True):
+        for optimizer, rate in zip(self._optimizers, self._rates, strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = rate * scale
             optimizer.step()
@@ -70,12 +89,27 @@ class Optimizer:
 
     def state(self) -> list[dict[str, object]]:
         """What a checkpoint keeps."""
-        return [self._muon.state_dict(), self._adam.state_dict()]
+        return [optimizer.state_dict() for optimizer in self._optimizers]
 
-    def restore(self, state: list[dict[str, object]]) -> None:
+    def restore(self, states: list[dict[str, object]]) -> None:
         """Goes on from a checkpoint."""
-        self._muon.load_state_dict(state[0])
-        self._adam.load_state_dict(state[1])
+        for optimizer, state in zip(self._optimizers, states, strict=True):
+            optimizer.load_state_dict(state)
+
+
+def _divided(model: Llama) -> tuple[list[nn.Parameter], list[nn.Parameter], list[nn.Parameter]]:
+    """Queries and keys, the blocks' other matrices, and the rest."""
+    looking: list[nn.Parameter] = []
+    matrices: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
+    for name, parameter in model.named_parameters():
+        if name.endswith((".query.weight", ".key.weight")):
+            looking.append(parameter)
+        elif name.startswith("blocks.") and parameter.ndim == 2:
+            matrices.append(parameter)
+        else:
+            others.append(parameter)
+    return looking, matrices, others
 
 
 def schedule(progress: float, warm_up: float = 0.02, decay: float = 0.35) -> float:

@@ -14,7 +14,9 @@ from training.tokenizer import PieceEncoder
 _POOL_SAMPLES = 3000
 _LONGEST_GAP = 600
 _WIDTH_STEP = 16
-_BACKWARDS_SHARE = 0.25
+# The single bytes come first in the vocabulary, then the pieces of words, the most frequent first.
+_NUM_BYTES = 256
+_PRIMER_IDS = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +96,14 @@ def row_of(sample: Sample, encoder: PieceEncoder) -> Row:
 
 
 def primer_row(encoder: PieceEncoder, random: Random) -> Row:
-    """Random tokens that come a second time, sometimes backwards: drill in copying.
-
-    Talk alone has too few copied tokens; without drill the model finds out late that it can look back.
-    """
+    """Random tokens that come a second time: drill in looking back, of which talk alone has little."""
     first, last = encoder.plain_ids
-    noise = [random.randint(first, last) for _ in range(random.randint(1, 24))]
-    copied = [random.randint(first, last) for _ in range(random.randint(3, 20))]
-    between = [random.randint(first, last) for _ in range(random.randint(0, 6))]
-    again = copied[::-1] if random.random() < _BACKWARDS_SHARE else copied
-    ids = [*noise, *copied, *between, *again]
+    first, last = first + _NUM_BYTES, min(last, first + _NUM_BYTES + _PRIMER_IDS)
+    noise = [random.randint(first, last) for _ in range(random.randint(1, 12))]
+    copied = [random.randint(first, last) for _ in range(random.randint(3, 16))]
+    ids = [*noise, *copied, *copied]
     # Nothing announces the first copied token, so it is not learned.
-    learned = [place > len(ids) - len(again) for place in range(len(ids))]
+    learned = [place > len(ids) - len(copied) for place in range(len(ids))]
     return Row(ids, learned, list(range(len(ids))))
 
 

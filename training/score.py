@@ -1,10 +1,18 @@
-"""Held-out scores in PyTorch: every skill's questions from the held-out side, answered greedily and compared exactly."""
+"""Held-out scores in PyTorch: every skill's questions from the held-out side, answered greedily and compared exactly.
 
+The training loop calls it; `python -m training.score --run-dir DIR` scores a checkpoint without a server.
+"""
+
+import argparse
+import sys
 from collections import defaultdict
+from pathlib import Path
 
+from training import checkpoint
 from training.generate import greedy
 from training.held_out import held_out_cases
 from training.model import Llama
+from training.run_log import DEFAULT_RUN_DIR
 from training.samples import Completion, Sample, answer_pieces, completion_prompt, dialogue_prompt
 from training.tokenizer import PieceEncoder
 
@@ -54,3 +62,20 @@ def _turns(case: Sample, encoder: PieceEncoder) -> list[tuple[list[int], list[in
             prompt = encoder.encode(dialogue_prompt(case.messages[:place], case.tools))[0]
             turns.append((prompt, encoder.encode(answer_pieces(message))[0]))
     return turns
+
+
+def main(arguments: list[str]) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Score a checkpoint on the held-out set, without a server.")
+    parser.add_argument("--run-dir", type=Path, default=DEFAULT_RUN_DIR)
+    parser.add_argument("--checkpoint", default="best.pt", help="a file of the run's folder")
+    parser.add_argument("--cases", type=int, default=200, help="cases per skill")
+    options = parser.parse_args(arguments)
+    model, _ = checkpoint.load_model(options.run_dir / options.checkpoint)
+    scores = score_all(model, PieceEncoder.load(options.run_dir / "tokenizer.json"), options.cases)
+    for skill, score in sorted(scores.items()):
+        print(f"{skill:20} {score:6.1%}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

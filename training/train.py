@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from training import checkpoint, tokenizer
 from training.checkpoint import Progress
+from training.copying import start_copying
 from training.corpus.draw import Side
 from training.corpus.registry import samples
 from training.export import Precision, write_gguf
@@ -27,9 +28,9 @@ from training.score import score_all
 _TOKENIZER_SAMPLES = 40_000
 # Each phase ends at a share of the budget: drill in copying first, long conversations last.
 _PHASES = (
-    (0.4, Packing(longest_row=384, joined_share=0.1, batch_tokens=4096, primer_share=0.35)),
-    (0.85, Packing(longest_row=384, joined_share=0.12, batch_tokens=4096, primer_share=0.03)),
-    (1.0, Packing(longest_row=1024, joined_share=0.6, batch_tokens=4096, primer_share=0.02)),
+    (0.2, Packing(longest_row=256, joined_share=0.03, batch_tokens=4096, primer_share=0.2)),
+    (0.85, Packing(longest_row=384, joined_share=0.08, batch_tokens=4096)),
+    (1.0, Packing(longest_row=1024, joined_share=0.6, batch_tokens=4096)),
 )
 _LARGEST_GRADIENT = 1.0
 _IGNORED = -100
@@ -63,6 +64,7 @@ class Trainer:
         else:
             torch.manual_seed(0)
             self._model = Llama(ModelShape(vocabulary_size=self._encoder.vocabulary_size))
+            start_copying(self._model)
             self._progress = Progress()
         self._model.to(plan.device)
         self._optimizer = Optimizer(self._model)
@@ -126,7 +128,7 @@ def loss_of(model: Llama, batch: Batch, device: str) -> Tensor:
     places = (targets != _IGNORED).nonzero().flatten()
     targets = functional.pad(targets[places], (0, -len(places) % _PLACES_STEP), value=_IGNORED)
     places = functional.pad(places, (0, -len(places) % _PLACES_STEP))
-    with torch.autocast(device.split(":")[0], torch.bfloat16):
+    with torch.autocast(device.split(":", maxsplit=1)[0], torch.bfloat16):
         hidden = model(batch.ids.to(device), batch.positions.to(device))
         logits = model.logits(hidden.flatten(0, 1)[places])
     return functional.cross_entropy(logits.float(), targets, ignore_index=_IGNORED)

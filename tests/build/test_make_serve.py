@@ -1,13 +1,14 @@
-"""`make serve` as a person uses it: it starts at once the second time, and signals reach the server through it."""
+"""`make serve` as a person uses it: it sets nothing up the second time, and signals reach the server through it."""
 
 import http.client
+import json
 import os
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,7 @@ import pytest
 from tests.live import KEY, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-FIRST_ANSWER_SECONDS = 3.0
-INTERRUPT_SECONDS = 2.0
+STAMP = ".venv/.ready-serve"
 PATIENCE_SECONDS = 30.0
 
 
@@ -26,9 +26,9 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     data = tmp_path_factory.mktemp("make") / "data"
     own = {name: value for name, value in os.environ.items() if not name.startswith(("PARLEY_", "MAKE"))}
     settings = own | {"PARLEY_DATA": str(data), "PARLEY_BOOTSTRAP_KEY": KEY, "PARLEY_PORT": str(free_port())}
-    subprocess.run(["make", ".venv/.ready-serve"], cwd=ROOT, env=settings, check=True)
+    subprocess.run(["make", STAMP], cwd=ROOT, env=settings, check=True)
     with make_serve(settings, data.parent / "first.log"):
-        wait_for_answer(settings, PATIENCE_SECONDS)
+        wait_for_answer(settings)
     return settings
 
 
@@ -50,14 +50,16 @@ def make_serve(settings: dict[str, str], log: Path) -> Iterator[subprocess.Popen
         process.wait()
 
 
-def wait_for_answer(settings: dict[str, str], seconds: float) -> float:
-    """Seconds until a completion was answered."""
-    started = time.monotonic()
-    while time.monotonic() < started + seconds:
-        if answers(int(settings["PARLEY_PORT"])):
-            return time.monotonic() - started
+def wait_for_answer(settings: dict[str, str]) -> None:
+    """Return when a completion was answered."""
+    wait_until(lambda: answers(int(settings["PARLEY_PORT"])), "no completion was answered")
+
+
+def wait_until(is_so: Callable[[], bool], complaint: str) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not is_so():
+        assert time.monotonic() < deadline, f"{complaint} within {PATIENCE_SECONDS:.0f} s"
         time.sleep(0.02)
-    pytest.fail(f"no answer within {seconds:.0f} s")
 
 
 def answers(port: int) -> bool:
@@ -73,46 +75,51 @@ def answers(port: int) -> bool:
         connection.close()
 
 
+@contextmanager
+def streaming(settings: dict[str, str]) -> Iterator[http.client.HTTPResponse]:
+    """A reply whose stream has begun; a forced token keeps the model talking for long."""
+    wait_for_answer(settings)
+    connection = http.client.HTTPConnection("127.0.0.1", int(settings["PARLEY_PORT"]), timeout=PATIENCE_SECONDS)
+    body = {"model": "text-davinci-003", "prompt": "Once", "max_tokens": 4000, "logit_bias": {300: 100}, "stream": True}
+    headers = {"content-type": "application/json", "authorization": f"Bearer {KEY}"}
+    with closing(connection):
+        connection.request("POST", "/v1/completions", json.dumps(body), headers)
+        response = connection.getresponse()
+        assert response.readline().startswith(b"data: ")
+        yield response
+
+
 def is_open(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def wait_until_closed(port: int, seconds: float) -> float:
-    started = time.monotonic()
-    while is_open(port):
-        assert time.monotonic() < started + seconds, f"the port was open after {seconds:.0f} s"
-        time.sleep(0.02)
-    return time.monotonic() - started
-
-
-def test_the_second_start_answers_within_three_seconds(environment: dict[str, str], tmp_path: Path) -> None:
-    seconds = []
-    # The best of three: a machine that does something else at the moment is no fault of ours.
-    for attempt in range(3):
-        with make_serve(environment, tmp_path / f"{attempt}.log"):
-            seconds.append(wait_for_answer(environment, PATIENCE_SECONDS))
-        if seconds[-1] < FIRST_ANSWER_SECONDS:
-            break
-    assert min(seconds) < FIRST_ANSWER_SECONDS
+def test_the_second_start_sets_nothing_up_and_answers(environment: dict[str, str], tmp_path: Path) -> None:
+    data = Path(environment["PARLEY_DATA"])
+    made = {name: (data / name).stat().st_ino for name in ("owner.key", "parley.db")}
+    is_all_made = subprocess.run(["make", "--question", STAMP], cwd=ROOT, env=environment, check=False).returncode == 0
+    assert is_all_made
+    with make_serve(environment, tmp_path / "second.log"):
+        wait_for_answer(environment)
+    assert {name: (data / name).stat().st_ino for name in made} == made
 
 
 def test_sigterm_to_make_stops_the_server(environment: dict[str, str], tmp_path: Path) -> None:
     with make_serve(environment, tmp_path / "server.log") as process:
-        wait_for_answer(environment, PATIENCE_SECONDS)
+        wait_for_answer(environment)
         process.send_signal(signal.SIGTERM)
-        wait_until_closed(int(environment["PARLEY_PORT"]), 5.0)
-        process.wait(5)
+        wait_until(lambda: not is_open(int(environment["PARLEY_PORT"])), "the port was not closed")
+        process.wait(PATIENCE_SECONDS)
 
 
-def test_ctrl_c_ends_within_two_seconds_without_a_traceback(environment: dict[str, str], tmp_path: Path) -> None:
+def test_ctrl_c_waits_for_no_drain_window_and_leaves_no_traceback(environment: dict[str, str], tmp_path: Path) -> None:
     log = tmp_path / "server.log"
-    with make_serve(environment, log) as process:
-        wait_for_answer(environment, PATIENCE_SECONDS)
+    with make_serve(environment | {"PARLEY_DRAIN_SECONDS": "600"}, log) as process, streaming(environment) as reply:
         # A terminal sends it to the whole group.
         os.killpg(process.pid, signal.SIGINT)
-        started = time.monotonic()
+        rest = reply.read()
         process.wait(PATIENCE_SECONDS)
-        assert time.monotonic() - started < INTERRUPT_SECONDS
+    assert b'"error"' in rest
+    assert b"[DONE]" not in rest
     assert "Traceback" not in log.read_text(errors="replace")
     assert not is_open(int(environment["PARLEY_PORT"]))

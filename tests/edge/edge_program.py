@@ -1,7 +1,7 @@
 """A fake edge as a program of its own, for what only a process can show: signals, exit codes, what it prints.
 
 Reads a JSON object of options from its argument: `port`, `times` (ServerTimes) and `script` (Script). Prints a line
-`listening PORT` when it does, and at the end one line of JSON with the outcome of each Run.
+`listening PORT` when it does, a line `opened` for each Run, and at the end one line of JSON with the outcome of each Run.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from tests.builders_edge import QUICK, FakeEdge, Script
 
 
 async def run(options: dict) -> None:
-    edge = FakeEdge(script=Script(**options["script"]))
+    edge = FakeEdge(script=Script(**options["script"]), on_open=lambda: print("opened", flush=True))
     listener = open_listener("127.0.0.1", options["port"])
     port = listener.getsockname()[1]
     times = ServerTimes(**options["times"])

@@ -65,3 +65,10 @@ async def test_page_may_read_refusals_too(data, status):
         assert reply.status == status
         assert reply.headers["access-control-allow-origin"] == ALLOWED
         assert "x-request-id" in reply.headers["access-control-expose-headers"]
+
+
+async def test_a_page_may_read_every_header_that_the_official_client_reads():
+    async with running_edge(rules=OPEN) as edge:
+        reply = await ask(edge, request(Origin="https://a.example"))
+        exposed = set(reply.headers["access-control-expose-headers"].split(", "))
+        assert exposed >= {"x-request-id", "retry-after", "retry-after-ms", "x-should-retry"}

@@ -25,6 +25,12 @@ TABLE = FakeEdge().routes()
         ("/V1/Models", "/v1/models"),
         ("/v1/completion", "/v1/completions"),
         ("/healthz", "/health"),
+        # What the official command line of 2024 asks for when its base URL has no slash at the end.
+        ("/v1chat/completions", "/v1/chat/completions"),
+        ("/v1completions", "/v1/completions"),
+        # A base URL with a slash too many, and one without its version.
+        ("/v1//engines/davinci/completions", "/v1/engines/davinci/completions"),
+        ("/engines/davinci/completions", "/v1/engines/davinci/completions"),
     ],
 )
 def test_wrong_path_names_the_nearest_right_one(path, nearest):
@@ -59,6 +65,26 @@ def test_longer_pattern_is_tried_first():
     match = TABLE.find("POST", "/v1/engines/a/b/completions")
     assert match.route.path == "/v1/engines/{engine_id}/completions"
     assert match.path_params == {"engine_id": "a/b"}
+
+
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("/v1/engines/davinci/generate", ""),
+        ("/v1/engines/text-embedding-ada-002/embeddings", ""),
+        ("/v1/models/gpt-4/completions", ". Did you mean /v1/completions?"),
+    ],
+)
+def test_a_path_behind_a_models_name_is_unknown_rather_than_a_wrong_method(path, hint):
+    with pytest.raises(NotFound) as refusal:
+        TABLE.find("POST", path)
+    assert refusal.value.message == f"Invalid URL (POST {path}){hint}"
+    assert TABLE.find("GET", path)
+
+
+def test_wrong_method_on_a_model_is_said_to_be_one():
+    with pytest.raises(MethodNotAllowed):
+        TABLE.find("DELETE", "/v1/models/gpt-4")
 
 
 def test_wrong_method_names_the_right_ones():

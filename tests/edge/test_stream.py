@@ -3,8 +3,6 @@
 import asyncio
 import json
 import logging
-import time
-from itertools import pairwise
 
 import pytest
 from starlette.requests import Request
@@ -14,7 +12,7 @@ from parley.api.stream import EventStream
 from parley.core.clock import SystemClock
 from parley.core.errors import Overloaded
 from parley.core.usage import Outcome
-from tests.builders_edge import QUICK, FakeEdge, Script, ask, connected, frames, request, running_edge
+from tests.builders_edge import HANG_SECONDS, QUICK, FakeEdge, Script, ask, connected, frames, request, running_edge
 
 
 async def test_stream_ends_with_done_and_a_settled_run():
@@ -28,21 +26,23 @@ async def test_stream_ends_with_done_and_a_settled_run():
 
 
 async def test_head_is_sent_before_the_first_token():
-    async with running_edge(script=Script(first_seconds=30.0)) as edge, connected(edge) as wire:
+    async with running_edge(script=Script(first_seconds=60.0)) as edge, connected(edge) as wire:
         await wire.send(request())
-        head = await asyncio.wait_for(wire.reader.readuntil(b"\r\n\r\n"), 2)
+        head = await asyncio.wait_for(wire.reader.readuntil(b"\r\n\r\n"), HANG_SECONDS)
         assert head.startswith(b"HTTP/1.1 200 ")
 
 
 async def test_each_event_is_sent_when_it_comes():
-    async with running_edge(script=Script(num_events=3, gap_seconds=0.2)) as edge, connected(edge) as wire:
+    """The next one is said only when the one before has been read."""
+    steps = asyncio.Semaphore(0)
+    async with running_edge(script=Script(num_events=3, steps=steps)) as edge, connected(edge) as wire:
         await wire.send(request())
-        times = []
-        for _ in range(3):
-            await wire.reader.readuntil(b"\n\n")
-            times.append(time.monotonic())
-        gaps = [later - earlier for earlier, later in pairwise(times)]
-        assert all(0.1 < gap < 0.4 for gap in gaps)
+        for number in (1, 2, 3):
+            steps.release()
+            await asyncio.wait_for(wire.reader.readuntil(b'data: {"text"'), HANG_SECONDS)
+            assert edge.last_run.num_said == number
+        steps.release()
+        await asyncio.wait_for(wire.reader.readuntil(b"data: [DONE]"), HANG_SECONDS)
 
 
 async def test_failure_in_a_stream_is_one_error_frame_without_done():

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from parley.core.errors import EngineFailed, ModelLoadFailed
 from parley.infra.sandbox import confinement_report, run_folder
 from parley.serving.engines.child import Supervision
 from parley.serving.engines.llama import LlamaEngine, LlamaOptions
-from tests.builders_engines import byte_ids, llama_engine, round_of, run_round
+from tests.builders_engines import HANG_SECONDS, byte_ids, llama_engine, round_of, run_round
 from tests.gguf_maker import Shape, model_bytes, write_model
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +31,7 @@ def children_of(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-async def test_killing_the_child_fails_its_rounds_within_a_second_and_the_service_returns(tmp_path: Path) -> None:
+async def test_killing_the_child_fails_its_rounds_and_the_service_returns(tmp_path: Path) -> None:
     async with llama_engine(tmp_path) as engine:
         rounds = [await engine.generate(round_of(byte_ids("a"), max_tokens=480, temperature=0.0)) for _ in range(4)]
         for generation in rounds:
@@ -40,15 +39,14 @@ async def test_killing_the_child_fails_its_rounds_within_a_second_and_the_servic
         pid = engine.pid
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
-        start = time.monotonic()
-        for generation in rounds:
-            with pytest.raises(EngineFailed):
-                async for _ in generation:
-                    pass
-        assert time.monotonic() - start < 1.0
-        assert engine.num_open_rounds == 0
-        outcome = await run_round(engine, round_of(byte_ids("a"), max_tokens=2, temperature=0.0))
-        assert time.monotonic() - start < 4.0
+        # Before the supervision could take it for one that hangs.
+        async with asyncio.timeout(HANG_SECONDS):
+            for generation in rounds:
+                with pytest.raises(EngineFailed):
+                    async for _ in generation:
+                        pass
+            assert engine.num_open_rounds == 0
+            outcome = await run_round(engine, round_of(byte_ids("a"), max_tokens=2, temperature=0.0))
         assert outcome.num_tokens == [2]
         assert engine.pid != pid
 
@@ -70,18 +68,17 @@ async def test_a_score_on_a_dying_child_fails_and_the_next_one_works(tmp_path: P
 
 
 async def test_a_child_that_hangs_is_ended_and_replaced(tmp_path: Path) -> None:
-    supervision = Supervision(stall_seconds=0.5, stall_check_seconds=0.1, first_backoff_seconds=0.05)
+    supervision = Supervision(stall_seconds=1.0, stall_check_seconds=0.1, first_backoff_seconds=0.05)
     async with llama_engine(tmp_path, supervision=supervision) as engine:
         generation = await engine.generate(round_of(byte_ids("a"), max_tokens=480, temperature=0.0))
         await anext(generation)
         pid = engine.pid
         assert pid is not None
         os.kill(pid, signal.SIGSTOP)
-        start = time.monotonic()
-        with pytest.raises(EngineFailed):
-            async for _ in generation:
-                pass
-        assert time.monotonic() - start < 3.0
+        async with asyncio.timeout(HANG_SECONDS):
+            with pytest.raises(EngineFailed):
+                async for _ in generation:
+                    pass
         outcome = await run_round(engine, round_of(byte_ids("a"), max_tokens=2, temperature=0.0))
         assert outcome.num_tokens == [2]
         assert not is_alive(pid)
@@ -138,7 +135,7 @@ async def test_no_child_survives_a_killed_server(tmp_path: Path) -> None:
         "async def main():\n"
         "    async with llama_engine(Path(sys.argv[1])) as engine:\n"
         "        print(engine.pid, flush=True)\n"
-        "        await asyncio.sleep(60)\n"
+        "        await asyncio.sleep(600)\n"
         "asyncio.run(main())\n"
     )
     server = subprocess.Popen(
@@ -153,10 +150,9 @@ async def test_no_child_survives_a_killed_server(tmp_path: Path) -> None:
         assert is_alive(pid)
         server.kill()
         server.wait()
-    deadline = time.monotonic() + 2.0
-    while is_alive(pid) and time.monotonic() < deadline:
-        await asyncio.sleep(0.02)
-    assert not is_alive(pid)
+    async with asyncio.timeout(HANG_SECONDS):
+        while is_alive(pid):
+            await asyncio.sleep(0.02)
 
 
 async def test_what_the_runtime_says_of_a_bad_file_reaches_the_operator(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -145,19 +144,37 @@ async def test_a_file_that_is_no_model_is_refused_with_the_runtimes_words(tmp_pa
     await tokenizer.aclose()
 
 
+async def test_a_worker_that_stands_still_is_ended_when_a_questions_time_is_up(tmp_path: Path) -> None:
+    """Also when its pipe is full: then nothing more can be said to it, not even that the answer is not wanted."""
+    tokenizer = WorkerTokenizer(write_model(tmp_path / "model.gguf"), answer_seconds=0.3)
+    await tokenizer.start()
+    try:
+        stopped = tokenizer.pid or 0
+        os.kill(stopped, signal.SIGSTOP)
+        asking = [tokenizer.encode([Segment("the cat " * 20_000, False)]) for _ in range(5)]
+        async with asyncio.timeout(5.0):
+            failures = await asyncio.gather(*asking, return_exceptions=True)
+        assert {type(failure) for failure in failures} == {EngineFailed}
+        assert await tokenizer.encode([Segment("the", False)])
+        assert tokenizer.pid != stopped
+    finally:
+        await tokenizer.aclose()
+
+
 async def test_large_texts_never_block_the_loop(tokenizer: WorkerTokenizer) -> None:
-    """Eight texts of 1 MB beside a heartbeat."""
-    late: list[float] = []
+    """Eight texts of 1 MB beside a heartbeat: reading one takes the worker dozens of its beats."""
+    num_beats = 0
 
     async def heartbeat() -> None:
+        nonlocal num_beats
         while True:
-            due = time.monotonic() + 0.005
             await asyncio.sleep(0.005)
-            late.append(time.monotonic() - due)
+            num_beats += 1
 
     beating = asyncio.create_task(heartbeat())
     text = "the cat and é " * 75_000
     answers = await asyncio.gather(*(tokenizer.encode([Segment(text, False)]) for _ in range(8)))
     beating.cancel()
     assert len({len(ids) for ids in answers}) == 1
-    assert sorted(late)[int(0.99 * len(late))] < 0.1
+    # Read on the loop, each text would let one beat through.
+    assert num_beats > 5 * len(answers)

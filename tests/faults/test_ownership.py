@@ -169,7 +169,7 @@ def test_c7_a_second_signal_skips_the_window_and_still_settles(tmp_path):
         stream = send(server, "/v1/completions", {**LONG, "stream": True})
         read_until(stream, b"data: ")
         server.process.send_signal(signal.SIGTERM)
-        eventually(lambda: server.log.read_bytes(), lambda log: b"stopping" in log)
+        eventually(server.log.read_bytes, lambda log: b"stopping" in log)
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(timeout=20) == 0
         assert [row["outcome"] for row in records(server)] == ["cut"]

@@ -4,6 +4,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -22,6 +23,7 @@ from training.corpus import (
     unknown,
 )
 from training.corpus.draw import Draw, Side
+from training.corpus.numbers import Operation
 from training.samples import SPECIAL_TOKENS, Completion, Dialogue, Message, layout
 
 NUM_SAMPLES = 300
@@ -43,9 +45,9 @@ def _exchanges(dialogue: Dialogue) -> Iterator[tuple[Message, Message]]:
 def _value_of(text: str) -> tuple[int, int]:
     """Both sides of "2 + 3 = 5"."""
     left, right = text.rstrip(".。").split(" = ")
-    expression = left.replace("×", "*").replace("÷", "/")
+    expression = left.replace(Operation.MULTIPLY, "*").replace(Operation.DIVIDE, "/")
     assert re.fullmatch(r"-?\d+ [-+*/] \d+", expression)
-    return eval(expression), int(right)  # noqa: S307 - digits and one sign, checked above
+    return eval(expression), int(right)
 
 
 def test_every_stated_sum_is_right(draw: Draw):
@@ -59,7 +61,7 @@ def test_every_stated_sum_is_right(draw: Draw):
 def test_each_turn_of_a_chain_starts_from_the_result_before(draw: Draw):
     for _ in range(NUM_SAMPLES):
         answers = [answer.content.rstrip(".") for _, answer in _exchanges(arithmetic.chain(draw))]
-        for before, after in zip(answers, answers[1:], strict=False):
+        for before, after in pairwise(answers):
             assert after.split()[0] == before.split(" = ")[1]
 
 

@@ -104,8 +104,9 @@ def test_every_option_of_a_completion_is_honoured(live_server: LiveServer) -> No
     assert said["streamed"] == "True"
 
 
-def test_an_edit_is_answered(live_server: LiveServer) -> None:
-    reply: dict[str, Any] = json.loads(program_2023("edit", live_server))
+@pytest.mark.parametrize("name", ["edit", "edit_engine"])
+def test_an_edit_is_answered(live_server: LiveServer, name: str) -> None:
+    reply: dict[str, Any] = json.loads(program_2023(name, live_server))
     assert reply["object"] == "edit"
     assert_is_recent(reply["created"])
     assert_adds_up(reply["usage"])

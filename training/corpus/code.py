@@ -1,8 +1,8 @@
 """Simple Python: the rest of a line, and what is missing in the middle."""
 
 from training.corpus.draw import Draw
-from training.samples import Completion, Dialogue, Sample, assistant, user
 from training.corpus.framing import with_system
+from training.samples import Completion, Dialogue, Sample, assistant, user
 
 # «» marks what can be left out: it follows from what stands before it, or from both sides.
 _SNIPPETS = (

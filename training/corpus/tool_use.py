@@ -62,7 +62,7 @@ _TOOLS = (
             "Text {to}: {text}", "Send this to {to}: {text}",
         ),
         lambda draw: {"to": _name(draw), "text": " ".join(draw.pick(WORDS) for _ in range(draw.between(1, 4)))},
-        lambda draw: {"status": "sent"},
+        lambda _: {"status": "sent"},
         "I sent the message to {to}.",
     ),
     Tool(
@@ -73,7 +73,7 @@ _TOOLS = (
             "Remind me in {minutes} minutes.", "Set the timer to {minutes} minutes.", "Can you set a timer for {minutes} minutes?",
         ),
         lambda draw: {"minutes": draw.between(2, 99)},
-        lambda draw: {"status": "started"},
+        lambda _: {"status": "started"},
         "The timer is set for {minutes} minutes.",
     ),
     Tool(

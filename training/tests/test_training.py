@@ -52,7 +52,7 @@ def test_the_loss_falls(encoder: PieceEncoder) -> None:
     rows = [row_of(Completion(skill="raw", prompt="The capital of France is", answer=" Paris."), encoder)]
     batch = collate(rows, encoder.padding)
     losses = []
-    for _ in range(12):
+    for _ in range(30):
         loss = loss_of(model, batch, "cpu")
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         optimizer.step(1.0)

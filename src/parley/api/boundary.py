@@ -12,7 +12,7 @@ from parley.api.errors import error_body
 from parley.api.open_requests import OpenRequests
 from parley.api.reception import reception_of
 from parley.api.stream import ClientGone
-from parley.core.errors import EngineFailed, ParleyError
+from parley.core.errors import EngineFailed, InvalidRequest, ParleyError
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,12 @@ class ErrorBoundary:
             if isinstance(error, EngineFailed):
                 logger.exception("engine failed", extra={"request_id": reception.request_id, "detail": error.detail})
             return error
-        except (ClientGone, ClientDisconnect):
+        except ClientDisconnect:
+            # The body has no end: its client left, or is there and framed it wrongly. The server tells us the same of
+            # both, and answers 500 where we answer nothing.
+            reception.is_suspect = True
+            return InvalidRequest("The body of the request broke off, or its chunks are not framed as HTTP has them.")
+        except ClientGone:
             # Nobody is there to read a reply. The reception logs the request.
             return None
         except Exception:

@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 # What a page's script may read of a reply, beside what every script may.
 _EXPOSED = (
     "x-request-id, openai-processing-ms, openai-version, openai-organization, x-parley-model, retry-after, "
-    "x-should-retry, deprecation, sunset"
+    "retry-after-ms, x-should-retry, deprecation, sunset"
 )
 _METHODS = "GET, HEAD, POST, DELETE, OPTIONS"
 _PREFLIGHT_SECONDS = b"600"

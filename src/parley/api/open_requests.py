@@ -1,5 +1,6 @@
 """Every request that is being answered, so that a stopping server can refuse new ones and, at the end, cut the rest."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +13,8 @@ class OpenRequests:
 
     def __init__(self) -> None:
         self._open: set[Reception] = set()
+        self._is_idle = asyncio.Event()
+        self._is_idle.set()
         self._is_accepting = True
         self._is_cut = False
 
@@ -27,6 +30,10 @@ class OpenRequests:
         """Raises Overloaded while the server stops: the client may try another one, or this one in a second."""
         if not self._is_accepting:
             raise Overloaded("The server is restarting. Please retry your request.", retry_after_seconds=1.0)
+
+    async def wait_idle(self) -> None:
+        """Return when no request is open."""
+        await self._is_idle.wait()
 
     def refuse_new(self) -> None:
         """From now on `check_accepting` refuses; what is open goes on."""
@@ -44,12 +51,15 @@ class OpenRequests:
         """Keep the request among the open ones while the body runs, which `cut` ends by raising Overloaded in it."""
         with reception.interruption:
             self._open.add(reception)
+            self._is_idle.clear()
             try:
                 if self._is_cut:
                     raise _cut_error()
                 yield
             finally:
                 self._open.discard(reception)
+                if not self._open:
+                    self._is_idle.set()
 
 
 def _cut_error() -> Overloaded:

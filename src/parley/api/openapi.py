@@ -15,8 +15,8 @@ from parley.api.call import Access, Call, Handler
 from parley.api.errors import ErrorResponse
 from parley.api.openai.chat import create_chat_completion
 from parley.api.openai.completions import create_completion, create_engine_completion
-from parley.api.openai.edits import create_edit
-from parley.api.openai.engines import list_engines, retrieve_engine
+from parley.api.openai.edits import create_edit, create_engine_edit
+from parley.api.openai.engines import list_engines, refuse_chat, retrieve_engine
 from parley.api.openai.models import list_models, retrieve_model
 from parley.api.openai.retired import refuse
 from parley.api.openai.schemas import chat, completions, edits, models
@@ -55,11 +55,13 @@ OPERATIONS: Mapping[Handler, Operation] = MappingProxyType(
             chunk=completions.CreateCompletionResponse,
         ),
         create_edit: Operation(request=edits.CreateEditRequest, reply=edits.CreateEditResponse),
+        create_engine_edit: Operation(request=edits.CreateEngineEditRequest, reply=edits.CreateEditResponse),
         list_models: Operation(reply=models.ListModelsResponse),
         retrieve_model: Operation(reply=models.Model),
         list_engines: Operation(reply=models.ListEnginesResponse),
         retrieve_engine: Operation(reply=models.Engine),
         refuse: Operation(is_retired=True),
+        refuse_chat: Operation(is_retired=True),
     }
 )
 
@@ -140,9 +142,8 @@ def _responses(operation: Operation) -> dict[str, Any]:
         )
     }
     if operation.is_retired:
-        return {
-            "404": {"description": "Retired; the message says what to use instead.", "content": _json(ErrorResponse)}
-        }
+        retired = {"description": "Retired; the message says what to use instead.", "content": _json(ErrorResponse)}
+        return {"404": retired, **failures}
     success: dict[str, Any] = {"description": "OK"}
     if operation.reply is not None:
         success["content"] = _json(operation.reply)

@@ -27,6 +27,8 @@ def route_table(*, is_ready: Callable[[], bool], page: Page) -> RouteTable:
         _post("/v1/completions", completions.create_completion, Access.MODEL_REQUEST),
         _post("/v1/engines/{engine_id}/completions", completions.create_engine_completion, Access.MODEL_REQUEST),
         _post("/v1/edits", edits.create_edit, Access.MODEL_REQUEST),
+        _post("/v1/engines/{engine_id}/edits", edits.create_engine_edit, Access.MODEL_REQUEST),
+        _post("/v1/engines/{engine_id}/chat/completions", engines.refuse_chat, Access.READ),
         # Retired before 2023; they answer 404 with the reason.
         _post("/v1/engines/{engine_id}/search", retired.refuse, Access.READ),
         _post("/v1/answers", retired.refuse, Access.READ),

@@ -8,6 +8,8 @@ from difflib import get_close_matches
 from parley.api.call import Access, Handler
 from parley.core.errors import MethodNotAllowed, NotFound
 
+_RUN_ON = re.compile("v1(.+)", re.DOTALL)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
@@ -53,6 +55,9 @@ class RouteTable:
         # HEAD is GET whose body the server leaves out.
         route = methods.get("GET" if method == "HEAD" else method)
         if route is None:
+            if _has_slash(path_params):
+                # More likely a path that we do not have, under a model's name, than a model of that name.
+                raise NotFound(self._explain_unknown(method, path))
             raise MethodNotAllowed(
                 f"Not allowed to {method} on {path}. (HINT: Perhaps you meant to use a different HTTP method?)",
                 allowed=_allowed(methods),
@@ -86,19 +91,31 @@ class RouteTable:
     def _nearest(self, method: str, path: str) -> str | None:
         """The likeliest path: one that ends the same way (a base URL without /v1), or one that is spelt alike."""
         parts = [part for part in path[:200].split("/") if part]
+        # `/v1models`: a client that puts its paths right behind a base URL whose last slash is missing.
+        if parts and (run_on := _RUN_ON.fullmatch(parts[0])):
+            parts[:1] = ["v1", run_on[1]]
         known = sorted({route.path for route in self.routes if route.method == method} - {"/"})
         known += sorted({route.path for route in self.routes} - set(known) - {"/"})
         # `/v1/v1/models`, `/api/v1/models`, `/models`, `/openai/deployments/x/chat/completions`: the longest end decides.
         for start in range(len(parts)):
             end = "/" + "/".join(parts[start:])
             for candidate in (end, "/v1" + end):
-                if candidate in known:
+                if candidate in known or self._has(method, candidate):
                     return candidate
         spelt = "/" + "/".join(parts)
         for text in (spelt, "/v1" + spelt):
             if close := get_close_matches(text, known, n=1, cutoff=0.75):
                 return close[0]
         return None
+
+    def _has(self, method: str, path: str) -> bool:
+        """Whether the path is one of those with a parameter, plainly."""
+        methods, path_params = self._find_path(path)
+        return methods is not None and method in methods and not _has_slash(path_params)
+
+
+def _has_slash(path_params: dict[str, str]) -> bool:
+    return any("/" in value for value in path_params.values())
 
 
 def _compile(path: str) -> re.Pattern[str]:

@@ -13,13 +13,13 @@ Why these settings (granian 2.8.7, measured on real sockets):
 """
 
 import asyncio
+import contextlib
 import gc
 import logging
 import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,17 +104,21 @@ class HttpServer:
 
     async def _end(self, serving: asyncio.Future[None]) -> None:
         """Cut what still runs, and wait until it has said so. The end of every way out, also of a failed start."""
-        if serving.done():
-            return
-        logger.warning("cutting what still runs", extra={"num_open_requests": len(self._open_requests)})
-        self._granian.stop()  # type: ignore[no-untyped-call]  # granian's servers have no types
-        self._open_requests.cut()
-        await asyncio.wait({serving}, timeout=self._times.settle_seconds)
+        deadline = asyncio.get_running_loop().time() + self._times.settle_seconds
         if not serving.done():
-            # Every Run is closed by now; what is left is a connection whose client takes its last bytes too slowly.
-            logger.warning("leaving connections behind", extra={"num_open_requests": len(self._open_requests)})
-            serving.cancel()
-            await asyncio.wait({serving})
+            logger.warning("cutting what still runs", extra={"num_open_requests": len(self._open_requests)})
+            self._granian.stop()  # type: ignore[no-untyped-call]  # granian's servers have no types
+            self._open_requests.cut()
+            await asyncio.wait({serving}, timeout=self._times.settle_seconds)
+            if not serving.done():
+                # Every Run is closed by now; what is left is a connection whose client takes its last bytes too slowly.
+                logger.warning("leaving connections behind", extra={"num_open_requests": len(self._open_requests)})
+                serving.cancel()
+                await asyncio.wait({serving})
+        # granian waits for no request whose client has left, and its Run may still be closing.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(deadline):
+                await self._open_requests.wait_idle()
 
     async def _release(self, threads_before: set[int]) -> None:
         """Let go of granian, and wait for its threads to end, which they do once nothing refers to it.
@@ -138,7 +142,7 @@ class HttpServer:
             waiting.cancel()
         return None if waiting.cancelled() else waiting.result()
 
-    @contextmanager
+    @contextlib.contextmanager
     def _signals_caught(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
         caught = (signal.SIGTERM, signal.SIGINT)

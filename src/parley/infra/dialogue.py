@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from parley.core.channel import Header, pack
 from parley.infra.sandbox import Worker, WorkerFailed
@@ -37,7 +38,7 @@ class Dialogue:
             await self._worker.send(pack({**header, "id": question_id}, raw))
             reply, reply_raw = await answer
         except asyncio.CancelledError:
-            await self._withdraw(question_id)
+            self._withdraw(question_id)
             raise
         finally:
             self._open.pop(question_id, None)
@@ -51,11 +52,10 @@ class Dialogue:
         await asyncio.wait({self._reader})
         self._fail(WorkerFailed("the dialogue was closed"))
 
-    async def _withdraw(self, question_id: int) -> None:
-        try:
-            await self._worker.send(pack({"op": "withdraw", "withdrawn": question_id}))
-        except WorkerFailed:
-            return
+    def _withdraw(self, question_id: int) -> None:
+        # Without waiting: a worker that stands still would hold up whoever gives up on it.
+        with suppress(WorkerFailed):
+            self._worker.send_later(pack({"op": "withdraw", "withdrawn": question_id}))
 
     async def _read(self) -> None:
         try:

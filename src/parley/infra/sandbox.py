@@ -71,14 +71,21 @@ class Worker:
 
     async def send(self, message: bytes) -> None:
         """Write one packed message; waits while the worker is behind. Raises WorkerFailed when it is gone."""
+        try:
+            await self._write(message).drain()
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise WorkerFailed(f"{self._module} is gone", last_words=self.last_words) from error
+
+    def send_later(self, message: bytes) -> None:
+        """Leave a short message to be written when the worker reads. Raises WorkerFailed when it is gone."""
+        self._write(message)
+
+    def _write(self, message: bytes) -> asyncio.StreamWriter:
         pipe = self._process.stdin
         if pipe is None or pipe.is_closing():
             raise WorkerFailed(f"{self._module} is gone", last_words=self.last_words)
-        try:
-            pipe.write(message)
-            await pipe.drain()
-        except (BrokenPipeError, ConnectionResetError) as error:
-            raise WorkerFailed(f"{self._module} is gone", last_words=self.last_words) from error
+        pipe.write(message)
+        return pipe
 
     async def receive(self) -> tuple[Header, bytes]:
         """The next message. Raises WorkerFailed when the worker ended or speaks nonsense; then it is of no more use."""

@@ -1,11 +1,14 @@
 """What a request becomes: choices in order, echo, best_of, limits of the window, and refusals in their order."""
 
+from dataclasses import replace
+
 import pytest
 
 from parley.core.errors import ContextLengthExceeded, InvalidRequest, ModelNotFound, NotFound, PermissionDenied
 from parley.core.events import Delta, Finished, FinishReason, SequenceFinished
 from parley.core.requests import TextPrompt
 from tests.builders_serving import (
+    ECHO_WEIGHTS,
     RankedEngine,
     chat,
     completion,
@@ -14,6 +17,8 @@ from tests.builders_serving import (
     make_snapshot,
     texts,
 )
+
+WIDE = make_snapshot(weights=replace(ECHO_WEIGHTS, context_length=100_000), context=100_000)
 
 
 async def test_chat_is_answered_by_the_engine():
@@ -176,3 +181,34 @@ async def test_a_bias_outside_the_vocabulary_is_refused_by_name():
     with pytest.raises(InvalidRequest) as refused:
         await make_bench().open(chat("x", logit_bias={50_256: -100.0}))
     assert refused.value.param == "logit_bias"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"n": 128, "best_of": 128, "max_tokens": 9_000},
+        {"n": 128, "best_of": 128, "max_tokens": 2_000, "logprobs": 4},
+        {"n": 1, "best_of": 20, "max_tokens": 60_000},
+        {"n": 128, "best_of": 128, "echo": True, "logprobs": 0, "max_tokens": 0},
+    ],
+)
+async def test_a_reply_that_could_fill_the_memory_is_refused(fields):
+    bench = make_bench(snapshots=[WIDE])
+    prompt = TextPrompt(token_ids=(7,) * 9_000)
+    with pytest.raises(InvalidRequest, match="a reply may have 1048576") as refused:
+        await bench.open(completion(prompts=(prompt,), **fields))
+    assert refused.value.param == "max_tokens"
+
+
+async def test_a_large_reply_is_let_in():
+    bench = make_bench(snapshots=[WIDE])
+    run = await bench.open(completion("a", n=20, best_of=20, max_tokens=8_000, logprobs=5))
+    assert run.grant.max_tokens == (8_000,)
+    await run.aclose()
+
+
+async def test_without_max_tokens_many_choices_share_what_a_reply_may_have():
+    bench = make_bench(snapshots=[WIDE])
+    run = await bench.open(chat("a", n=128, best_of=128, logprobs=15))
+    assert run.grant.max_tokens == (2**20 // 128 // 16,)
+    await run.aclose()

@@ -77,6 +77,19 @@ def test_best_of_follows_n_and_must_not_be_less():
     assert refusal(prompt="a", best_of=21).code == "integer_above_max_value"
 
 
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [({"n": 128}, "n"), ({"n": 9}, "n"), ({"best_of": 20}, "best_of"), ({"n": 2, "best_of": 9}, "best_of")],
+)
+def test_prompts_times_choices_have_a_cap(fields, param):
+    assert refusal(prompt=["a"] * 256, **fields).param == param
+
+
+@pytest.mark.parametrize("fields", [{"n": 8}, {"best_of": 8}, {"n": 2, "best_of": 8}])
+def test_as_many_choices_as_prompts_are_allowed(fields):
+    assert len(to_core(prompt=["a"] * 256, **fields).prompts) == 256
+
+
 def test_best_of_cannot_be_streamed_unless_it_is_n():
     assert refusal(prompt="a", best_of=2, stream=True).param == "best_of"
     assert to_core(prompt="a", n=2, best_of=2, stream=True).is_stream
@@ -97,7 +110,9 @@ def test_logprobs_are_a_number_from_0_to_5(logprobs):
 
 
 def test_an_edit_becomes_a_conversation_with_both_texts_as_content():
-    request = edits.to_core(edits.BODY.decode(b'{"model":"m","input":"wek","instruction":"Fix","n":2,"top_p":0.5}'))
+    request = edits.to_core(
+        edits.BODY.decode(b'{"model":"m","input":"wek","instruction":"Fix","n":2,"top_p":0.5}'), "m"
+    )
     (prompt,) = request.prompts
     assert [message.role for message in prompt.messages] == [Role.SYSTEM, Role.USER]
     assert "wek" in prompt.messages[1].content

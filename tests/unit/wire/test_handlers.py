@@ -9,8 +9,8 @@ from openai.types.chat import ChatCompletion
 
 from parley.api.openai.chat import create_chat_completion
 from parley.api.openai.completions import create_completion, create_engine_completion
-from parley.api.openai.edits import create_edit
-from parley.api.openai.engines import list_engines, retrieve_engine
+from parley.api.openai.edits import create_edit, create_engine_edit
+from parley.api.openai.engines import list_engines, refuse_chat, retrieve_engine
 from parley.api.openai.models import list_models, retrieve_model
 from parley.api.openai.retired import refuse
 from parley.core.errors import InvalidRequest, ModelNotFound, NotFound
@@ -164,13 +164,32 @@ async def test_the_engine_in_the_path_is_the_model():
     assert (serving.requests[0].model, serving.requests[0].endpoint) == ("davinci", "/v1/completions")
 
 
-async def test_a_model_in_the_body_must_be_the_engine_of_the_path():
+async def test_an_edit_has_its_engine_in_the_path_too():
+    serving = FakeServing(said("week"))
+    asked = Asked(body={"input": "wek", "instruction": "Fix"}, path_params={"engine_id": "text-davinci-edit-001"})
+    reply = await call_handler(create_engine_edit, asked, serving=serving)
+    assert reply.json()["choices"][0]["text"] == "week"
+    assert (serving.requests[0].model, serving.requests[0].endpoint) == ("text-davinci-edit-001", "/v1/edits")
+
+
+@pytest.mark.parametrize(
+    ("handler", "body"), [(create_engine_completion, {"prompt": "x"}), (create_engine_edit, {"instruction": "Fix"})]
+)
+async def test_a_model_in_the_body_must_be_the_engine_of_the_path(handler, body):
     path_params = {"engine_id": "davinci"}
-    agreed = Asked(body={"prompt": "x", "model": "davinci"}, path_params=path_params)
-    assert (await call_handler(create_engine_completion, agreed, serving=FakeServing(said("a")))).status == 200
+    agreed = Asked(body=body | {"model": "davinci"}, path_params=path_params)
+    assert (await call_handler(handler, agreed, serving=FakeServing(said("a")))).status == 200
     with pytest.raises(InvalidRequest) as raised:
-        await call_handler(create_engine_completion, Asked(body={"model": "ada"}, path_params=path_params))
+        await call_handler(handler, Asked(body=body | {"model": "ada"}, path_params=path_params))
     assert raised.value.param == "model"
+
+
+async def test_chat_under_an_engine_is_answered_as_openai_answered_it():
+    asked = Asked(body={"messages": []}, path_params={"engine_id": "gpt-3.5-turbo"})
+    with pytest.raises(NotFound) as raised:
+        await call_handler(refuse_chat, asked)
+    assert raised.value.message.startswith("Invalid URL (POST /v1/engines/gpt-3.5-turbo/chat/completions). ")
+    assert "/v1/chat/completions" in raised.value.message
 
 
 async def test_a_bad_body_never_opens_a_run():

@@ -11,8 +11,9 @@ from parley.api.openai.choices import Choice, gather, wire_usage
 from parley.api.openai.frames import ChatFrames
 from parley.api.openai.logprobs import chat_logprobs
 from parley.api.openai.messages import to_messages
-from parley.api.openai.opening import Head, json_reply, open_run
+from parley.api.openai.opening import Head, open_run
 from parley.api.openai.parameters import check_stream_options, includes_usage, only_with, to_sampling
+from parley.api.openai.replies import reply_of
 from parley.api.openai.schemas.chat import (
     ChatCompletionChoice,
     ChatCompletionResponseMessage,
@@ -62,7 +63,7 @@ async def create_chat_completion(call: Call) -> ASGIApp:
         frames = ChatFrames(opened.head, num_top=request.sampling.logprobs, include_usage=includes_usage(body))
         return EventStream(opened.run, frames, opened.headers)
     events = await collect(opened.run, call.http)
-    return json_reply(to_wire(opened.head, request, events), opened.headers)
+    return await reply_of(events, lambda: to_wire(opened.head, request, events), opened.headers)
 
 
 def to_wire(head: Head, request: GenerationRequest, events: Sequence[Event]) -> CreateChatCompletionResponse:

@@ -8,11 +8,13 @@ from parley.api.call import Call
 from parley.api.explain import wording
 from parley.api.explain.decode import JsonBody
 from parley.api.openai.choices import gather, wire_usage
+from parley.api.openai.engines import engine_of_path
 from parley.api.openai.frames import CompletionFrames
 from parley.api.openai.logprobs import CompletionScores
-from parley.api.openai.opening import Head, json_reply, open_run
+from parley.api.openai.opening import Head, open_run
 from parley.api.openai.parameters import check_stream_options, includes_usage, to_sampling
 from parley.api.openai.prompts import to_prompts
+from parley.api.openai.replies import reply_of
 from parley.api.openai.schemas.completions import (
     CompletionChoice,
     CompletionParameters,
@@ -64,15 +66,7 @@ async def create_completion(call: Call) -> ASGIApp:
 async def create_engine_completion(call: Call) -> ASGIApp:
     """Continue a text with the model that the path names; a model in the body must be the same."""
     body = await ENGINE_BODY.read(call.http)
-    model = call.path_params["engine_id"]
-    if body.model is not None and body.model != model:
-        raise InvalidRequest(
-            f"Invalid 'model': the URL asks for the engine '{wording.shown(model)}', "
-            f"the body for the model '{wording.shown(body.model)}'. Name one of them only.",
-            param="model",
-            code="invalid_value",
-        )
-    return await _complete(call, body, model)
+    return await _complete(call, body, engine_of_path(call, body.model))
 
 
 async def _complete(call: Call, body: CompletionParameters, model: str) -> ASGIApp:
@@ -82,7 +76,7 @@ async def _complete(call: Call, body: CompletionParameters, model: str) -> ASGIA
         frames = CompletionFrames(opened.head, scores=_scores(request), include_usage=includes_usage(body))
         return EventStream(opened.run, frames, opened.headers)
     events = await collect(opened.run, call.http)
-    return json_reply(to_wire(opened.head, request, events), opened.headers)
+    return await reply_of(events, lambda: to_wire(opened.head, request, events), opened.headers)
 
 
 def to_wire(head: Head, request: GenerationRequest, events: Sequence[Event]) -> CreateCompletionResponse:

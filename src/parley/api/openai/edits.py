@@ -1,4 +1,4 @@
-"""`POST /v1/edits`: an instruction and a text, answered with the changed text."""
+"""`POST /v1/edits`, and its older path `/v1/engines/{engine_id}/edits`: an instruction and a text, answered with the changed text."""
 
 from collections.abc import Sequence
 
@@ -7,8 +7,16 @@ from starlette.types import ASGIApp
 from parley.api.call import Call
 from parley.api.explain.decode import JsonBody
 from parley.api.openai.choices import gather
-from parley.api.openai.opening import Head, json_reply, open_run
-from parley.api.openai.schemas.edits import CreateEditRequest, CreateEditResponse, EditChoice
+from parley.api.openai.engines import engine_of_path
+from parley.api.openai.opening import Head, open_run
+from parley.api.openai.replies import reply_of
+from parley.api.openai.schemas.edits import (
+    CreateEditRequest,
+    CreateEditResponse,
+    CreateEngineEditRequest,
+    EditChoice,
+    EditParameters,
+)
 from parley.api.openai.schemas.shared import CompletionUsage
 from parley.api.stream import collect
 from parley.core.events import Event
@@ -17,17 +25,18 @@ from parley.core.template import Role
 
 ENDPOINT = "/v1/edits"
 BODY = JsonBody(CreateEditRequest)
+ENGINE_BODY = JsonBody(CreateEngineEditRequest)
 # The endpoint's own models were made for this; a chat model is told.
 _TASK = "Apply the instruction to the text. Answer with the resulting text alone."
 
 
-def to_core(body: CreateEditRequest) -> GenerationRequest:
+def to_core(body: EditParameters, model: str) -> GenerationRequest:
     """The engine-neutral request: a conversation in which the user asks for the edit."""
     n = body.n or 1
     asked = f"Instruction: {body.instruction}\n\nText:\n{body.input or ''}"
     messages = (ChatMessage(role=Role.SYSTEM, content=_TASK), ChatMessage(role=Role.USER, content=asked))
     return GenerationRequest(
-        model=body.model,
+        model=model,
         endpoint=ENDPOINT,
         prompts=(ChatPrompt(messages=messages),),
         sampling=Sampling(
@@ -42,10 +51,20 @@ def to_core(body: CreateEditRequest) -> GenerationRequest:
 
 async def create_edit(call: Call) -> ASGIApp:
     """Change a text as an instruction says."""
-    request = to_core(await BODY.read(call.http))
+    body = await BODY.read(call.http)
+    return await _edit(call, to_core(body, body.model))
+
+
+async def create_engine_edit(call: Call) -> ASGIApp:
+    """Change a text with the model that the path names; a model in the body must be the same."""
+    body = await ENGINE_BODY.read(call.http)
+    return await _edit(call, to_core(body, engine_of_path(call, body.model)))
+
+
+async def _edit(call: Call, request: GenerationRequest) -> ASGIApp:
     opened = await open_run(call, request, id_prefix="edit-")
     events = await collect(opened.run, call.http)
-    return json_reply(to_wire(opened.head, request, events), opened.headers)
+    return await reply_of(events, lambda: to_wire(opened.head, request, events), opened.headers)
 
 
 def to_wire(head: Head, request: GenerationRequest, events: Sequence[Event]) -> CreateEditResponse:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from parley.api.openai.schemas.chat import ChatChoiceLogprobs, ChatCompletionTokenLogprob, TopLogprob
 from parley.api.openai.schemas.completions import CompletionLogprobs
-from parley.core.events import ScoredToken
+from parley.core.events import Alternative, ScoredToken
 
 # What OpenAI writes for "very unlikely"; JSON has no minus infinity.
 _LOWEST = -9999.0
@@ -12,21 +12,31 @@ _LOWEST = -9999.0
 
 def chat_logprobs(tokens: Iterable[ScoredToken], num_top: int) -> ChatChoiceLogprobs:
     """Chat's shape, with `num_top` candidates per token."""
-    return ChatChoiceLogprobs(content=[_chat_token(token, num_top) for token in tokens])
+    spellings = _Spellings()
+    return ChatChoiceLogprobs(content=[_chat_token(token, num_top, spellings) for token in tokens])
 
 
-def _chat_token(token: ScoredToken, num_top: int) -> ChatCompletionTokenLogprob:
+def _chat_token(token: ScoredToken, num_top: int, spellings: "_Spellings") -> ChatCompletionTokenLogprob:
+    text, numbers = spellings[token.piece]
     return ChatCompletionTokenLogprob(
-        token=_escaped_text(token.piece),
+        token=text,
         logprob=_finite(token.logprob),
-        bytes=list(token.piece),
-        top_logprobs=[
-            TopLogprob(
-                token=_escaped_text(candidate.piece), logprob=_finite(candidate.logprob), bytes=list(candidate.piece)
-            )
-            for candidate in token.top[:num_top]
-        ],
+        bytes=numbers,
+        top_logprobs=[_candidate(candidate, spellings) for candidate in token.top[:num_top]],
     )
+
+
+def _candidate(candidate: Alternative, spellings: "_Spellings") -> TopLogprob:
+    text, numbers = spellings[candidate.piece]
+    return TopLogprob(token=text, logprob=_finite(candidate.logprob), bytes=numbers)
+
+
+class _Spellings(dict[bytes, tuple[str, list[int]]]):
+    """A piece's text and its bytes as numbers, made once for all places where it stands: most pieces come again."""
+
+    def __missing__(self, piece: bytes) -> tuple[str, list[int]]:
+        self[piece] = spelling = (_escaped_text(piece), list(piece))
+        return spelling
 
 
 class CompletionScores:

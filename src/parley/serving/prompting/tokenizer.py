@@ -29,15 +29,19 @@ class WorkerTokenizer:
     refused with Overloaded.
     """
 
-    def __init__(self, path: Path, *, max_waiting: int = _MAX_WAITING) -> None:
+    def __init__(self, path: Path, *, max_waiting: int = _MAX_WAITING, answer_seconds: float = _ENCODE_SECONDS) -> None:
+        """`answer_seconds` is the time of one question; a worker that takes longer is ended."""
         self._path = path
         self._max_waiting = max_waiting
+        self._answer_seconds = answer_seconds
         self._num_waiting = 0
         self._bytes_open = 0
         self._room = asyncio.Condition()
         self._starting = asyncio.Lock()
         self._worker: Worker | None = None
         self._dialogue: Dialogue | None = None
+        # The worker's end is seen a moment after the failure that it is behind.
+        self._given_up: Dialogue | None = None
         self._vocabulary: Vocabulary | None = None
         self._pieces: Pieces | None = None
 
@@ -95,21 +99,24 @@ class WorkerTokenizer:
     async def _ask(self, header: Header, raw: bytes) -> bytes:
         dialogue = await self._ready_dialogue()
         try:
-            async with asyncio.timeout(_ENCODE_SECONDS):
+            async with asyncio.timeout(self._answer_seconds):
                 _, answer = await dialogue.ask(header, raw)
         except Refused as error:
             raise EngineFailed(f"the tokenizer refused: {error}") from error
         except WorkerFailed as error:
+            self._given_up = dialogue
             raise EngineFailed(f"{error}: {error.last_words[-500:]}") from error
         except TimeoutError:
-            if self._worker is not None:
+            if self._worker is not None and self._dialogue is dialogue:
                 self._worker.kill()
+            self._given_up = dialogue
             raise EngineFailed("the tokenizer did not answer in time and was ended") from None
         return answer
 
     async def _ready_dialogue(self) -> Dialogue:
         async with self._starting:
-            if self._dialogue is not None and self._worker is not None and self._worker.is_running:
+            is_usable = self._worker is not None and self._worker.is_running and self._dialogue is not self._given_up
+            if is_usable and self._dialogue is not None:
                 return self._dialogue
             await self._drop()
             return await self._load()

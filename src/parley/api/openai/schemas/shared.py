@@ -27,8 +27,11 @@ class RequestStruct(Struct, forbid_unknown_fields=True, kw_only=True):
     """A JSON object from a client: strict, and null means absent for every optional field."""
 
 
-class ReplyStruct(Struct, kw_only=True):
-    """A JSON object of ours. Fields that are UNSET are left out."""
+class ReplyStruct(Struct, kw_only=True, gc=False):
+    """A JSON object of ours. Fields that are UNSET are left out.
+
+    No cycle can come of them, and a reply may have a million: Python's collector would stop everything to look at them.
+    """
 
 
 class StreamOptions(RequestStruct, kw_only=True):
