@@ -16,7 +16,7 @@ from training.card import write_scores
 from training.client import Client, Refused, Reply
 from training.held_out import held_out_cases
 from training.long_talk import long_talks
-from training.samples import Completion, Dialogue, Message, Sample, assistant
+from training.samples import Case, Completion, Dialogue, Message, assistant
 from training.served import Address, serving
 from training.tally import Outcome, Tally, table
 
@@ -40,14 +40,14 @@ class Evaluation:
             print(tallies[-1].line(), flush=True)
         return tallies
 
-    def _tally(self, skill: str, cases: list[Sample]) -> Tally:
+    def _tally(self, skill: str, cases: list[Case]) -> Tally:
         try:
             with ThreadPoolExecutor(_WORKERS) as workers:
                 return Tally(skill, list(workers.map(self._outcome, cases)))
         except Refused as refusal:
             return Tally(skill, [], refusal=str(refusal))
 
-    def _outcome(self, case: Sample) -> Outcome:
+    def _outcome(self, case: Case) -> Outcome:
         if isinstance(case, Completion):
             reply = self.client.complete(case)
             return Outcome(reply.text == case.answer, reply.is_runaway, reply.num_prompt_tokens, reply.text)

@@ -5,18 +5,20 @@ from collections import defaultdict
 from training.corpus.draw import Side
 from training.corpus.famous import SKILL as FAMOUS
 from training.corpus.registry import skill_samples
-from training.samples import Sample
+from training.samples import Case, Drill
 
 _SEED = 20_230_301
 _TRIES_PER_CASE = 12
 
 
-def held_out_cases(cases_per_skill: int) -> dict[str, list[Sample]]:
+def held_out_cases(cases_per_skill: int) -> dict[str, list[Case]]:
     """Different cases by skill; a skill whose templates and tables give fewer has fewer. Named examples are not among them."""
-    found: dict[str, dict[Sample, None]] = defaultdict(dict)
+    found: dict[str, dict[Case, None]] = defaultdict(dict)
     for source in skill_samples(_SEED, Side.HELD_OUT):
         for _ in range(cases_per_skill * _TRIES_PER_CASE):
             case = next(source)
-            if case.skill != FAMOUS and len(found[case.skill]) < cases_per_skill:
+            if isinstance(case, Drill) or case.skill == FAMOUS:
+                break
+            if len(found[case.skill]) < cases_per_skill:
                 found[case.skill][case] = None
     return {skill: list(cases) for skill, cases in sorted(found.items()) if cases}

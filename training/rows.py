@@ -8,7 +8,7 @@ from random import Random
 import torch
 from torch import Tensor
 
-from training.samples import Completion, Dialogue, Message, Sample, layout, system
+from training.samples import Dialogue, Message, Sample, layout, system
 from training.tokenizer import PieceEncoder
 
 _POOL_SAMPLES = 3000
@@ -124,9 +124,7 @@ def _rows(source: Iterator[Sample], encoder: PieceEncoder, packing: Packing, ran
 
 def _can_be_joined(sample: Sample) -> bool:
     """A talk whose system line says nothing that changes the answers can stand anywhere in a long conversation."""
-    if isinstance(sample, Completion) or sample.tools:
-        return False
-    return not sample.is_shaped_by_system
+    return isinstance(sample, Dialogue) and not sample.tools and not sample.is_shaped_by_system
 
 
 def _joined(talks: list[Sample], encoder: PieceEncoder, longest: int, random: Random) -> Row:
@@ -151,7 +149,7 @@ def _joined(talks: list[Sample], encoder: PieceEncoder, longest: int, random: Ra
 
 
 def _without_system(sample: Sample) -> Sample:
-    if isinstance(sample, Completion):
+    if not isinstance(sample, Dialogue):
         return sample
     kept: tuple[Message, ...] = tuple(message for message in sample.messages if message.role != "system")
     return Dialogue(skill=sample.skill, messages=kept)

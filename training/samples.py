@@ -87,7 +87,17 @@ class Completion:
     suffix: str | None = None
 
 
-Sample = Dialogue | Completion
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drill:
+    """Lines of raw text, each with what is given and what is learned. It never ends an answer."""
+
+    skill: str
+    lines: tuple[tuple[str, str], ...]
+
+
+# What can be asked and scored, and all that can be learned from.
+Case = Dialogue | Completion
+Sample = Case | Drill
 
 
 def system(content: str) -> Message:
@@ -114,6 +124,8 @@ def layout(sample: Sample) -> list[Piece]:
     """The pieces of a whole sample, answers marked as learned."""
     if isinstance(sample, Completion):
         return [*completion_prompt(sample), Piece(sample.answer, False, True), Piece(END_OF_TEXT, True, True)]
+    if isinstance(sample, Drill):
+        return [piece for line in sample.lines for piece in _drilled(*line)]
     pieces = _tools_only_system(sample)
     for message in sample.messages:
         pieces += _turn(message, sample.tools if message.role == "system" else ())
@@ -138,6 +150,10 @@ def completion_prompt(sample: Completion) -> list[Piece]:
         Piece(sample.suffix, False, False),
         Piece(FIM_MIDDLE, True, False),
     ]
+
+
+def _drilled(given: str, learned: str) -> list[Piece]:
+    return [Piece(given, False, False), Piece(learned, False, True), Piece("\n", False, False)]
 
 
 def _tools_only_system(sample: Dialogue) -> list[Piece]:

@@ -13,7 +13,7 @@ from training.generate import greedy
 from training.held_out import held_out_cases
 from training.model import Llama
 from training.run_log import DEFAULT_RUN_DIR
-from training.samples import Completion, Sample, answer_pieces, completion_prompt, dialogue_prompt
+from training.samples import Case, Completion, answer_pieces, completion_prompt, dialogue_prompt
 from training.tokenizer import PieceEncoder
 
 _ROWS_AT_ONCE = 32
@@ -40,7 +40,7 @@ def score_all(model: Llama, encoder: PieceEncoder, cases_per_skill: int) -> dict
     return {skill: sum(results) / len(results) for skill, results in right.items()}
 
 
-def _questions(cases: list[Sample], encoder: PieceEncoder) -> tuple[list[list[int]], list[list[int]], list[int]]:
+def _questions(cases: list[Case], encoder: PieceEncoder) -> tuple[list[list[int]], list[list[int]], list[int]]:
     """Prompt ids, the ids of the true answer, and the case that each belongs to."""
     prompts: list[list[int]] = []
     expected: list[list[int]] = []
@@ -53,7 +53,7 @@ def _questions(cases: list[Sample], encoder: PieceEncoder) -> tuple[list[list[in
     return prompts, expected, owners
 
 
-def _turns(case: Sample, encoder: PieceEncoder) -> list[tuple[list[int], list[int]]]:
+def _turns(case: Case, encoder: PieceEncoder) -> list[tuple[list[int], list[int]]]:
     if isinstance(case, Completion):
         return [(encoder.encode(completion_prompt(case))[0], encoder.content(case.answer))]
     turns = []

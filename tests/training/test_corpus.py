@@ -13,6 +13,7 @@ from training.corpus import (
     arithmetic,
     chinese,
     code,
+    drill,
     edits,
     extraction,
     memory,
@@ -22,7 +23,7 @@ from training.corpus import (
     tool_use,
     unknown,
 )
-from training.corpus.draw import Draw, Side
+from training.corpus.draw import Draw, Side, is_held_out
 from training.corpus.numbers import Operation
 from training.samples import SPECIAL_TOKENS, Completion, Dialogue, Message, layout
 
@@ -181,5 +182,19 @@ def test_every_maker_gives_whole_samples_without_special_tokens_in_content(draw:
             if isinstance(sample, Completion):
                 assert sample.prompt
                 assert sample.answer
-            else:
+            elif isinstance(sample, Dialogue):
                 assert sample.messages[-1].role == "assistant"
+
+
+def test_drilled_sums_are_right_and_of_the_draws_side(draw: Draw):
+    for _ in range(50):
+        for given, learned in drill.sums(draw).lines:
+            computed, stated = _value_of(given + learned)
+            assert computed == stated
+
+
+def test_drilled_words_keep_what_is_reversed_in_a_score_to_themselves():
+    draw = Draw(Random(4), Side.TRAIN)
+    for _ in range(NUM_SAMPLES):
+        for given, learned in drill.word_forms(draw).lines:
+            assert (given.strip()[::-1] in learned.split()) == (not is_held_out("reversed", given.strip()))

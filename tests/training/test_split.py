@@ -7,7 +7,7 @@ from training.corpus.draw import Draw, Side, is_held_out
 from training.corpus.framing import Fact
 from training.corpus.numbers import Operation, Sum, random_sum
 from training.corpus.words import NAMES
-from training.samples import Completion, Sample
+from training.samples import Completion, Drill, Sample
 
 LISTS_OF_TEMPLATES = (arithmetic._QUESTIONS, arithmetic._NEXT_QUESTIONS, NAMES)
 
@@ -63,6 +63,8 @@ def test_about_an_eighth_of_the_combinations_is_held_out():
 def _asked(sample: Sample) -> str:
     if isinstance(sample, Completion):
         return f"{sample.prompt}|{sample.suffix}"
+    if isinstance(sample, Drill):
+        return str(sample.lines)
     return "|".join(message.content for message in sample.messages if message.role != "assistant")
 
 

@@ -174,8 +174,13 @@ def single_sum(draw: Draw) -> Sample:
 
 def sum_fact(draw: Draw) -> Fact:
     """A sum as a fact; its one word is the bare result."""
-    made = random_sum(draw, draw.pick(_OPERATIONS))
+    made = any_sum(draw)
     return Fact(skill="arithmetic", question=question(draw, made), answer=answer(made), word=str(made.result))
+
+
+def any_sum(draw: Draw) -> Sum:
+    """A sum of any operation, additions and subtractions more often."""
+    return random_sum(draw, draw.pick(_OPERATIONS))
 
 
 def chain(draw: Draw) -> Sample:
@@ -215,7 +220,7 @@ def _operand(draw: Draw, number: int) -> str:
 
 def _first_of_chain(draw: Draw) -> Sum:
     while True:
-        made = random_sum(draw, draw.pick(_OPERATIONS))
+        made = any_sum(draw)
         if 0 <= made.result <= 99:
             return made
 

@@ -62,6 +62,10 @@ class Draw:
                 return made
         raise RuntimeError(f"no {kind} on the {self.side.value} side in {_MAX_TRIES} tries")
 
+    def is_other_side(self, kind: str, thing: object) -> bool:
+        """Whether a thing belongs to the side that this draw may not show."""
+        return is_held_out(kind, thing) != (self.side is Side.HELD_OUT)
+
     def pick(self, options: Sequence[T]) -> T:
         """Any of `options`; these are not split."""
         return self.random.choice(options)

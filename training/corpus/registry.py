@@ -8,6 +8,7 @@ from training.corpus import (
     chinese,
     code,
     completions,
+    drill,
     edits,
     extraction,
     facts,
@@ -24,9 +25,9 @@ from training.samples import Sample
 
 # How often each maker is drawn, relative to the others.
 MAKERS: tuple[tuple[Callable[[Draw], Sample], int], ...] = (
-    (arithmetic.single_sum, 120),
+    (arithmetic.single_sum, 130),
     (arithmetic.chain, 150),
-    (talk.small_talk, 40),
+    (talk.small_talk, 30),
     (talk.say, 40),
     (memory.memory, 30),
     (text_work.copy, 50),
@@ -44,15 +45,17 @@ MAKERS: tuple[tuple[Callable[[Draw], Sample], int], ...] = (
     (persona.named, 30),
     (persona.styled, 50),
     (chinese.chinese, 35),
-    (unknown.unknown, 50),
+    (unknown.unknown, 40),
     (extraction.extraction, 45),
-    (tool_use.tool_use, 40),
+    (tool_use.tool_use, 25),
     (code.code_line, 30),
     (code.code_middle, 30),
     (code.code_talk, 6),
     (edits.edit, 50),
     (completions.completion, 50),
     (famous.famous, 12),
+    (drill.sums, 60),
+    (drill.word_forms, 50),
 )
 
 
