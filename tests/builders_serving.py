@@ -19,6 +19,7 @@ from parley.core.requests import (
 )
 from parley.core.snapshot import Capability, EngineKind, Snapshot, Weights
 from parley.core.template import Role
+from parley.core.tokenizer import Segment
 from parley.core.usage import Usage, UsageRecord
 from parley.serving.engines.echo import EchoEngine
 from parley.serving.metering.settle import Settlement
@@ -138,6 +139,16 @@ class ScriptedGeneration:
         return
 
 
+class CountingTokenizer(EchoTokenizer):
+    """Counts the texts that it was asked for."""
+
+    num_encoded = 0
+
+    async def encode(self, segments: Sequence[Segment]) -> list[int]:
+        self.num_encoded += 1
+        return await super().encode(segments)
+
+
 @dataclass
 class Bench:
     serving: Serving
@@ -145,6 +156,7 @@ class Bench:
     pools: Pools
     clock: FakeClock
     engine: Engine
+    tokenizer: CountingTokenizer
 
     @property
     def pool(self):
@@ -168,8 +180,10 @@ def make_bench(
     async def load(weights: Weights) -> Engine:
         return engine
 
+    tokenizer = CountingTokenizer()
+
     async def start(weights: Weights) -> EchoTokenizer:
-        return EchoTokenizer()
+        return tokenizer
 
     pools = Pools(load=load, num_slots_of=lambda _: engine.num_slots, max_waiting=max_waiting)
     serving = Serving(
@@ -179,7 +193,7 @@ def make_bench(
         settlement=Settlement(sink, clock),
         clock=clock,
     )
-    return Bench(serving, sink, pools, clock, engine)
+    return Bench(serving, sink, pools, clock, engine, tokenizer)
 
 
 def texts(events: list[Event]) -> dict[int, str]:

@@ -7,13 +7,16 @@ admit              does it fit, is it paid for?        400, 429
 Run                queue -> slot -> engine -> meter -> settle
 """
 
+from contextlib import aclosing
+
 from parley.core.clock import Clock
-from parley.core.grant import Grant
+from parley.core.grant import Grant, PreparedPrompt
 from parley.core.principal import Principal
 from parley.core.requests import GenerationRequest
 from parley.domain.catalog.service import Catalog
 from parley.serving.admission.access import authorize
 from parley.serving.admission.context import resolve_max_tokens
+from parley.serving.admission.volume import check_reply_tokens
 from parley.serving.metering.meter import Meter
 from parley.serving.metering.settle import Settlement
 from parley.serving.prompting.prepare import Prompting
@@ -42,15 +45,21 @@ class Serving:
         """
         snapshot = self._catalog.resolve(request.model)
         weights = authorize(principal, request, snapshot)
-        prompts = await self._prompting.prepare(request, snapshot, weights)
+        prompts: list[PreparedPrompt] = []
+        max_tokens: list[int] = []
+        async with aclosing(self._prompting.prepare(request, snapshot, weights)) as prepared:
+            async for prompt in prepared:
+                max_tokens.append(resolve_max_tokens(request, len(prompts), prompt, snapshot))
+                prompts.append(prompt)
+        check_reply_tokens(request, prompts, max_tokens)
         grant = Grant(
             request_id=request_id,
             principal=principal,
             request=request,
             snapshot=snapshot,
             weights=weights,
-            prompts=prompts,
-            max_tokens=resolve_max_tokens(request, prompts, snapshot),
+            prompts=tuple(prompts),
+            max_tokens=tuple(max_tokens),
             received_at=received_at,
         )
         return Run(

@@ -212,3 +212,10 @@ async def test_without_max_tokens_many_choices_share_what_a_reply_may_have():
     run = await bench.open(chat("a", n=128, best_of=128, logprobs=15))
     assert run.grant.max_tokens == (2**20 // 128 // 16,)
     await run.aclose()
+
+
+async def test_what_follows_a_prompt_that_is_too_long_is_not_read():
+    bench = make_bench()
+    with pytest.raises(ContextLengthExceeded, match="990 in your prompt"):
+        await bench.open(completion("short", "y" * 990, *["z" * 500] * 50, max_tokens=16))
+    assert bench.tokenizer.num_encoded == 2

@@ -1,29 +1,15 @@
 """Does it fit the window? How many tokens each prompt's sequences may generate, or the refusal."""
 
-from collections.abc import Sequence
-
 from parley.core.errors import ContextLengthExceeded
 from parley.core.grant import PreparedPrompt
 from parley.core.requests import ChatPrompt, GenerationRequest
 from parley.core.snapshot import Snapshot
-from parley.serving.admission.volume import check_reply_tokens, most_tokens_each
+from parley.serving.admission.volume import most_tokens_each
 
 
-def resolve_max_tokens(
-    request: GenerationRequest, prompts: Sequence[PreparedPrompt], snapshot: Snapshot
-) -> tuple[int, ...]:
-    """For each prompt the tokens that a sequence of it may generate.
-
-    Raises ContextLengthExceeded, and InvalidRequest where all of them together are more than a reply may have.
-    """
-    resolved = tuple(
-        [_resolve_one(request, index, len(prompt.token_ids), snapshot) for index, prompt in enumerate(prompts)]
-    )
-    check_reply_tokens(request, prompts, resolved)
-    return resolved
-
-
-def _resolve_one(request: GenerationRequest, index: int, num_prompt: int, snapshot: Snapshot) -> int:
+def resolve_max_tokens(request: GenerationRequest, index: int, prompt: PreparedPrompt, snapshot: Snapshot) -> int:
+    """How many tokens each sequence of prompt `index` may generate. Raises ContextLengthExceeded."""
+    num_prompt = len(prompt.token_ids)
     left = snapshot.context_length - num_prompt
     wanted = request.max_tokens
     if left >= (1 if wanted is None else wanted):

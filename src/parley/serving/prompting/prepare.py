@@ -1,6 +1,6 @@
 """What is asked? Prompts become the served model's token ids, counted exactly, before any weights are touched."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from parley.core.errors import ContextLengthExceeded, InvalidRequest, UnsupportedParameter
 from parley.core.grant import PreparedPrompt
@@ -21,8 +21,8 @@ class Prompting:
 
     async def prepare(
         self, request: GenerationRequest, snapshot: Snapshot, weights: Weights
-    ) -> tuple[PreparedPrompt, ...]:
-        """Each prompt's token ids.
+    ) -> AsyncGenerator[PreparedPrompt, None]:
+        """Each prompt's token ids, in order and one at a time: whoever finds one too long need not have the rest read.
 
         Raises InvalidRequest for token ids or biases outside the vocabulary, UnsupportedParameter for a suffix that the
         model cannot fill, ContextLengthExceeded for a text that no tokenisation could make fit.
@@ -30,7 +30,8 @@ class Prompting:
         tokenizer = await self._tokenizers.tokenizer_for(weights)
         _check_bias(request, tokenizer.vocabulary, snapshot)
         template = self._templates[weights.template]
-        return tuple([await self._prepare_one(prompt, tokenizer, template, snapshot) for prompt in request.prompts])
+        for prompt in request.prompts:
+            yield await self._prepare_one(prompt, tokenizer, template, snapshot)
 
     async def _prepare_one(
         self, prompt: Prompt, tokenizer: Tokenizer, template: ChatTemplate, snapshot: Snapshot
