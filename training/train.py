@@ -29,8 +29,8 @@ _TOKENIZER_SAMPLES = 40_000
 # Each phase ends at a share of the budget: drill in copying first, long conversations last.
 _PHASES = (
     (0.2, Packing(longest_row=256, joined_share=0.03, batch_tokens=4096, primer_share=0.2)),
-    (0.85, Packing(longest_row=384, joined_share=0.08, batch_tokens=4096)),
-    (1.0, Packing(longest_row=1024, joined_share=0.6, batch_tokens=4096)),
+    (0.85, Packing(longest_row=384, joined_share=0.08, batch_tokens=4096, primer_share=0.1)),
+    (1.0, Packing(longest_row=1024, joined_share=0.6, batch_tokens=4096, primer_share=0.05)),
 )
 _LARGEST_GRADIENT = 1.0
 _IGNORED = -100

@@ -1,8 +1,11 @@
-"""Identifiers: a prefix that says what it names, then 128 random bits in base62."""
+"""Identifiers: a prefix that says what it names, then 22 random base62 digits."""
 
+import os
 import secrets
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+# Byte -> digit. 256 is no multiple of 62, so eight digits come a little more often: 22 of them hold 130 bits all the same.
+_DIGIT_OF_BYTE = bytes(ord(_ALPHABET[byte % 62]) for byte in range(256))
 
 
 def base62(number: int, *, width: int) -> str:
@@ -20,5 +23,5 @@ def random_base62(length: int) -> str:
 
 
 def new_id(prefix: str) -> str:
-    """A fresh identifier such as `req_7Jw...` from prefix `req_`."""
-    return prefix + base62(secrets.randbits(128), width=22)
+    """A fresh identifier such as `req_7Jw...` from prefix `req_`. Three are made for each request, so it is quick."""
+    return prefix + os.urandom(22).translate(_DIGIT_OF_BYTE).decode("ascii")
