@@ -67,8 +67,8 @@ def _completion(**fields: Any) -> object:
 
 
 def _too_long(request: Any, num_prompt: int) -> object:
-    prompts = (PreparedPrompt(token_ids=(1,) * num_prompt),)
-    return resolve_max_tokens(request, prompts, make_snapshot(promised_context_length=8))
+    prompt = PreparedPrompt(token_ids=(1,) * num_prompt)
+    return resolve_max_tokens(request, 0, prompt, make_snapshot(promised_context_length=8))
 
 
 def _raise(error: Exception) -> object:
