@@ -113,7 +113,7 @@ async def collect(run: OpenRun, http: Request) -> list[Event]:
     Raises ClientGone when the client leaves meanwhile, and whatever ends the Run. The body must have been read.
     """
     try:
-        async with _client_watched(http.receive, STALL_SECONDS):
+        async with _client_watched(http.receive, None):
             return [event async for event in run]
     finally:
         await run.aclose(_outcome(reception_of(http.scope)))
@@ -145,8 +145,10 @@ class _Sending:
 
 
 @asynccontextmanager
-async def _client_watched(receive: Receive, stall_seconds: float) -> AsyncIterator[_Sending]:
+async def _client_watched(receive: Receive, stall_seconds: float | None) -> AsyncIterator[_Sending]:
     """Run the body while the client is there; raise ClientGone in its place when it leaves or stops reading.
+
+    A body that sends nothing has no `stall_seconds`.
 
     Measured with granian 2.8.7: `http.disconnect` comes within a millisecond of the client's FIN or RST, whether or
     not a reply has begun. A client that closes only its writing half counts as gone.
@@ -154,10 +156,9 @@ async def _client_watched(receive: Receive, stall_seconds: float) -> AsyncIterat
     loop = asyncio.get_running_loop()
     sending = _Sending(loop.time)
     with Interruptible() as body:
-        watchers = [
-            loop.create_task(_interrupt_on_disconnect(receive, body)),
-            loop.create_task(_interrupt_on_stall(sending, stall_seconds, body)),
-        ]
+        watchers = [loop.create_task(_interrupt_on_disconnect(receive, body))]
+        if stall_seconds is not None:
+            watchers.append(loop.create_task(_interrupt_on_stall(sending, stall_seconds, body)))
         try:
             yield sending
         finally:
