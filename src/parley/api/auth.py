@@ -64,8 +64,8 @@ class Gatekeeper:
             # the 178 bits of a key that keep it from being guessed, not this limit.
             self._bad_keys.count(client_address(http, self._trusted_proxies))
             raise AuthenticationFailed(
-                f"Incorrect API key provided: {masked(secret)}. You can find your API key with `parley keys list`, or "
-                "ask the operator of this server for one.",
+                f"Incorrect API key provided: {masked(secret)}. You can find your API key in owner.key in "
+                "the server's data folder, make one with `parley keys create`, or ask the operator of this server for one.",
                 code="invalid_api_key",
             )
         return principal

@@ -10,6 +10,12 @@ from parley.core.errors import MethodNotAllowed, NotFound
 
 _RUN_ON = re.compile("v1(.+)", re.DOTALL)
 
+# Parts of OpenAI's API that exist there and not here: a typing mistake is not what their callers have made.
+_NOT_SERVED = re.compile(
+    r"/v1/(?:audio|images|embeddings|moderations|files|uploads|fine-tunes|fine_tuning|batches|responses|conversations"
+    r"|assistants|threads|vector_stores|evals|realtime|videos|containers|organization)(?:/|$)"
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
@@ -85,6 +91,8 @@ class RouteTable:
     def _explain_unknown(self, method: str, path: str) -> str:
         shown = path[:200]
         sentence = f"Invalid URL ({method} {shown})"
+        if _NOT_SERVED.match(shown):
+            return f"{sentence}. This version of Parley does not serve that part of the API; /openapi.json says what it serves."
         near = self._nearest(method, path)
         return f"{sentence}. Did you mean {near}?" if near else sentence
 
