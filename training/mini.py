@@ -7,7 +7,7 @@ from pathlib import Path
 from training import curve, export, train
 from training.run_log import DEFAULT_RUN_DIR
 
-# What two cores need for the scores on the model card.
+# Chosen, not measured: enough for two cores to read some tens of millions of tokens. More is better.
 _DEFAULT_MINUTES = 120
 
 
