@@ -18,6 +18,19 @@ from tests.builders_records import settings_in
 from tests.gguf_maker import Shape, write_model
 
 
+@pytest.fixture
+def installation(tmp_path: Path) -> Path:
+    """A data folder on which a server has started once."""
+    folder = tmp_path / "d"
+
+    async def start() -> None:
+        async with open_records(settings_in(folder), SystemClock()) as records:
+            await ensure_owner(records, None)
+
+    asyncio.run(start())
+    return folder
+
+
 def run(*arguments: str, text: str | None = None) -> Result:
     return CliRunner().invoke(parley, arguments, input=text)
 
@@ -76,15 +89,40 @@ def test_a_bad_setting_is_one_line(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_a_mistyped_folder_is_not_made_by_looking_at_it(tmp_path: Path) -> None:
-    done = run("keys", "list", "--data", str(tmp_path / "typo"))
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["keys", "list"],
+        ["keys", "create", "app"],
+        ["keys", "revoke", "key_1"],
+        ["models", "list"],
+        ["models", "show", "gpt-4"],
+        ["models", "add", "model.gguf"],
+    ],
+)
+@pytest.mark.parametrize("is_there", [False, True], ids=["missing", "empty"])
+def test_a_folder_without_an_installation_is_refused_and_left_as_it_is(
+    tmp_path: Path, arguments: list[str], is_there: bool
+) -> None:
+    folder = tmp_path / "typo"
+    if is_there:
+        folder.mkdir()
+    done = run(*arguments, "--data", str(folder))
     assert done.exit_code == 1
-    assert "does not exist" in done.stderr
-    assert not (tmp_path / "typo").exists()
+    assert done.stdout == ""
+    assert done.stderr == (
+        f"parley: no installation in {folder}; start `parley serve` once, or name the folder with --data or PARLEY_DATA\n"
+    )
+    assert list(tmp_path.rglob("*")) == ([folder] if is_there else [])
 
 
-def test_keys_are_made_listed_and_revoked_without_a_server(tmp_path: Path) -> None:
-    folder = str(tmp_path / "d")
+def test_an_installation_that_lost_its_database_is_not_called_a_new_one(installation: Path) -> None:
+    (installation / "parley.db").unlink()
+    assert "restore it from a backup" in run("keys", "list", "--data", str(installation)).stderr
+
+
+def test_keys_are_made_listed_and_revoked_without_a_server(installation: Path) -> None:
+    folder = str(installation)
     made = run("keys", "create", "my app", "--model", "gpt-4", "--data", folder)
     assert made.exit_code == 0
     # The key alone is on stdout, for scripts.
@@ -94,12 +132,27 @@ def test_keys_are_made_listed_and_revoked_without_a_server(tmp_path: Path) -> No
     listed = run("keys", "list", "--data", folder).stdout
     assert made.stdout.strip() not in listed
     assert "my app" in " ".join(listed.split())
-    assert run("keys", "revoke", key_id, "--data", folder).exit_code == 0
-    assert run("keys", "revoke", "key_nobody", "--data", folder).stderr == "parley: No such key: key_nobody\n"
+    revoked = run("keys", "revoke", key_id, "--data", folder)
+    assert (revoked.exit_code, revoked.stderr) == (0, "")
 
 
-def test_a_key_for_a_model_that_nobody_knows_is_refused(tmp_path: Path) -> None:
-    done = run("keys", "create", "app", "--model", "gpt-5000", "--data", str(tmp_path / "d"))
+def test_revoking_a_key_that_is_not_there_says_where_the_ids_are(installation: Path) -> None:
+    done = run("keys", "revoke", "nope", "--data", str(installation))
+    assert done.exit_code == 1
+    assert done.stderr == "parley: no such key: nope; `parley keys list` shows the ids\n"
+
+
+def test_revoking_the_key_of_the_command_line_says_how_to_make_another(installation: Path) -> None:
+    folder = str(installation)
+    owner = next(word for word in run("keys", "list", "--data", folder).stdout.split() if word.startswith("key_"))
+    done = run("keys", "revoke", owner, "--data", folder)
+    assert done.exit_code == 0
+    assert done.stderr.startswith(f"That was the key in {installation / 'owner.key'}: ")
+    assert "`parley keys create NAME --scope admin --scope all`" in done.stderr
+
+
+def test_a_key_for_a_model_that_nobody_knows_is_refused(installation: Path) -> None:
+    done = run("keys", "create", "app", "--model", "gpt-5000", "--data", str(installation))
     assert done.exit_code == 1
     assert done.stderr == "parley: There is no model called 'gpt-5000'.\n"
 
@@ -130,25 +183,24 @@ async def test_while_another_process_starts_the_reason_is_said(tmp_path: Path) -
     assert done.stderr.count("\n") == 1
 
 
-def test_models_are_listed_and_shown_without_a_server_and_without_a_folder(tmp_path: Path) -> None:
-    folder = str(tmp_path / "d")
+def test_models_are_listed_and_shown_without_a_server(installation: Path) -> None:
+    folder = str(installation)
     listed = run("models", "list", "--data", folder)
     assert listed.exit_code == 0
     assert "gpt-3.5-turbo-0301" in listed.stdout
     shown = run("models", "show", "gpt-4", "--data", folder).stdout
     assert "gpt-4-0314" in shown
     assert "stand-in" in shown
-    assert not Path(folder).exists()
 
 
-def test_an_unknown_model_is_one_line(tmp_path: Path) -> None:
-    done = run("models", "show", "gpt-5000", "--data", str(tmp_path))
+def test_an_unknown_model_is_one_line(installation: Path) -> None:
+    done = run("models", "show", "gpt-5000", "--data", str(installation))
     assert done.exit_code == 1
     assert done.stderr.startswith("parley: The model `gpt-5000` does not exist")
 
 
-def test_a_model_is_added_and_answers_the_stand_ins(tmp_path: Path) -> None:
-    folder = str(tmp_path / "d")
+def test_a_model_is_added_and_answers_the_stand_ins(tmp_path: Path, installation: Path) -> None:
+    folder = str(installation)
     model = write_model(tmp_path / "my-model.gguf", Shape(context_length=2048))
     done = run("models", "add", str(model), "--name", "mine", "--data", folder)
     assert done.exit_code == 0
@@ -164,17 +216,19 @@ def test_a_model_is_added_and_answers_the_stand_ins(tmp_path: Path) -> None:
         (["model.gguf", "--template", "jinja"], "there is no template 'jinja'"),
         (["model.gguf", "--context", "100000"], "was made for 2048 tokens"),
         (["model.gguf", "--name", "../up"], "--name"),
+        (["model.gguf", "--name", "gpt-4"], "that name stands in for OpenAI's; choose another with --name"),
     ],
 )
 def test_a_model_that_cannot_be_added_is_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
+    tmp_path: Path, installation: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_model(tmp_path / "model.gguf", Shape(context_length=2048))
-    done = run("models", "add", *arguments, "--data", str(tmp_path / "d"))
+    done = run("models", "add", *arguments, "--data", str(installation))
     assert done.exit_code == 1
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
+    assert list((installation / "models").iterdir()) == []
 
 
 def test_a_missing_module_is_said_with_the_command_that_mends_it() -> None:

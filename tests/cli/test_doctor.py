@@ -40,7 +40,14 @@ async def test_a_folder_in_use_has_no_problem(settings: Settings) -> None:
     await started(settings)
     assert await findings(settings, Verdict.PROBLEM) == []
     fine = " ".join(await findings(settings, Verdict.OK))
-    for word in ("data folder", "database", "model parley-mini", f"port {settings.port} is free", "memory", "disk"):
+    for word in (
+        "data folder",
+        "database",
+        "model parley-mini is the file that ships",
+        f"port {settings.port} is free",
+        "memory",
+        "disk",
+    ):
         assert word in fine
 
 

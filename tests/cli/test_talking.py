@@ -69,6 +69,13 @@ def test_chat_says_once_what_really_answers(server: FakeServer) -> None:
     assert done.stderr.count("gpt-4 is answered by fake-weights") == 1
 
 
+def test_chat_does_not_send_a_command_that_it_does_not_know(server: FakeServer) -> None:
+    server.say("x")
+    done = run("chat", "--url", server.url, "--key", KEY, text="/help me\nHi\n")
+    assert "no such command: /help; there are /exit and /new\n" in done.stderr
+    assert [request["messages"] for request in server.requests] == [[{"role": "user", "content": "Hi"}]]
+
+
 def test_chat_can_begin_anew(server: FakeServer) -> None:
     server.say("x")
     run("chat", "--url", server.url, "--key", KEY, text="one\n/new\ntwo\n")
@@ -133,7 +140,8 @@ def test_no_server_is_exit_code_3_and_says_how_to_start_one(tmp_path: Path) -> N
     done = run("complete", "x", "--url", "http://127.0.0.1:9", "--key", KEY)
     assert done.exit_code == 3
     assert done.stderr == (
-        "parley: no server answers at http://127.0.0.1:9; start one with `parley serve`, or name it with --url or PARLEY_URL\n"
+        "parley: no server answers at http://127.0.0.1:9; start one with `parley serve`, or name it with --url or PARLEY_URL; "
+        "if the server runs on another data folder, name it with --data or PARLEY_DATA\n"
     )
 
 
@@ -162,3 +170,10 @@ def test_without_a_key_it_is_said_where_one_was_looked_for(tmp_path: Path) -> No
     assert done.exit_code == 1
     assert str(tmp_path / "nowhere" / "owner.key") in done.stderr
     assert "--key" in done.stderr
+    assert "name it with --data or PARLEY_DATA" in done.stderr
+
+
+def test_a_url_without_its_scheme_is_said_so() -> None:
+    done = run("complete", "x", "--url", "127.0.0.1:8333", "--key", KEY)
+    assert done.exit_code == 1
+    assert done.stderr == "parley: 127.0.0.1:8333 is no URL; begin the URL with http://\n"

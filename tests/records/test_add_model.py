@@ -70,6 +70,51 @@ async def test_what_was_added_is_there_after_a_restart_with_the_operators_commen
     assert "# The catalog: which models can be asked for" in text
 
 
+async def test_each_entry_stands_at_the_end_of_its_own_array_before_the_next_heading(
+    records: Records, model: Path
+) -> None:
+    before = records.folder.catalog_path.read_text().splitlines()
+    await added(records, model)
+    write_model(model, Shape(context_length=2048, seed=2))
+    await added(records, model)
+    after = records.folder.catalog_path.read_text().splitlines()
+    assert [line for line in after if line.startswith("#")] == [line for line in before if line.startswith("#")]
+    for heading, header in (("# --- Prices -", "[[weights]]"), ("# --- Aliases -", "[[snapshots]]")):
+        end = next(number for number, line in enumerate(after) if line.startswith(heading))
+        *_, shipped, first, second = (number for number in range(end) if after[number] == header)
+        assert all(line and not line.startswith("#") for line in after[second + 1 : end - 1])
+        for start in (shipped, first, second, end):
+            assert not after[start - 1]
+            assert after[start - 2]
+
+
+async def test_a_note_right_under_the_last_entry_stays_with_it(records: Records, model: Path) -> None:
+    catalog = records.folder.catalog_path
+    catalog.write_text(catalog.read_text().replace("\n\n# --- Prices", "\n# about echo\n\n# --- Prices"))
+    await added(records, model)
+    assert '# about echo\n\n[[weights]]\nname = "my-model-' in catalog.read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("gpt-4", "stands in for OpenAI's"),
+        ("gpt-4-0314", "stands in for OpenAI's"),
+        ("whisper-1", "stands in for OpenAI's"),
+        ("parley-mini", "is taken"),
+        ("my-model-2023-03-01", "is taken"),
+    ],
+)
+async def test_a_name_that_means_something_else_is_refused(
+    records: Records, model: Path, name: str, reason: str
+) -> None:
+    await added(records, model)
+    before = records.folder.catalog_path.read_text()
+    with pytest.raises(CatalogError, match=f"cannot be called {name}: that name {reason}; choose another with --name"):
+        await added(records, model, name=name)
+    assert records.folder.catalog_path.read_text() == before
+
+
 async def test_the_file_is_kept_under_its_hash_and_cannot_be_written(records: Records, model: Path) -> None:
     await added(records, model)
     path = records.catalog.default_weights.path

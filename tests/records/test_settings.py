@@ -150,3 +150,18 @@ def test_every_setting_is_described() -> None:
 def test_the_readme_lists_every_setting() -> None:
     readme = Path(__file__).parents[2] / "README.md"
     assert settings_table() in readme.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("PARLEY_PORT", "abc", "PARLEY_PORT: must be a whole number, not 'abc'"),
+        ("PARLEY_DRAIN_SECONDS", "long", "PARLEY_DRAIN_SECONDS: must be a number, not 'long'"),
+    ],
+)
+def test_what_is_no_number_is_said_in_plain_words(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError, match=f"^{said}$"):
+        load_settings()

@@ -32,6 +32,8 @@ def command(model: str, system: str | None, url: str | None, key: str | None, da
             return
         if line == "/new":
             conversation.forget()
+        elif line.startswith("/"):
+            click.echo(f"no such command: {line.split()[0]}; there are /exit and /new", err=True)
         elif line:
             conversation.take_turn(line)
 

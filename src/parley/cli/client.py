@@ -17,6 +17,7 @@ _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - recognise
 # A first answer may wait for a model to load; after that, silence this long means that nothing comes any more.
 _SILENCE_SECONDS = 300.0
 _MAX_LINE_BYTES = 1 << 22
+_OTHER_FOLDER = "if the server runs on another data folder, name it with --data or PARLEY_DATA"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +32,11 @@ def find_server(*, url: str | None, key: str | None, data: Path | None) -> Serve
     """By flag, then environment, then what the data folder knows: where its server listens, and the owner's key."""
     said = load_client_settings()
     settings = load_settings({"data": data})
+    named = url or said.url
+    if named is not None and not named.startswith(("http://", "https://")):
+        raise CommandFailed(f"{named} is no URL; begin the URL with http://")
     return Server(
-        url=(url or said.url or _url_of_data_folder(settings)).rstrip("/").removesuffix("/v1"),
+        url=(named or _url_of_data_folder(settings)).rstrip("/").removesuffix("/v1"),
         key=key or said.api_key or _owner_key(settings),
     )
 
@@ -57,7 +61,8 @@ def _owner_key(settings: Settings) -> str:
         return path.read_text(encoding="ascii").strip()
     except (OSError, ValueError):
         raise CommandFailed(
-            f"no API key: {path} cannot be read; give one with --key or PARLEY_API_KEY, or start `parley serve` once"
+            f"no API key: {path} cannot be read; give one with --key or PARLEY_API_KEY, or start `parley serve` once; "
+            f"{_OTHER_FOLDER}"
         ) from None
 
 
@@ -92,7 +97,8 @@ async def streamed(server: Server, path: str, body: Mapping[str, object]) -> Asy
             )
     except (aiohttp.ClientConnectorError, aiohttp.InvalidURL, aiohttp.ServerTimeoutError):
         raise NoServer(
-            f"no server answers at {server.url}; start one with `parley serve`, or name it with --url or PARLEY_URL"
+            f"no server answers at {server.url}; start one with `parley serve`, or name it with --url or PARLEY_URL; "
+            f"{_OTHER_FOLDER}"
         ) from None
     except (aiohttp.ClientError, TimeoutError) as error:
         raise NoServer(f"the connection to {server.url} broke: {error}") from None

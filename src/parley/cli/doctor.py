@@ -126,7 +126,8 @@ def _check_models(folder: DataFolder) -> Iterator[Finding]:
             yield Finding(Verdict.PROBLEM, str(error))
         else:
             size = weights.path.stat().st_size / 1e6
-            yield Finding(Verdict.OK, f"model {weights.name} is the file that was added ({size:,.0f} MB)")
+            origin = "was added" if weights.path.parent == folder.models_path else "ships"
+            yield Finding(Verdict.OK, f"model {weights.name} is the file that {origin} ({size:,.0f} MB)")
 
 
 def _check_port(settings: Settings, folder: DataFolder) -> Finding:

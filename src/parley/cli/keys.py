@@ -6,11 +6,12 @@ from pathlib import Path
 import click
 
 from parley.api.platform.commands import CreateKey, KeyLine, ListKeys, RevokeKey
-from parley.cli.failures import in_one_line
+from parley.cli.failures import CommandFailed, in_one_line
 from parley.cli.options import folder_option
-from parley.cli.state import change_state, require_folder
+from parley.cli.state import change_state
 from parley.cli.tables import print_table
 from parley.core.principal import Scope
+from parley.infra.folder import DataFolder
 from parley.infra.settings import load_settings
 
 
@@ -24,9 +25,7 @@ def command() -> None:
 def list_keys(data: Path | None) -> None:
     """Show every key; of the key itself only the last four characters are kept."""
     with in_one_line():
-        settings = load_settings({"data": data})
-        require_folder(settings)
-        reply = change_state(settings, ListKeys())
+        reply = change_state(load_settings({"data": data}), ListKeys())
     print_table(("ID", "NAME", "KEY", "SCOPES", "MODELS", "CREATED", "REVOKED"), [_row(key) for key in reply.keys])
 
 
@@ -60,9 +59,25 @@ def revoke(key_id: str, data: Path | None) -> None:
     """Let the key KEY_ID (of `parley keys list`) no longer count, at once."""
     with in_one_line():
         settings = load_settings({"data": data})
-        require_folder(settings)
-        reply = change_state(settings, RevokeKey(key_id=key_id))
-    click.echo(f"{reply.keys[0].id} ({reply.keys[0].name}) no longer counts.")
+        if key_id not in {key.id for key in change_state(settings, ListKeys()).keys}:
+            raise CommandFailed(f"no such key: {key_id}; `parley keys list` shows the ids")
+        revoked = change_state(settings, RevokeKey(key_id=key_id)).keys[0]
+    click.echo(f"{revoked.id} ({revoked.name}) no longer counts.")
+    path = DataFolder(settings.data).owner_key_path
+    if _is_key_in(path, revoked):
+        click.echo(
+            f"That was the key in {path}: the command line has no key now. "
+            "Make one with `parley keys create NAME --scope admin --scope all` and put it into that file.",
+            err=True,
+        )
+
+
+def _is_key_in(path: Path, key: KeyLine) -> bool:
+    """Whether the file holds the key, as far as the last characters tell, which are all that is kept of it."""
+    try:
+        return path.read_text(encoding="ascii").strip().endswith(key.last_four)
+    except (OSError, ValueError):
+        return False
 
 
 def _row(key: KeyLine) -> tuple[str, ...]:

@@ -9,14 +9,14 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from parley.api.platform.commands import AddModel
 from parley.cli.failures import CommandFailed, in_one_line
 from parley.cli.options import folder_option
-from parley.cli.state import change_state
+from parley.cli.state import change_state, require_installation
 from parley.cli.tables import print_table
 from parley.core.errors import ModelNotFound
 from parley.core.snapshot import Snapshot, Weights
 from parley.domain.catalog.service import Catalog
 from parley.infra.folder import DataFolder
 from parley.infra.settings import Settings, load_settings
-from parley.operations.add_model import describe_model, import_weights
+from parley.operations.add_model import describe_model, import_weights, refuse_taken_name
 from parley.operations.records import catalog_files
 from parley.operations.weights_header import read_weights
 
@@ -63,10 +63,12 @@ def add(path: Path, name: str | None, template: str | None, context: int | None,
     """Copy the GGUF file PATH into the data folder and let it answer every stand-in name from now on."""
     with in_one_line():
         settings = load_settings({"data": data})
+        require_installation(settings)
         files = catalog_files(DataFolder(settings.data))
         if template is not None and template not in files.templates:
             raise CommandFailed(f"there is no template {template!r}; there are {', '.join(sorted(files.templates))}")
         wanted = describe_model(path, read_weights, name=name, template=template, context_length=context)
+        refuse_taken_name(Catalog(files.read()), wanted.name)
         folder = DataFolder(settings.data)
         folder.prepare()
         columns = (TextColumn("Copying and hashing"), BarColumn(), DownloadColumn())
@@ -88,6 +90,7 @@ def add(path: Path, name: str | None, template: str | None, context: int | None,
 
 
 def _catalog(settings: Settings) -> Catalog:
+    require_installation(settings)
     return Catalog(catalog_files(DataFolder(settings.data)).read())
 
 

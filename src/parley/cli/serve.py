@@ -1,6 +1,10 @@
 """`parley serve`: run the server, show what it does while it starts, then where it is."""
 
 import asyncio
+import os
+import shlex
+import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,7 +18,7 @@ from parley.cli.failures import CommandFailed, in_one_line
 from parley.core.errors import ModelLoadFailed
 from parley.core.snapshot import Weights
 from parley.infra.logs import configure_logging
-from parley.infra.settings import describe_settings, load_settings, unknown_variables
+from parley.infra.settings import default_data_folder, describe_settings, load_settings, unknown_variables
 
 
 def _with_settings(command: click.Command) -> click.Command:
@@ -85,10 +89,10 @@ def banner(started: Started) -> str:
     """Where the server is, the key, what answers, and a line to try it with."""
     if started.owner_key is not None:
         key = f"{started.owner_key}   (shown once; kept in {started.owner_key_path})"
-        authorization = started.owner_key
     else:
         key = f"in {started.owner_key_path}"
-        authorization = f"$(cat '{started.owner_key_path}')"
+    # The line to paste reads the key from its file, so that the key does not land in the shell's history.
+    authorization = f"$(cat '{started.owner_key_path}')"
     return (
         f"Parley answers at {started.url}/v1\n"
         f"  key    {key}\n"
@@ -96,8 +100,17 @@ def banner(started: Started) -> str:
         f"  curl {started.url}/v1/chat/completions \\\n"
         f'    -H "Authorization: Bearer {authorization}" -H "Content-Type: application/json" \\\n'
         """    -d '{"model": "gpt-3.5-turbo", "messages": [{"role": "user", "content": "Say this is a test"}]}'\n\n"""
-        "  parley chat   in another terminal.   Ctrl-C stops the server.\n"
+        f"  {_chat_command(started.owner_key_path.parent)}   in another terminal.   Ctrl-C stops the server.\n"
     )
+
+
+def _chat_command(data: Path) -> str:
+    """`parley chat` as another terminal finds it, whose PATH may not have it, on this server's data folder."""
+    script = Path(sys.executable).with_name("parley")
+    relative = f"{os.path.relpath(script.parent)}/{script.name}"
+    shown = [min(str(script), relative, key=len)] if script.exists() else [sys.executable, "-m", "parley.cli.main"]
+    folder = [] if data == default_data_folder() else ["--data", str(data)]
+    return shlex.join([*shown, "chat", *folder])
 
 
 def describe_weights(weights: Weights) -> str:

@@ -1,7 +1,6 @@
 """Commands that change state: by the running server's control socket, or directly where none runs."""
 
 import asyncio
-from pathlib import Path
 
 from parley.api.platform.commands import AddModel, CreateKey, ListKeys, Reply, RevokeKey, perform
 from parley.api.platform.control import ask
@@ -15,6 +14,7 @@ from parley.operations.records import open_records
 
 def change_state(settings: Settings, command: CreateKey | RevokeKey | ListKeys | AddModel) -> Reply:
     """Have a command done by whoever may: one process writes, and it is the server when one runs. Raises CommandFailed."""
+    require_installation(settings)
     try:
         reply = ask(DataFolder(settings.data).control_path, command)
     except OSError as error:
@@ -26,16 +26,23 @@ def change_state(settings: Settings, command: CreateKey | RevokeKey | ListKeys |
     return reply
 
 
-def require_folder(settings: Settings) -> Path:
-    """The data folder, which must be there already: a mistyped one is not to be made by a look at it."""
-    if not settings.data.is_dir():
-        raise CommandFailed(f"{settings.data} does not exist; start `parley serve` once, or name it with PARLEY_DATA")
-    return settings.data
+def require_installation(settings: Settings) -> None:
+    """Refuse a folder that no server has started on: a mistyped one is not to be made, nor a key that no server knows."""
+    data = settings.data
+    try:
+        # The owner's key alone is an installation that lost its database; opening it says how to mend that.
+        is_there = data.is_dir() and (settings.database_path.exists() or DataFolder(data).owner_key_path.exists())
+    except OSError as error:
+        raise CommandFailed(f"{data} cannot be read: {error.strerror}") from None
+    if not is_there:
+        raise CommandFailed(
+            f"no installation in {data}; start `parley serve` once, or name the folder with --data or PARLEY_DATA"
+        )
 
 
 async def _directly(settings: Settings, command: CreateKey | RevokeKey | ListKeys | AddModel) -> Reply:
     bootstrap_key = settings.bootstrap_key
     async with open_records(settings, SystemClock()) as records:
-        # Whatever the first command is, it must not leave a folder without its owner.
+        # A first start that was cut off may have left the folder without its owner.
         await ensure_owner(records, None if bootstrap_key is None else bootstrap_key.get_secret_value())
         return await perform(records, command)

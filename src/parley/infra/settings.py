@@ -18,6 +18,14 @@ from parley.core.errors import OperatorError
 PREFIX = "PARLEY_"
 # Read here for the command line as a client; no settings of the server.
 CLIENT_VARIABLES = ("PARLEY_URL", "PARLEY_API_KEY")
+# Kinds of pydantic's faults, whose own words are a programmer's.
+_NUMBERS = {
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_parsing": "a number",
+    "float_type": "a number",
+}
 _ORIGIN = re.compile(r"\*|https?://[^\s/,]+")
 
 
@@ -244,6 +252,8 @@ def _explain(fault: Any, sources: Mapping[str, str]) -> str:  # noqa: ANN401 - p
     if fault["type"] == "extra_forbidden":
         near = get_close_matches(name, list(Settings.model_fields), n=1)
         return f"{source} is not a setting" + (f"; did you mean {near[0]}?" if near else "")
+    if fault["type"] in _NUMBERS:
+        return f"{source}: must be {_NUMBERS[fault['type']]}, not {str(fault.get('input'))[:80]!r}"
     reason = str(fault["msg"]).removeprefix("Value error, ")
     got = "" if name in {"bootstrap_key", "database_url"} else f" (it is {str(fault.get('input'))[:80]!r})"
     return f"{source}: {reason}{got}"

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from parley.core.errors import ModelNotFound
 from parley.core.snapshot import Capability, EngineKind, Snapshot
 from parley.domain.catalog.entries import SnapshotEntry, WeightsEntry
 from parley.domain.catalog.model import CatalogError, WeightsFacts, detect_template, is_valid_name
+from parley.domain.catalog.service import Catalog
 from parley.domain.catalog.store import Addition
 from parley.infra.folder import DataFolder, sync_folder
 from parley.operations.records import Records
@@ -57,6 +59,19 @@ def describe_model(
     )
 
 
+def refuse_taken_name(catalog: Catalog, name: str) -> None:
+    """Raise CatalogError where the name already means something else than what was added under it before."""
+    try:
+        snapshot = catalog.resolve(name)
+    except ModelNotFound:
+        return
+    weights = snapshot.weights
+    if weights is not None and weights.sha256 is not None and weights.name == _weights_name(name, weights.sha256):
+        return
+    reason = "stands in for OpenAI's" if weights is None or snapshot.is_stand_in else "is taken"
+    raise CatalogError(f"a model cannot be called {name}: that name {reason}; choose another with --name")
+
+
 def import_weights(folder: DataFolder, path: Path, on_progress: Callable[[int, int], None]) -> str:
     """Copy a file to `models/<sha256>.gguf`, read-only, and return its SHA-256. Raises CatalogError.
 
@@ -90,9 +105,10 @@ async def add_model(records: Records, addition: AddModel) -> Snapshot:
 
 
 def _add(records: Records, addition: AddModel) -> str:
+    refuse_taken_name(records.catalog, addition.name)
     today = datetime.fromtimestamp(records.clock.now(), UTC).date()
     weights = WeightsEntry(
-        name=f"{addition.name}-{addition.sha256[:8]}",
+        name=_weights_name(addition.name, addition.sha256),
         engine=EngineKind.LLAMA,
         file=f"models/{addition.sha256}.gguf",
         sha256=addition.sha256,
@@ -113,6 +129,10 @@ def _add(records: Records, addition: AddModel) -> str:
     contents = records.catalog_files.add(Addition(weights=weights, snapshot=snapshot, alias=addition.name))
     records.catalog.replace(contents)
     return snapshot.name
+
+
+def _weights_name(name: str, sha256: str) -> str:
+    return f"{name}-{sha256[:8]}"
 
 
 def _pinned_snapshot(records: Records, weights_name: str) -> str | None:

@@ -8,7 +8,9 @@ from typing import Any
 
 import msgspec
 import tomlkit
+from tomlkit.container import Container
 from tomlkit.exceptions import TOMLKitError
+from tomlkit.items import Comment, Whitespace
 
 from parley.core.price import Price
 from parley.core.snapshot import EngineKind, Snapshot, Weights
@@ -104,7 +106,24 @@ def _append_once(
         value = getattr(entry, field)
         if value not in (None, {}, ""):
             added[field] = [str(item) for item in value] if isinstance(value, list) else value
+    heading = _cut_heading(entries[-1].value) if entries else []
+    if entries:
+        entries[-1].add(tomlkit.nl())
+    for item in heading:
+        added.add(item)
     entries.append(added)
+
+
+def _cut_heading(last: Container) -> list[Comment | Whitespace]:
+    """Take from an array's last entry what follows its first blank line: the heading of what comes after the array."""
+    start = len(last.body)
+    while start and last.body[start - 1][0] is None:
+        start -= 1
+    while start < len(last.body) and not isinstance(last.body[start][1], Whitespace):
+        start += 1
+    heading = [item for _, item in last.body[start:] if isinstance(item, Comment | Whitespace)]
+    del last.body[start:]
+    return heading
 
 
 class _Builder:
