@@ -99,7 +99,7 @@ class _Subject:
                 prompt=tuple(self._prompts.ids(num_tokens)),
                 num_sequences=num_sequences,
                 max_tokens=OUTPUT_TOKENS,
-                sampling=Sampling(temperature=0.0, logit_bias={self._prompts.end: -100.0}),
+                sampling=Sampling(temperature=0.0, logit_bias=dict.fromkeys(self._prompts.ends, -100.0)),
             )
         )
 

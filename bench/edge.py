@@ -8,10 +8,12 @@ from bench.bare import NUM_CHUNKS
 from bench.load import Load, Outcome, measured, request_text
 from bench.processes import running, spent_by
 from bench.report import Row
-from tests.live import KEY, free_port, running_server
+from tests.live import KEY, LiveServer, free_port, running_server
 
 MODEL = "parley-echo"
 NUM_CLIENTS = 16
+# A stream long enough for its head and end to vanish in it.
+NUM_MANY_CHUNKS = 1_000
 REQUEST_GOAL = 3_000
 STREAM_GOAL = 800
 RATE = 500
@@ -25,7 +27,9 @@ def compare(folder: Path, *, num_passes: int, seconds: float) -> list[Row]:
     streamed = {"model": MODEL, "messages": [{"role": "user", "content": "x" * NUM_CHUNKS}], "stream": True}
     requests: tuple[list[float], list[float]] = ([], [])
     streams: tuple[list[float], list[float]] = ([], [])
+    longer = {**streamed, "messages": [{"role": "user", "content": "x" * NUM_MANY_CHUNKS}]}
     event_microseconds: list[float] = []
+    stream_microseconds: list[float] = []
     added: dict[int, list[float]] = {50: [], 99: []}
     bare_port = free_port()
     with (
@@ -42,10 +46,10 @@ def compare(folder: Path, *, num_passes: int, seconds: float) -> list[Row]:
                 differences.append(float(ours - theirs))
             for position, port in enumerate((parley.port, bare_port)):
                 requests[position].append(_per_second(_apply(port, whole, seconds=seconds)))
-            before = spent_by(parley.process.pid)
-            outcome = _apply(parley.port, streamed, seconds=seconds)
-            own = (spent_by(parley.process.pid) - before).own
-            event_microseconds.append(own / (outcome.num_replies * NUM_CHUNKS) * 1e6)
+            short, outcome = _stream_microseconds(parley, streamed, seconds=seconds)
+            long, _ = _stream_microseconds(parley, longer, seconds=seconds)
+            event_microseconds.append((long - short) / (NUM_MANY_CHUNKS - NUM_CHUNKS))
+            stream_microseconds.append(short / NUM_CHUNKS)
             streams[0].append(_per_second(outcome))
             streams[1].append(_per_second(_apply(bare_port, streamed, seconds=seconds)))
     return [
@@ -66,11 +70,17 @@ def compare(folder: Path, *, num_passes: int, seconds: float) -> list[Row]:
             bounds_figure=True,
         ),
         Row(
-            measure="echo: API process per token, all of a stream's cost",
+            measure="echo: API process for one more token of a stream",
             unit="µs",
             parley=event_microseconds,
             goal=20,
             bounds_figure=True,
+            is_less_better=True,
+        ),
+        Row(
+            measure=f"echo: API process per token, a whole stream of {NUM_CHUNKS}",
+            unit="µs",
+            parley=stream_microseconds,
             is_less_better=True,
         ),
         *(
@@ -85,6 +95,13 @@ def compare(folder: Path, *, num_passes: int, seconds: float) -> list[Row]:
             for percentile, differences in added.items()
         ),
     ]
+
+
+def _stream_microseconds(parley: LiveServer, body: object, *, seconds: float) -> tuple[float, Outcome]:
+    """Processor time of Parley's own process for each stream."""
+    before = spent_by(parley.process.pid)
+    outcome = _apply(parley.port, body, seconds=seconds)
+    return (spent_by(parley.process.pid) - before).own / outcome.num_replies * 1e6, outcome
 
 
 def _paced(port: int, body: object, *, seconds: float) -> Outcome:

@@ -55,13 +55,15 @@ class Prompts:
     def __init__(self, path: Path) -> None:
         reader = gguf.GGUFReader(path)
         self._num_tokens = len(reader.fields["tokenizer.ggml.tokens"].data)
-        self._end = int(reader.fields["tokenizer.ggml.eos_token_id"].contents())
+        # A model may end with more than one token; all that can are control tokens.
+        kinds = reader.fields["tokenizer.ggml.token_type"].contents()
+        self._ends = [token_id for token_id, kind in enumerate(kinds) if kind == gguf.TokenType.CONTROL]
         self._random = np.random.default_rng(7)
 
     @property
-    def end(self) -> int:
-        """The token that would end a reply."""
-        return self._end
+    def ends(self) -> list[int]:
+        """The tokens that could end a reply."""
+        return self._ends
 
     def ids(self, length: int) -> list[int]:
         """One prompt."""
@@ -77,7 +79,7 @@ class Prompts:
                 "prompt": prompt,
                 "max_tokens": OUTPUT_TOKENS,
                 "temperature": 0,
-                "logit_bias": {str(self._end): -100},
+                "logit_bias": {str(token_id): -100 for token_id in self._ends},
                 "stream": True,
                 "stream_options": {"include_usage": True},
             }
