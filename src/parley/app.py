@@ -18,7 +18,7 @@ from parley.api.server import HttpServer, ServerTimes
 from parley.api.stack import EdgeRules, build_stack
 from parley.core.clock import Clock, SystemClock
 from parley.core.snapshot import Weights
-from parley.infra.settings import Settings
+from parley.infra.settings import Settings, server_url
 from parley.operations.first_start import ensure_owner
 from parley.operations.records import Records, open_records
 from parley.runtimes import Runtimes
@@ -86,7 +86,7 @@ async def serve(settings: Settings, *, on_step: Callable[[str], None], on_ready:
     async with AsyncExitStack() as stack:
         # The port comes first: a busy one leaves no trace on disk.
         listener = stack.enter_context(contextlib.closing(open_listener(settings.host, settings.port)))
-        url = _url(settings.host, listener.getsockname()[1])
+        url = server_url(settings.host, listener.getsockname()[1])
         on_step("opening the data folder")
         records = await stack.enter_async_context(open_records(settings, clock))
         bootstrap_key = settings.bootstrap_key
@@ -121,8 +121,3 @@ async def _until_stopped(http: HttpServer, start: Callable[[], Coroutine[None, N
 
 async def _raise_failure(records: Records) -> None:
     raise await records.database.wait_failed()
-
-
-def _url(host: str, port: int) -> str:
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - shown, not bound
-    return f"http://{shown}:{port}"

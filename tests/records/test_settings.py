@@ -10,6 +10,7 @@ from parley.infra.settings import (
     default_data_folder,
     describe_settings,
     load_settings,
+    server_url,
     settings_table,
     unknown_variables,
 )
@@ -165,3 +166,17 @@ def test_what_is_no_number_is_said_in_plain_words(
     monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsError, match=f"^{said}$"):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8000"),
+        ("0.0.0.0", "http://127.0.0.1:8000"),
+        ("::", "http://[::1]:8000"),
+        ("fe80::1", "http://[fe80::1]:8000"),
+        ("box.example.org", "http://box.example.org:8000"),
+    ],
+)
+def test_a_servers_address_is_one_that_a_client_can_open(host: str, url: str) -> None:
+    assert server_url(host, 8000) == url

@@ -11,9 +11,8 @@ import aiohttp
 
 from parley.cli.failures import CommandFailed, NoServer
 from parley.infra.folder import DataFolder
-from parley.infra.settings import Settings, load_client_settings, load_settings
+from parley.infra.settings import Settings, load_client_settings, load_settings, server_url
 
-_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - recognised, not bound
 # A first answer may wait for a model to load; after that, silence this long means that nothing comes any more.
 _SILENCE_SECONDS = 300.0
 _MAX_LINE_BYTES = 1 << 22
@@ -52,7 +51,7 @@ def _url_of_data_folder(settings: Settings) -> str:
         status = None
     if status is not None and status.url is not None:
         return status.url
-    return f"http://{_ANY_ADDRESS.get(settings.host, settings.host)}:{settings.port}"
+    return server_url(settings.host, settings.port)
 
 
 def _owner_key(settings: Settings) -> str:

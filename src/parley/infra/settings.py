@@ -154,6 +154,12 @@ class SettingDescription:
     description: str
 
 
+def server_url(host: str, port: int) -> str:
+    """The address of a server that listens on `host`, as a client of this machine writes it."""
+    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - recognised, not bound
+    return f"http://[{here}]:{port}" if ":" in here else f"http://{here}:{port}"
+
+
 def describe_settings() -> list[SettingDescription]:
     """Every setting in the order in which it is declared."""
     described = []
