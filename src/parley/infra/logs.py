@@ -8,10 +8,14 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TextIO
 
+import msgspec
+
 _SECRET = re.compile(r"\bsk-[A-Za-z0-9_-]{8,}|(?<=[Bb]earer )\S+")
 _REDACTED = "[redacted]"
 # Attributes that every LogRecord has; whatever else a record carries was handed in as a field.
 _PLAIN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+# Values that both encoders write alike.
+_PLAIN_TYPES = frozenset({str, int, float, bool, type(None)})
 # C0, DEL, C1 and the Unicode line ends: what moves a terminal's cursor or begins a new line in some reader.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -39,12 +43,15 @@ class JsonFormatter(logging.Formatter):
     def __init__(self, redactor: Redactor) -> None:
         super().__init__()
         self._redactor = redactor
-        self._encode = json.JSONEncoder(default=str).encode
+        self._encode = json.JSONEncoder(default=str, separators=(",", ":")).encode
+        self._encode_plain = msgspec.json.Encoder().encode
+        # A second, and how it is written: most lines of a busy server are of the same one as the line before.
+        self._second = (0, "")
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, ASCII only, without its end."""
         entry: dict[str, object] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "time": self._time(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -53,8 +60,31 @@ class JsonFormatter(logging.Formatter):
         trace = _traceback(self, record)
         if trace:
             entry["traceback"] = trace
+        plain = self._plain(entry)
+        if plain is not None:
+            return plain
         # Cleaned before it is encoded: afterwards an escape could split what the pattern looks for.
         return self._encode(_cleaned(entry, self._redactor)).replace("\x7f", "\\u007f")
+
+    def _time(self, created: float) -> str:
+        milliseconds = int(created * 1000)
+        second, rest = divmod(milliseconds, 1000)
+        if second != self._second[0]:
+            self._second = (second, datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S"))
+        return f"{self._second[1]}.{rest:03d}+00:00"
+
+    def _plain(self, entry: dict[str, object]) -> str | None:
+        """The line of an entry in which nothing is to be escaped or redacted, as nearly all are; a fifth of the time."""
+        if not _PLAIN_TYPES.issuperset(map(type, entry.values())):
+            return None
+        try:
+            line = self._encode_plain(entry)
+        except UnicodeEncodeError:
+            return None
+        if b"\\" in line or b"\x7f" in line or not line.isascii():
+            return None
+        text = line.decode("ascii")
+        return text if self._redactor.clean(text) is text else None
 
 
 class TextFormatter(logging.Formatter):

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 
-from parley.core.engine import Engine, Generation
+from parley.core.engine import Engine
 from parley.core.errors import EngineFailed
 from parley.core.events import Delta, Event, Finished, FinishReason, ScoredToken, SequenceFinished
 from parley.core.grant import Grant, PreparedPrompt
@@ -106,42 +106,40 @@ class Execution:
         first = ScoredToken(shown[0].token_id, shown[0].piece, None)
         return b"".join(token.piece for token in shown).decode(errors="replace"), (first, *shown[1:])
 
-    async def _candidates(self) -> AsyncGenerator[Delta | SequenceFinished, None]:
+    def _candidates(self) -> AsyncGenerator[Delta | SequenceFinished, None]:
         """Events of all rounds; the order between rounds is free."""
-        rounds = []
-        for planned in self._rounds:
-            if self._grant.max_tokens[planned.prompt_index]:
-                rounds.append(planned)
-                continue
-            self._meter.prompt_started(planned.prompt_index, len(self._grant.prompts[planned.prompt_index].token_ids))
-            for candidate in self._numbers(planned):
-                yield SequenceFinished(candidate, FinishReason.LENGTH)
-        if len(rounds) == 1:
-            events = self._one_round(rounds[0])
-        else:
-            sources = [functools.partial(self._one_round, planned) for planned in rounds]
-            num_parallel = min(len(rounds), self._pool.num_slots)
-            events = merge(sources, num_parallel=num_parallel, stack=self._stack)
-        async with aclosing(events):
-            async for event in events:
-                yield event
+        sources = [functools.partial(self._one_round, planned) for planned in self._rounds]
+        if len(sources) == 1:
+            return sources[0]()
+        return merge(sources, num_parallel=min(len(sources), self._pool.num_slots), stack=self._stack)
 
     def _numbers(self, planned: Round) -> range:
         first = planned.prompt_index * self._num_candidates + planned.first_sequence
         return range(first, first + planned.num_sequences)
 
     async def _one_round(self, planned: Round) -> AsyncGenerator[Delta | SequenceFinished, None]:
-        """One round from its ticket to its end."""
+        """One round from its ticket to its end; one that shall generate nothing needs neither."""
+        prompt = self._grant.prompts[planned.prompt_index]
+        numbers = self._numbers(planned)
+        if not self._grant.max_tokens[planned.prompt_index]:
+            self._meter.prompt_started(planned.prompt_index, len(prompt.token_ids))
+            for candidate in numbers:
+                yield SequenceFinished(candidate, FinishReason.LENGTH)
+            return
         ticket = self._take_ticket(planned.num_sequences)
         engine = await self._engine(ticket)
-        prompt = self._grant.prompts[planned.prompt_index]
         self._meter.prompt_started(planned.prompt_index, len(prompt.token_ids))
         generation = await engine.generate(self._sequence_request(planned, prompt))
         self._stack.push_async_callback(generation.aclose)
-        offset = self._numbers(planned).start
-        async with aclosing(_until_finished(generation, self._meter)) as events:
-            async for event in events:
-                yield _renumber(event, offset) if offset else event
+        async for event in generation:
+            if isinstance(event, Finished):
+                self._meter.add_cached(event.usage.cached_tokens)
+                break
+            if isinstance(event, Delta):
+                self._meter.watch(event)
+            yield _renumber(event, numbers.start) if numbers.start else event
+        else:
+            raise EngineFailed("the engine's events ended without Finished")
         await generation.aclose()
         ticket.release()
 
@@ -167,18 +165,6 @@ class Execution:
         if sampling.logprobs is None and self._num_candidates > request.n:
             sampling = replace(sampling, logprobs=0)
         return sampling
-
-
-async def _until_finished(generation: Generation, meter: Meter) -> AsyncGenerator[Delta | SequenceFinished, None]:
-    """A generation's events, counted; its `Finished` is taken out, and its absence is the engine's failure."""
-    async for event in generation:
-        if isinstance(event, Finished):
-            meter.add_cached(event.usage.cached_tokens)
-            return
-        if isinstance(event, Delta):
-            meter.watch(event)
-        yield event
-    raise EngineFailed("the engine's events ended without Finished")
 
 
 def _renumber(event: Delta | SequenceFinished, offset: int) -> Delta | SequenceFinished:
