@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import abort, edge, text
+from bench import abort, edge, start, text
 from bench.probe_model import probe_model
 from bench.processes import machine_seconds, run_seconds
 from bench.report import Row, machine_line, table
 
 HERE = Path(__file__).parent
 SHIPPED = HERE.parent / "src" / "parley" / "bundled" / "parley-mini.gguf"
-PARTS = ("echo", "probe", "shipped", "abort")
+PARTS = ("start", "echo", "probe", "shipped", "abort")
 # Requests at each number of streams, so that each run takes some seconds: probe is the slow model.
 PROBE_REQUESTS = {1: 6, 4: 12, 16: 32, 32: 64}
 SHIPPED_REQUESTS = {1: 20, 4: 40, 16: 96, 32: 128}
@@ -24,6 +24,9 @@ SHIPPED_REQUESTS = {1: 20, 4: 40, 16: 96, 32: 128}
 def measure(parts: list[str], folder: Path, *, is_quick: bool) -> Iterator[list[Row]]:
     """The rows of each part, as they come."""
     num_passes = 1 if is_quick else 3
+    if "start" in parts:
+        _say("start, idle memory and stop")
+        yield start.measure(folder / "start", num_passes=num_passes)
     if "echo" in parts:
         _say("echo engine beside a bare application")
         yield edge.compare(folder / "echo", num_passes=num_passes, seconds=2.0 if is_quick else 4.0)
