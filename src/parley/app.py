@@ -71,6 +71,10 @@ class Application:
         await self._pools.pool_for(weights).engine()
         return weights
 
+    def has_in_memory(self, weights: Weights) -> bool:
+        """Whether an engine may have these weights."""
+        return self._pools.has_pool(weights)
+
     def is_ready(self) -> bool:
         """Whether work is taken and the default weights are loaded."""
         return self.open_requests.is_accepting and self._pools.pool_for(self._catalog.default_weights).is_loaded
@@ -95,7 +99,7 @@ async def serve(settings: Settings, *, on_step: Callable[[str], None], on_ready:
         application = Application(settings, records, runtimes, clock)
         times = ServerTimes(drain_seconds=settings.drain_seconds)
         http = HttpServer(application.asgi, listener, open_requests=application.open_requests, times=times)
-        await stack.enter_async_context(ControlServer(records, url=url))
+        await stack.enter_async_context(ControlServer(records, url=url, in_use=application.has_in_memory))
 
         async def start() -> None:
             on_step(f"loading {records.catalog.default_weights.name}")

@@ -57,12 +57,14 @@ def test_help_names_every_command_and_loads_no_package_but_click() -> None:
         "print(sorted(loaded - sys.stdlib_module_names))"
     )
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    for name in ("serve", "chat", "complete", "models", "keys", "doctor"):
+    for name in ("serve", "run", "pull", "chat", "complete", "models", "keys", "doctor"):
         assert f"  {name} " in shown
     assert shown.splitlines()[-1] == "['click', 'parley']"
 
 
-@pytest.mark.parametrize("arguments", [["keys"], ["models"], ["serve"], ["chat"], ["complete"], ["doctor"]])
+@pytest.mark.parametrize(
+    "arguments", [["keys"], ["models"], ["serve"], ["chat"], ["complete"], ["doctor"], ["pull"], ["run"]]
+)
 def test_every_command_explains_itself(arguments: list[str]) -> None:
     shown = run(*arguments, "--help")
     assert shown.exit_code == 0
@@ -98,6 +100,8 @@ def test_a_bad_setting_is_one_line(tmp_path: Path) -> None:
         ["models", "list"],
         ["models", "show", "gpt-4"],
         ["models", "add", "model.gguf"],
+        ["models", "remove", "mine"],
+        ["pull", "owner/repository"],
     ],
 )
 @pytest.mark.parametrize("is_there", [False, True], ids=["missing", "empty"])
@@ -162,7 +166,7 @@ async def test_a_running_server_does_what_the_command_line_asks(tmp_path: Path) 
     model = write_model(tmp_path / "my-model.gguf", Shape(context_length=2048))
     async with open_records(settings_in(folder), SystemClock()) as records:
         await ensure_owner(records, None)
-        async with ControlServer(records, url="http://127.0.0.1:8000"):
+        async with ControlServer(records, url="http://127.0.0.1:8000", in_use=lambda _: False):
             made = await asyncio.to_thread(command_line, "keys", "create", "app", PARLEY_DATA=str(folder))
             assert made.returncode == 0, made.stderr
             secret, key_id = made.stdout.strip(), made.stderr.split()[0]

@@ -119,7 +119,7 @@ async def test_a_busy_port_is_named_with_the_setting_that_changes_it(settings: S
 
 async def test_a_running_server_is_no_busy_port(settings: Settings) -> None:
     async with open_records(settings, FakeClock()) as records:
-        async with ControlServer(records, url="http://here"):
+        async with ControlServer(records, url="http://here", in_use=lambda _: False):
             fine = await findings(settings, Verdict.OK)
     assert any(f"pid {os.getpid()}) at http://here" in text for text in fine)
 

@@ -22,7 +22,7 @@ from tests.builders_records import settings_in
 async def records(tmp_path: Path) -> AsyncIterator[Records]:
     async with open_records(settings_in(tmp_path / "d"), FakeClock()) as opened:
         await ensure_owner(opened, None)
-        async with ControlServer(opened, url="http://127.0.0.1:8000"):
+        async with ControlServer(opened, url="http://127.0.0.1:8000", in_use=lambda _: False):
             yield opened
 
 
@@ -112,7 +112,7 @@ async def test_a_stale_socket_does_not_keep_a_server_from_starting(tmp_path: Pat
         stale = socket.socket(socket.AF_UNIX)
         stale.bind(str(records.folder.control_path))
         stale.close()
-        async with ControlServer(records, url="http://here"):
+        async with ControlServer(records, url="http://here", in_use=lambda _: False):
             assert (await asyncio.to_thread(ask, records.folder.control_path, ShowStatus())).url == "http://here"
         assert not records.folder.control_path.exists()
 
@@ -120,5 +120,5 @@ async def test_a_stale_socket_does_not_keep_a_server_from_starting(tmp_path: Pat
 async def test_a_data_folder_with_a_long_path_has_its_socket_too(tmp_path: Path) -> None:
     folder = tmp_path / ("long" * 30)
     async with open_records(settings_in(folder), FakeClock()) as records:
-        async with ControlServer(records, url="http://here"):
+        async with ControlServer(records, url="http://here", in_use=lambda _: False):
             assert (await asyncio.to_thread(ask, records.folder.control_path, ShowStatus())).url == "http://here"

@@ -21,7 +21,13 @@ _HELP = "/exit or Ctrl-D ends, Ctrl-C stops an answer, /new forgets the conversa
 def command(model: str, system: str | None, url: str | None, key: str | None, data: Path | None) -> None:
     """Talk to a model. /exit or Ctrl-D ends, Ctrl-C stops an answer, /new forgets the conversation."""
     with in_one_line():
-        conversation = _Conversation(find_server(url=url, key=key, data=data), model, system)
+        server = find_server(url=url, key=key, data=data)
+    converse(server, model, system)
+
+
+def converse(server: Server, model: str, system: str | None) -> None:
+    """Talk until the input ends or /exit. Raises CommandFailed when a turn fails and nobody is at the terminal."""
+    conversation = _Conversation(server, model, system)
     if sys.stdin.isatty():
         # Line editing and history for input(), where this Python was built with them.
         with suppress(ImportError):

@@ -7,9 +7,11 @@ import click
 # Command -> the line that `parley --help` shows.
 _COMMANDS = {
     "serve": "Run the server until Ctrl-C.",
+    "run": "Have a model here and talk to it.",
+    "pull": "Bring a model in from a model hub or a URL.",
     "chat": "Talk to a model, turn by turn.",
     "complete": "Continue a text.",
-    "models": "List, show and add models.",
+    "models": "List, show, add and remove models.",
     "keys": "List, create and revoke API keys.",
     "doctor": "Check this machine and say what to do.",
 }

@@ -18,6 +18,7 @@ from parley.cli.failures import REFUSED, in_one_line
 from parley.cli.options import folder_option
 from parley.core.errors import OperatorError
 from parley.infra.folder import DataFolder
+from parley.infra.memory import available_memory
 from parley.infra.sandbox import WorkerFailed, confinement_report
 from parley.infra.settings import Settings, load_settings, unknown_variables
 from parley.infra.sqlite import quick_check, verify_file
@@ -151,7 +152,7 @@ def _check_port(settings: Settings, folder: DataFolder) -> Finding:
 
 
 def _check_memory(folder: DataFolder) -> Finding:
-    available = _available_memory()
+    available = available_memory()
     if available is None:
         return Finding(Verdict.WARNING, "the kernel does not say how much memory is available")
     try:
@@ -164,17 +165,6 @@ def _check_memory(folder: DataFolder) -> Finding:
     if available < needed:
         return Finding(Verdict.WARNING, f"{text}: end other programs, lower PARLEY_NUM_SLOTS or add a smaller model")
     return Finding(Verdict.OK, text)
-
-
-def _available_memory() -> int | None:
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    for line in lines:
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return None
 
 
 def _check_disk(data: Path) -> Finding:

@@ -1,4 +1,4 @@
-"""`parley models`: list, show and add models."""
+"""`parley models`: list, show, add and remove models."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from parley.api.platform.commands import AddModel
+from parley.api.platform.commands import AddModel, RemoveModel
 from parley.cli.failures import CommandFailed, in_one_line
 from parley.cli.options import folder_option
 from parley.cli.state import change_state, require_installation
@@ -23,7 +23,7 @@ from parley.operations.weights_header import read_weights
 
 @click.group()
 def command() -> None:
-    """List, show and add models."""
+    """List, show, add and remove models."""
 
 
 @command.command("list")
@@ -33,7 +33,7 @@ def list_models(data: Path | None) -> None:
     with in_one_line():
         catalog = _catalog(load_settings({"data": data}))
     print_table(
-        ("NAME", "SNAPSHOT", "ANSWERED BY", "CONTEXT", "CAPABILITIES"),
+        ("NAME", "SNAPSHOT", "ANSWERED BY", "SIZE", "CONTEXT", "CAPABILITIES"),
         [_row(name, snapshot, is_alias=is_alias) for name, snapshot, is_alias in catalog.entries()],
     )
 
@@ -89,6 +89,16 @@ def add(path: Path, name: str | None, template: str | None, context: int | None,
     )
 
 
+@command.command()
+@click.argument("name")
+@folder_option
+def remove(name: str, data: Path | None) -> None:
+    """Remove the model NAME: its names, and its file. One that the running server has in memory is refused."""
+    with in_one_line():
+        reply = change_state(load_settings({"data": data}), RemoveModel(name=name))
+    click.echo(f"{reply.removed} was removed. Every stand-in name is answered by {reply.default}.")
+
+
 def _catalog(settings: Settings) -> Catalog:
     require_installation(settings)
     return Catalog(catalog_files(DataFolder(settings.data)).read())
@@ -99,9 +109,20 @@ def _row(name: str, snapshot: Snapshot, *, is_alias: bool) -> tuple[str, ...]:
         name,
         snapshot.name if is_alias else "",
         snapshot.weights.name if snapshot.weights else "nothing installed",
+        _size(snapshot.weights),
         f"{snapshot.context_length:,}" if snapshot.weights else "",
         ", ".join(sorted(snapshot.capabilities)),
     )
+
+
+def _size(weights: Weights | None) -> str:
+    if weights is None or weights.path is None:
+        return ""
+    try:
+        size = weights.path.stat().st_size
+    except OSError:
+        return "missing"
+    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"
 
 
 def _facts(snapshot: Snapshot) -> list[tuple[str, str]]:
@@ -124,5 +145,6 @@ def _weights_facts(snapshot: Snapshot, weights: Weights) -> list[tuple[str, str]
     if weights.num_parameters is not None:
         facts.append(("parameters", f"{weights.num_parameters:,}"))
     if weights.path is not None:
-        facts += [("file", str(weights.path)), ("sha256", str(weights.sha256))]
+        facts += [("file", f"{weights.path} ({_size(weights)})"), ("sha256", str(weights.sha256))]
+    facts += [(label, text) for label, text in (("source", weights.source), ("licence", weights.licence)) if text]
     return [*facts, ("description", weights.description)] if weights.description else facts

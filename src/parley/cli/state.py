@@ -2,7 +2,7 @@
 
 import asyncio
 
-from parley.api.platform.commands import AddModel, CreateKey, ListKeys, Reply, RevokeKey, perform
+from parley.api.platform.commands import Reply, StateCommand, perform
 from parley.api.platform.control import ask
 from parley.cli.failures import CommandFailed, NoServer
 from parley.core.clock import SystemClock
@@ -12,7 +12,7 @@ from parley.operations.first_start import ensure_owner
 from parley.operations.records import open_records
 
 
-def change_state(settings: Settings, command: CreateKey | RevokeKey | ListKeys | AddModel) -> Reply:
+def change_state(settings: Settings, command: StateCommand) -> Reply:
     """Have a command done by whoever may: one process writes, and it is the server when one runs. Raises CommandFailed."""
     require_installation(settings)
     try:
@@ -28,21 +28,26 @@ def change_state(settings: Settings, command: CreateKey | RevokeKey | ListKeys |
 
 def require_installation(settings: Settings) -> None:
     """Refuse a folder that no server has started on: a mistyped one is not to be made, nor a key that no server knows."""
-    data = settings.data
-    try:
-        # The owner's key alone is an installation that lost its database; opening it says how to mend that.
-        is_there = data.is_dir() and (settings.database_path.exists() or DataFolder(data).owner_key_path.exists())
-    except OSError as error:
-        raise CommandFailed(f"{data} cannot be read: {error.strerror}") from None
-    if not is_there:
+    if not is_installed(settings):
         raise CommandFailed(
-            f"no installation in {data}; start `parley serve` once, or name the folder with --data or PARLEY_DATA"
+            f"no installation in {settings.data}; start `parley serve` once, or name the folder with --data or PARLEY_DATA"
         )
 
 
-async def _directly(settings: Settings, command: CreateKey | RevokeKey | ListKeys | AddModel) -> Reply:
+def is_installed(settings: Settings) -> bool:
+    """Whether a server has started on the data folder, or a command has prepared it. Raises CommandFailed."""
+    data = settings.data
+    try:
+        # The owner's key alone is an installation that lost its database; opening it says how to mend that.
+        return data.is_dir() and (settings.database_path.exists() or DataFolder(data).owner_key_path.exists())
+    except OSError as error:
+        raise CommandFailed(f"{data} cannot be read: {error.strerror}") from None
+
+
+async def _directly(settings: Settings, command: StateCommand) -> Reply:
     bootstrap_key = settings.bootstrap_key
     async with open_records(settings, SystemClock()) as records:
         # A first start that was cut off may have left the folder without its owner.
         await ensure_owner(records, None if bootstrap_key is None else bootstrap_key.get_secret_value())
-        return await perform(records, command)
+        # No engine runs in this process.
+        return await perform(records, command, lambda _: False)

@@ -38,6 +38,9 @@ class Weights:
     template: str
     num_parameters: int | None = None
     description: str = ""
+    # Where the file was pulled from, and its makers' licence; empty where it was not pulled.
+    source: str = ""
+    licence: str = ""
     # Engine options, by the adapter's names: num_slots, num_threads, batch_tokens.
     options: Mapping[str, int] = field(default_factory=dict)
 

@@ -88,6 +88,14 @@ class Settings(BaseSettings):
         256, ge=0, le=1_000_000, description="Requests that may wait for a slot; one more is answered 503."
     )
 
+    hub_endpoint: str = Field(
+        "https://huggingface.co",
+        description="The model hub that `parley pull` asks; a mirror of your own may be named.",
+    )
+    hub_token: SecretStr | None = Field(
+        None, description="A token of that hub, for models that are not open to everybody; it goes to no other host."
+    )
+
     @field_validator("data", mode="after")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
@@ -106,6 +114,20 @@ class Settings(BaseSettings):
         # What a bearer token in an HTTP header can carry, and long enough not to be guessed.
         if value is not None and not re.fullmatch(r"[!-~]{20,200}", value.get_secret_value()):
             raise ValueError("must have 20 to 200 characters, printable ASCII without spaces")
+        return value
+
+    @field_validator("hub_endpoint", mode="after")
+    @classmethod
+    def _usable_endpoint(cls, value: str) -> str:
+        if not re.fullmatch(r"https?://[^\s/?#@]+/?", value):
+            raise ValueError("must be the address of a server such as https://hub.example.org")
+        return value.rstrip("/")
+
+    @field_validator("hub_token", mode="after")
+    @classmethod
+    def _usable_token(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch(r"[!-~]{1,500}", value.get_secret_value()):
+            raise ValueError("must be printable ASCII without spaces")
         return value
 
     @field_validator("cors_origins", "trusted_proxies", mode="before")
@@ -261,5 +283,5 @@ def _explain(fault: Any, sources: Mapping[str, str]) -> str:  # noqa: ANN401 - p
     if fault["type"] in _NUMBERS:
         return f"{source}: must be {_NUMBERS[fault['type']]}, not {str(fault.get('input'))[:80]!r}"
     reason = str(fault["msg"]).removeprefix("Value error, ")
-    got = "" if name in {"bootstrap_key", "database_url"} else f" (it is {str(fault.get('input'))[:80]!r})"
+    got = "" if name in {"bootstrap_key", "database_url", "hub_token"} else f" (it is {str(fault.get('input'))[:80]!r})"
     return f"{source}: {reason}{got}"

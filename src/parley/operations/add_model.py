@@ -35,6 +35,9 @@ class AddModel:
     template: str
     context_length: int
     num_parameters: int | None = None
+    # Where it was pulled from and its makers' licence; "" for a file of the operator's.
+    source: str = ""
+    licence: str = ""
 
 
 def describe_model(
@@ -95,6 +98,15 @@ def import_weights(folder: DataFolder, path: Path, on_progress: Callable[[int, i
     return sha256
 
 
+def adopt_weights(folder: DataFolder, path: Path, sha256: str) -> None:
+    """Move a whole, read-only file on the same disk to `models/<sha256>.gguf`. `sha256` is its hash. Raises CatalogError."""
+    try:
+        path.replace(folder.models_path / f"{sha256}.gguf")
+        sync_folder(folder.models_path)
+    except OSError as error:
+        raise CatalogError(f"{path} cannot be moved to {folder.models_path}: {error.strerror}") from None
+
+
 async def add_model(records: Records, addition: AddModel) -> Snapshot:
     """Let the catalog have weights that were imported, as what every stand-in name is answered by from now on.
 
@@ -115,6 +127,8 @@ def _add(records: Records, addition: AddModel) -> str:
         context=addition.context_length,
         template=addition.template,
         parameters=addition.num_parameters,
+        source=addition.source,
+        licence=addition.licence,
     )
     pinned = _pinned_snapshot(records, weights.name)
     snapshot = SnapshotEntry(

@@ -6,8 +6,9 @@ from parley.core.errors import InvalidRequest, ParleyError
 from parley.core.principal import Scope
 from parley.domain.accounts.model import Key, KeyRequest
 from parley.domain.catalog.model import CatalogError
-from parley.operations import add_model, manage_keys
+from parley.operations import add_model, manage_keys, remove_model
 from parley.operations.records import Records
+from parley.operations.remove_model import InUse
 
 
 class CreateKey(msgspec.Struct, tag="keys.create", forbid_unknown_fields=True, kw_only=True):
@@ -36,13 +37,23 @@ class AddModel(msgspec.Struct, tag="models.add", forbid_unknown_fields=True, kw_
     template: str
     context_length: int
     num_parameters: int | None = None
+    source: str = ""
+    licence: str = ""
+
+
+class RemoveModel(msgspec.Struct, tag="models.remove", forbid_unknown_fields=True, kw_only=True):
+    """Remove the weights behind a name, with every name pinned to them, and their file."""
+
+    name: str
 
 
 class ShowStatus(msgspec.Struct, tag="status", forbid_unknown_fields=True, kw_only=True):
     """Say where the server answers."""
 
 
-Command = CreateKey | RevokeKey | ListKeys | AddModel | ShowStatus
+# What changes or shows the state that is kept.
+StateCommand = CreateKey | RevokeKey | ListKeys | AddModel | RemoveModel
+Command = StateCommand | ShowStatus
 
 
 class KeyLine(msgspec.Struct, kw_only=True):
@@ -67,21 +78,24 @@ class Reply(msgspec.Struct, kw_only=True, omit_defaults=True):
     secret: str | None = None
     # The snapshot that was added.
     snapshot: str | None = None
+    # The weights that were removed, and those that are the default now.
+    removed: str | None = None
+    default: str | None = None
     url: str | None = None
     pid: int | None = None
 
 
-async def perform(records: Records, command: CreateKey | RevokeKey | ListKeys | AddModel) -> Reply:
+async def perform(records: Records, command: StateCommand, in_use: InUse) -> Reply:
     """Run the operation behind a command. A refusal is a reply with its `error`."""
     try:
-        return await _perform(records, command)
+        return await _perform(records, command, in_use)
     except ParleyError as refusal:
         return Reply(error=refusal.message)
     except CatalogError as refusal:
         return Reply(error=str(refusal))
 
 
-async def _perform(records: Records, command: CreateKey | RevokeKey | ListKeys | AddModel) -> Reply:
+async def _perform(records: Records, command: StateCommand, in_use: InUse) -> Reply:
     match command:
         case CreateKey():
             if not command.scopes:
@@ -104,8 +118,13 @@ async def _perform(records: Records, command: CreateKey | RevokeKey | ListKeys |
                 template=command.template,
                 context_length=command.context_length,
                 num_parameters=command.num_parameters,
+                source=command.source,
+                licence=command.licence,
             )
             return Reply(snapshot=(await add_model.add_model(records, addition)).name)
+        case RemoveModel():
+            removed = await remove_model.remove_model(records, command.name, in_use)
+            return Reply(removed=removed.weights, default=removed.default)
 
 
 def _line(key: Key) -> KeyLine:

@@ -15,6 +15,7 @@ from parley.api.platform.commands import Command, Reply, ShowStatus, perform
 from parley.infra.db import DatabaseFailed
 from parley.infra.local_socket import connect, listen_private, peer_uid
 from parley.operations.records import Records
+from parley.operations.remove_model import InUse
 
 _MAX_LINE_BYTES = 65_536
 _LINE_SECONDS = 10.0
@@ -27,8 +28,9 @@ _log = logging.getLogger(__name__)
 class ControlServer:
     """Answers commands while it is open: one JSON line in, one JSON line out, then the connection is closed."""
 
-    def __init__(self, records: Records, *, url: str) -> None:
+    def __init__(self, records: Records, *, url: str, in_use: InUse) -> None:
         self._records = records
+        self._in_use = in_use
         self._url = url
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
@@ -74,7 +76,7 @@ class ControlServer:
         if isinstance(command, ShowStatus):
             return Reply(url=self._url, pid=os.getpid())
         try:
-            return await perform(self._records, command)
+            return await perform(self._records, command, self._in_use)
         except DatabaseFailed as error:
             return Reply(error=str(error))
 

@@ -30,6 +30,8 @@ class WeightsEntry(_Entry):
     sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")] | None = None
     parameters: _Count | None = None
     description: str = ""
+    source: str = ""
+    licence: str = ""
     options: dict[str, _Positive] = {}
 
     @property

@@ -6,7 +6,7 @@ from dataclasses import replace
 from parley.core.errors import ModelNotFound
 from parley.core.snapshot import Snapshot, Weights
 from parley.domain.catalog.model import CatalogError, Contents
-from parley.domain.catalog.store import Addition, Places, add_to_file, read_contents
+from parley.domain.catalog.store import Addition, Places, add_to_file, read_contents, remove_from_file
 from parley.domain.catalog.verified import VerifiedFiles
 
 
@@ -99,3 +99,14 @@ class CatalogFiles:
         """Add weights with their snapshot, make them the default, and return the new contents. Raises CatalogError."""
         add_to_file(self._places, self._templates, addition, self.verify)
         return self.read()
+
+    def remove(self, weights: Weights, *, default: str) -> Contents:
+        """Take weights out with every name that is pinned to them, then their file if nothing else has it.
+
+        `default` are the weights that serve instead where they were the default. Raises CatalogError; nothing changed then.
+        """
+        remove_from_file(self._places, self._templates, weights.name, default=default, check=self.verify)
+        contents = self.read()
+        if weights.path is not None and all(other.path != weights.path for other in contents.weights.values()):
+            weights.path.unlink(missing_ok=True)
+        return contents

@@ -70,22 +70,75 @@ def add_to_file(
 
     The file is replaced whole, and only by one that can be read and whose new default passes `check`.
     """
-    with_added = places.file.with_name(f".{places.file.name}.new")
-    try:
-        document = tomlkit.parse(places.file.read_text(encoding="utf-8"))
+
+    def edit(document: tomlkit.TOMLDocument) -> None:
         document["default_weights"] = addition.weights.name
         _append_once(document, "weights", addition.weights, same=("file", "context", "template"))
         _append_once(document, "snapshots", addition.snapshot, same=("weights",))
-        document["aliases"][addition.alias] = addition.snapshot.name
+        _table(document, "aliases")[addition.alias] = addition.snapshot.name
+
+    _rewrite(places, templates, edit, check)
+
+
+def remove_from_file(
+    places: Places, templates: frozenset[str], weights: str, *, default: str, check: Callable[[Weights], None]
+) -> None:
+    """Take weights out of the file with the snapshots that pin them and the aliases of those; `default` serves instead.
+
+    As with an addition, the file is replaced whole, and only by one that can be read.
+    """
+
+    def edit(document: tomlkit.TOMLDocument) -> None:
+        if document["default_weights"] == weights:
+            document["default_weights"] = default
+        _drop(document, "weights", lambda entry: entry.get("name") == weights)
+        gone = _drop(document, "snapshots", lambda entry: entry.get("weights") == weights)
+        aliases = _table(document, "aliases")
+        for alias in [alias for alias, target in aliases.items() if target in gone]:
+            del aliases[alias]
+
+    _rewrite(places, templates, edit, check)
+
+
+def _rewrite(
+    places: Places,
+    templates: frozenset[str],
+    edit: Callable[[tomlkit.TOMLDocument], None],
+    check: Callable[[Weights], None],
+) -> None:
+    edited = places.file.with_name(f".{places.file.name}.new")
+    try:
+        document = tomlkit.parse(places.file.read_text(encoding="utf-8"))
+        edit(document)
     except (TOMLKitError, KeyError, TypeError) as error:
-        raise CatalogError(f"{places.file} cannot be added to: {error}") from None
+        raise CatalogError(f"{places.file} cannot be edited: {error}") from None
     text = tomlkit.dumps(document)
     try:
-        write_private(with_added, text)
-        check(read_contents(replace(places, file=with_added), templates).default_weights)
+        write_private(edited, text)
+        check(read_contents(replace(places, file=edited), templates).default_weights)
         write_private(places.file, text)
     finally:
-        with_added.unlink(missing_ok=True)
+        edited.unlink(missing_ok=True)
+
+
+def _table(document: tomlkit.TOMLDocument, name: str) -> Any:  # noqa: ANN401 - tomlkit's containers have no common type
+    return document[name]
+
+
+def _drop(document: tomlkit.TOMLDocument, table: str, is_gone: Callable[[Any], bool]) -> set[str]:
+    """Take entries out of an array; their names. What is written after one, the heading of what follows, stays."""
+    entries, names = _table(document, table), set()
+    for position in reversed(range(len(entries))):
+        entry = entries[position]
+        if not is_gone(entry):
+            continue
+        names.add(str(entry["name"]))
+        heading = _cut_heading(entry.value)
+        del entries[position]
+        if position:
+            for item in heading:
+                entries[position - 1].add(item)
+    return names
 
 
 def _append_once(
@@ -153,6 +206,8 @@ class _Builder:
             template=entry.template,
             num_parameters=entry.parameters,
             description=entry.description,
+            source=entry.source,
+            licence=entry.licence,
             options=entry.options,
         )
 

@@ -23,6 +23,10 @@ class Pools:
         self._max_waiting = max_waiting
         self._by_name: dict[str, Pool] = {}
 
+    def has_pool(self, weights: Weights) -> bool:
+        """Whether these weights were ever asked for: they may be in memory, or on their way into it."""
+        return weights.name in self._by_name
+
     def pool_for(self, weights: Weights) -> Pool:
         """The pool of these weights, the same object each time; nothing is loaded yet."""
         pool = self._by_name.get(weights.name)

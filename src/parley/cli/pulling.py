@@ -1,0 +1,227 @@
+"""Pulling a model, as `parley pull` and `parley run` both do it: choose, bring in, look at, give to the catalog."""
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit, urlunsplit
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+import parley.bundled
+from parley.api.platform.commands import AddModel
+from parley.cli.failures import INTERRUPTED, CommandFailed
+from parley.cli.state import change_state
+from parley.core.snapshot import Weights
+from parley.domain.catalog.model import is_valid_name
+from parley.domain.catalog.service import Catalog
+from parley.domain.catalog.verified import hash_file
+from parley.infra.fetch import Fetcher
+from parley.infra.folder import DataFolder
+from parley.infra.memory import available_memory
+from parley.infra.settings import Settings
+from parley.jobs.pull.choose import (
+    MEMORY_BESIDE_WEIGHTS_BYTES,
+    Offer,
+    default_offer,
+    find_offer,
+    offers,
+    quantisation_of,
+)
+from parley.jobs.pull.file_set import Bringing, FileSet, OnBytes, brought
+from parley.jobs.pull.hub import Hub
+from parley.jobs.pull.patience import Patience
+from parley.jobs.pull.recommended import Recommended, read_recommended
+from parley.jobs.pull.reference import HubReference, UrlReference, parse_reference
+from parley.jobs.pull.repository import DigestKind, RemoteFile, Repository
+from parley.operations.add_model import adopt_weights, describe_model, refuse_taken_name
+from parley.operations.records import catalog_files
+from parley.operations.weights_header import read_weights
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullRequest:
+    """What an operator asked for. None where nothing was said."""
+
+    text: str
+    name: str | None = None
+    template: str | None = None
+    context_length: int | None = None
+    sha256: str | None = None
+    # Whether nobody is to be asked which quantisation to take.
+    takes_default: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Find:
+    """One file that was found, and what is known of it before it is here."""
+
+    file: RemoteFile
+    source: str
+    licence: str
+
+
+def recommended_models() -> dict[str, Recommended]:
+    """The short list that ships, by name."""
+    return read_recommended(Path(parley.bundled.__file__).parent / "recommended.toml")
+
+
+def pull(settings: Settings, request: PullRequest) -> str:
+    """Have the model in the data folder and in the catalog; the name it answers to. Raises CommandFailed or OperatorError.
+
+    Ctrl-C ends the command; what has come so far is kept for the next one.
+    """
+    files = catalog_files(DataFolder(settings.data))
+    if request.template is not None and request.template not in files.templates:
+        raise CommandFailed(
+            f"there is no template {request.template!r}; there are {', '.join(sorted(files.templates))}"
+        )
+    catalog = Catalog(files.read())
+    try:
+        addition = asyncio.run(_bring_in(settings, request, catalog))
+    except KeyboardInterrupt:
+        click.echo("\nInterrupted. What has come so far is kept; the same command goes on from there.", err=True)
+        raise SystemExit(INTERRUPTED) from None
+    reply = change_state(settings, addition)
+    click.echo(
+        f"{reply.snapshot} was added (template {addition.template}, {addition.context_length:,} tokens of context). "
+        f"`{addition.name}` and every stand-in name are answered by it now.",
+        err=True,
+    )
+    return addition.name
+
+
+def pulled_before(catalog: Catalog, text: str, *, endpoint: str) -> str | None:
+    """The name of a model that was pulled as `text` earlier; None when there is none, or when `text` is no reference."""
+    reference = parse_reference(text, recommended_models(), endpoint=endpoint)
+    for weights in catalog.weights.values():
+        if _is_of(weights, reference):
+            return next(
+                name
+                for name, snapshot, _ in catalog.entries()
+                if not snapshot.is_stand_in and snapshot.weights is not None and snapshot.weights.name == weights.name
+            )
+    return None
+
+
+def _is_of(weights: Weights, reference: HubReference | UrlReference) -> bool:
+    if isinstance(reference, UrlReference):
+        return weights.source == _without_secrets(reference.url)
+    place, _, commit_and_file = weights.source.partition("@")
+    if place != f"hf://{reference.repository}":
+        return False
+    commit, _, path = commit_and_file.partition("/")
+    is_same_revision = reference.revision in {"main", commit}
+    quantisation = quantisation_of(str(PurePosixPath(path).with_suffix("")))
+    return is_same_revision and (
+        reference.choice is None or reference.choice == path or reference.choice.upper() == quantisation
+    )
+
+
+async def _bring_in(settings: Settings, request: PullRequest, catalog: Catalog) -> AddModel:
+    reference = parse_reference(request.text, recommended_models(), endpoint=settings.hub_endpoint)
+    token = settings.hub_token.get_secret_value() if settings.hub_token is not None else None
+    folder = DataFolder(settings.data)
+    folder.prepare()
+    async with Fetcher(trusted=settings.hub_endpoint, token=token) as fetcher:
+        hub = Hub(fetcher, endpoint=settings.hub_endpoint, patience=Patience())
+        found = await _find(hub, reference, request)
+        name = _name(request, found)
+        refuse_taken_name(catalog, name)
+        click.echo(
+            f"{found.source}: {found.file.size / 1e9:,.2f} GB, "
+            f"{f'licence {found.licence}' if found.licence else 'no licence stated'}",
+            err=True,
+        )
+        digest = found.file.digest
+        is_hashed = digest is not None and digest.kind is DigestKind.SHA256
+        if digest is not None and is_hashed and (here := folder.models_path / f"{digest.value}.gguf").exists():
+            return _described(here, digest.value, name, request, found)
+        wanted = FileSet(label=name, files=(found.file,))
+        with _progress(wanted) as on_bytes:
+            async with brought(wanted, Bringing(fetcher=fetcher, folder=folder), on_bytes) as staging:
+                path = staging / found.file.path
+                sha256 = digest.value if digest is not None and is_hashed else await asyncio.to_thread(hash_file, path)
+                # Whatever is wrong with the model is said while its file is still where the next pull finds it.
+                addition = _described(path, sha256, name, request, found)
+                adopt_weights(folder, path, sha256)
+                return addition
+
+
+async def _find(hub: Hub, reference: HubReference | UrlReference, request: PullRequest) -> _Find:
+    if isinstance(reference, UrlReference):
+        file = await hub.file_at(reference, request.sha256)
+        if file.digest is None:
+            click.echo("Nothing says what this file should hash to; --sha256 would have it checked.", err=True)
+        return _Find(file=file, source=_without_secrets(reference.url), licence="")
+    if request.sha256 is not None:
+        raise CommandFailed("--sha256 is for URLs; the hub says itself what its files hash to")
+    repository = await hub.repository(reference)
+    offer = _choose(repository, reference, request)
+    file = offer.files[0]
+    source = f"hf://{repository.name}@{repository.commit}/{file.path}"
+    return _Find(file=file, source=source, licence=repository.licence)
+
+
+def _choose(repository: Repository, reference: HubReference, request: PullRequest) -> Offer:
+    memory = available_memory()
+    if reference.choice is not None:
+        return find_offer(repository, reference.choice)
+    preset = default_offer(repository, memory)
+    available = [offer for offer in offers(repository) if not offer.is_split]
+    if request.takes_default or len(available) == 1 or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return preset
+    for offer in available:
+        does_fit = memory is None or offer.size + MEMORY_BESIDE_WEIGHTS_BYTES <= memory
+        room = "" if does_fit else "  more than the memory available now"
+        click.echo(f"  {offer.quantisation:12} {offer.size / 1e9:8,.2f} GB{room}", err=True)
+    names = [offer.quantisation for offer in available]
+    chosen = click.prompt(
+        "Which one",
+        default=preset.quantisation,
+        type=click.Choice(names, case_sensitive=False),
+        show_choices=False,
+        err=True,
+    )
+    return find_offer(repository, chosen)
+
+
+def _name(request: PullRequest, found: _Find) -> str:
+    listed = request.text if request.text in recommended_models() else None
+    name = request.name or listed or PurePosixPath(found.file.path).stem
+    if not is_valid_name(name) or len(name) > 100:
+        raise CommandFailed(f"a model cannot be called {name!r}; choose letters, digits and _ . : - with --name")
+    return name
+
+
+def _described(path: Path, sha256: str, name: str, request: PullRequest, found: _Find) -> AddModel:
+    wanted = describe_model(
+        path, read_weights, name=name, template=request.template, context_length=request.context_length
+    )
+    return AddModel(
+        name=wanted.name,
+        sha256=sha256,
+        template=wanted.template,
+        context_length=wanted.context_length,
+        num_parameters=wanted.num_parameters,
+        source=found.source,
+        licence=found.licence,
+    )
+
+
+@contextmanager
+def _progress(files: FileSet) -> Iterator[OnBytes]:
+    columns = (TextColumn("Pulling"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("pull", total=files.size)
+        yield lambda here: progress.update(task, completed=here)
+
+
+def _without_secrets(url: str) -> str:
+    """A URL without its query, in which a signature may stand."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))

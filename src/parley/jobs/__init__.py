@@ -1,0 +1,1 @@
+"""Work outside a request; today: bringing models in from elsewhere."""

@@ -1,0 +1,61 @@
+"""Remove a model: its names leave the catalog, then its file the disk; never one that a running server may have in memory."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from parley.core.errors import ModelNotFound
+from parley.core.snapshot import Weights
+from parley.domain.catalog.model import CatalogError
+from parley.domain.catalog.service import Catalog
+from parley.operations.records import Records
+
+# Whether an engine of this process has these weights, or is about to.
+InUse = Callable[[Weights], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removed:
+    """What was removed, and what every stand-in name is answered by now."""
+
+    weights: str
+    default: str
+
+
+async def remove_model(records: Records, name: str, in_use: InUse) -> Removed:
+    """Remove the weights behind `name` with every name pinned to them. Raises CatalogError; nothing was removed then."""
+    weights = _removable(records.catalog, name)
+    if in_use(weights):
+        raise CatalogError(
+            f"{weights.name} is in the running server's memory; set another default_weights in catalog.toml if it is the "
+            "default, stop the server, and remove the model then"
+        )
+    default = _next_default(records.catalog, weights)
+    contents = await asyncio.to_thread(records.catalog_files.remove, weights, default=default)
+    records.catalog.replace(contents)
+    return Removed(weights=weights.name, default=contents.default_weights.name)
+
+
+def _removable(catalog: Catalog, name: str) -> Weights:
+    weights = catalog.weights.get(name)
+    if weights is None:
+        try:
+            snapshot = catalog.resolve(name)
+        except ModelNotFound:
+            raise CatalogError(f"there is no model called {name}; `parley models list` shows what there is") from None
+        if snapshot.is_stand_in or snapshot.weights is None:
+            raise CatalogError(f"{name} only stands in for OpenAI's and has no file of its own")
+        weights = snapshot.weights
+    if weights.path is None or weights.path.parent.name != "models":
+        raise CatalogError(f"{weights.name} comes with the package and cannot be removed")
+    return weights
+
+
+def _next_default(catalog: Catalog, gone: Weights) -> str:
+    """What serves where the removed weights were the default: what was added last of the others, else what ships."""
+    if catalog.default_weights.name != gone.name:
+        return catalog.default_weights.name
+    others = [weights for weights in catalog.weights.values() if weights.name != gone.name]
+    added = [weights for weights in others if weights.path is not None and weights.path.parent.name == "models"]
+    shipped = [weights for weights in others if weights.path is not None]
+    return (added or shipped or others)[-1].name
