@@ -77,6 +77,11 @@ class FakeHub:
         self._note(request)
         if self.api_faults:
             fault = self.api_faults.pop(0)
+            if fault.is_stalling:
+                response = web.StreamResponse()
+                await response.prepare(request)
+                await response.write(b"{")
+                await asyncio.sleep(60)
             return web.Response(status=fault.status or 200, headers=fault.headers, body=fault.body)
         name = f"{request.match_info['owner']}/{request.match_info['name']}"
         refused = self._refused(request, name)

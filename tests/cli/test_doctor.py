@@ -16,6 +16,7 @@ from parley.core.clock import FakeClock
 from parley.infra.settings import Settings
 from parley.operations.first_start import ensure_owner
 from parley.operations.records import open_records
+from tests.builders_pull import fake_hub
 from tests.builders_records import settings_in
 from tests.live import free_port
 
@@ -129,3 +130,14 @@ def test_a_mistyped_variable_is_said(settings: Settings, monkeypatch: pytest.Mon
     assert next(examine(settings)) == Finding(
         Verdict.WARNING, "PARLEY_PROT is not a setting; did you mean PARLEY_PORT?"
     )
+
+
+def test_the_hub_is_asked_only_when_somebody_asks_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with fake_hub() as hub:
+        monkeypatch.setenv("PARLEY_HUB_ENDPOINT", hub.url)
+        shown = CliRunner().invoke(parley, ["doctor", "--data", str(tmp_path / "d")]).stdout
+        assert "answers (HTTP" not in shown
+        shown = CliRunner().invoke(parley, ["doctor", "--hub", "--data", str(tmp_path / "d")]).stdout
+        assert f"{hub.url} answers (HTTP 404)" in shown
+    shown = CliRunner().invoke(parley, ["doctor", "--hub", "--data", str(tmp_path / "d")]).stdout
+    assert "`parley pull` has no hub: 127.0.0.1 cannot be reached: is there a network?" in shown

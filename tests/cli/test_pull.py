@@ -14,7 +14,10 @@ from click.testing import CliRunner, Result
 
 from parley.api.platform.control import ControlServer
 from parley.cli.commands import parley
+from parley.cli.pulling import recommended_models
 from parley.core.clock import SystemClock
+from parley.jobs.pull.reference import parse_reference
+from parley.jobs.pull.repository import PullFailed
 from parley.operations.first_start import ensure_owner
 from parley.operations.records import open_records
 from tests.builders_pull import COMMIT, TOKEN, FakeHub, Fault, fake_hub
@@ -257,3 +260,91 @@ def test_two_pulls_of_one_model_at_once_end_with_one_model(hub: FakeHub, install
     for code, words in zip(codes, said, strict=True):
         assert code == 0 or "another pull" in words or "in use by another Parley process" in words
     assert models(installation) == [f"{hashlib.sha256(big).hexdigest()}.gguf"]
+
+
+def at_a_terminal(hub: FakeHub, folder: Path, answer: str) -> tuple[int, str]:
+    """Pull at a terminal on which somebody types `answer` when asked; the exit code and what the terminal showed."""
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "parley.cli.main", "pull", "o/tiny-GGUF"],
+        env=os.environ | {"PARLEY_HUB_ENDPOINT": hub.url, "PARLEY_DATA": str(folder)},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown, has_answered = "", False
+    while True:
+        try:
+            piece = os.read(ours, 4096)
+        except OSError:
+            # The terminal has nobody left on its other side.
+            break
+        shown += piece.decode(errors="replace")
+        if not has_answered and "Which one" in shown:
+            os.write(ours, f"{answer}\n".encode())
+            has_answered = True
+    os.close(ours)
+    return process.wait(60), shown
+
+
+@pytest.mark.parametrize(("answer", "taken"), [("", MODEL), ("q8_0", OTHER)])
+def test_at_a_terminal_the_quantisation_is_asked_for(
+    hub: FakeHub, installation: Path, answer: str, taken: bytes
+) -> None:
+    code, shown = at_a_terminal(hub, installation, answer)
+    assert code == 0, shown
+    assert "Which one [Q4_K_M]" in shown
+    assert models(installation) == [f"{hashlib.sha256(taken).hexdigest()}.gguf"]
+
+
+def traversals(target: Path) -> list[str]:
+    """Ways to write a path to `target` where a name is expected."""
+    ups = ["../" * depth for depth in range(1, 9)]
+    plain = [str(target), f"file://{target}", f"//{target}", f"~/../..{target}", f"models/../../{target.name}"]
+    relative = [
+        up + part for up in ups for part in (target.name, f"{target.parent.name}/{target.name}", str(target)[1:])
+    ]
+    quoted = [
+        text.replace("../", other)
+        for text in relative
+        for other in ("..%2f", "..\\", "....//", "%2e%2e/", ".%00./", "..;/")
+    ]
+    return plain + relative + quoted
+
+
+def test_j6_no_name_opens_a_file_outside_of_the_data_folder(
+    hub: FakeHub, installation: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canary = tmp_path / "canary.gguf"
+    canary.write_bytes(MODEL)
+    opened = list[str]()
+    is_watching = True
+
+    def watch(event: str, arguments: tuple[object, ...]) -> None:
+        if is_watching and event == "open" and "canary" in str(arguments[0]):
+            opened.append(str(arguments[0]))
+
+    # An audit hook cannot be taken away again; it is told to look no more.
+    sys.addaudithook(watch)
+    monkeypatch.chdir(tmp_path)
+    names = traversals(canary)
+    assert len(names) > 160
+    for name in names:
+        for text in (name, f"o/tiny-GGUF:{name}", f"hf://o/tiny-GGUF/{name}", f"o/tiny-GGUF@{name}"):
+            with pytest.raises(PullFailed):
+                parse_reference(text, recommended_models(), endpoint=hub.url)
+    # The whole way of a name takes longer; some of each kind go it.
+    for name in names[::8]:
+        fields = (
+            ["pull", name],
+            ["pull", "o/tiny-GGUF", "--name", name],
+            ["models", "show", name],
+            ["models", "remove", name],
+        )
+        for arguments in fields:
+            assert run(hub, installation, *arguments).exit_code != 0, arguments
+    is_watching = False
+    assert opened == []
+    assert canary.read_bytes() == MODEL
+    assert models(installation) == []

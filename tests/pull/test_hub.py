@@ -1,7 +1,9 @@
 """What is asked of the hub and what is made of its answers; and that the hub of these tests is one for the hub's own client."""
 
 import hashlib
+import socket
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -94,6 +96,31 @@ async def test_a_busy_hub_is_asked_again(hub: FakeHub, fetcher: Fetcher) -> None
 async def test_a_server_that_is_no_hub_is_said_to_be_none(hub: FakeHub, fetcher: Fetcher, body: bytes) -> None:
     hub.api_faults = [Fault(body=body)]
     with pytest.raises(PullFailed, match=r"did not answer as a model hub does|names no commit"):
+        await asking(hub, fetcher).repository(HERE)
+
+
+async def test_a_hub_that_cannot_be_reached_is_said_to_be_at_once() -> None:
+    pauses = Pauses()
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        async with Fetcher(trusted=nobody) as fetcher:
+            with pytest.raises(FetchFailed, match=r"cannot be reached: is there a network\?$"):
+                await Hub(fetcher, endpoint=nobody, patience=patience(pauses)).repository(HERE)
+    assert pauses.seconds == []
+
+
+async def test_h5_a_list_that_does_not_end_is_not_waited_for(hub: FakeHub, fetcher: Fetcher) -> None:
+    hub.api_faults = [Fault(is_stalling=True)] * 5
+    impatient = replace(patience(), listing_seconds=0.05)
+    with pytest.raises(FetchFailed, match="does not come to its end"):
+        await Hub(fetcher, endpoint=hub.url, patience=impatient).repository(HERE)
+    assert hub.api_faults == []
+
+
+async def test_h5_a_list_that_is_too_long_is_not_read_to_its_end(hub: FakeHub, fetcher: Fetcher) -> None:
+    hub.api_faults = [Fault(body=b" " * (33 << 20))]
+    with pytest.raises(PullFailed, match="longer than any"):
         await asking(hub, fetcher).repository(HERE)
 
 

@@ -17,6 +17,7 @@ from parley.api.platform.control import ask
 from parley.cli.failures import REFUSED, in_one_line
 from parley.cli.options import folder_option
 from parley.core.errors import OperatorError
+from parley.infra.fetch import Fetcher, FetchFailed
 from parley.infra.folder import DataFolder
 from parley.infra.memory import available_memory
 from parley.infra.sandbox import WorkerFailed, confinement_report
@@ -46,13 +47,14 @@ class Finding:
 
 
 @click.command()
+@click.option("--hub", is_flag=True, help="Ask the model hub too, which `parley pull` needs and nothing else.")
 @folder_option
-def command(data: Path | None) -> None:
+def command(hub: bool, data: Path | None) -> None:
     """Check ports, memory, disk, the data folder, the models and the kernel. Ends with 1 when there is a problem."""
     with in_one_line():
         settings = load_settings({"data": data})
     has_problem = False
-    for finding in examine(settings):
+    for finding in (*examine(settings), *([_check_hub(settings)] if hub else [])):
         word, colour = finding.verdict.value
         click.echo(f"{click.style(f'{word:8}', fg=colour)} {finding.text}")
         has_problem = has_problem or finding.verdict is Verdict.PROBLEM
@@ -149,6 +151,18 @@ def _check_port(settings: Settings, folder: DataFolder) -> Finding:
             Verdict.PROBLEM, f"{address} cannot be listened on ({error.strerror}): choose another with PARLEY_PORT"
         )
     return Finding(Verdict.OK, f"{address} is free")
+
+
+def _check_hub(settings: Settings) -> Finding:
+    async def ask_it() -> int:
+        async with Fetcher(trusted=settings.hub_endpoint) as fetcher, fetcher.get(settings.hub_endpoint) as response:
+            return response.status
+
+    try:
+        status = asyncio.run(ask_it())
+    except FetchFailed as error:
+        return Finding(Verdict.WARNING, f"`parley pull` has no hub: {error}")
+    return Finding(Verdict.OK, f"{settings.hub_endpoint} answers (HTTP {status})")
 
 
 def _check_memory(folder: DataFolder) -> Finding:

@@ -4,6 +4,7 @@ One origin is trusted, because a setting names it: it may be anywhere, and it al
 is fetched by https from public addresses, so that no link can reach into this machine's own network.
 """
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -21,6 +22,8 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _CONNECT_SECONDS = 15.0
 _SILENCE_SECONDS = 30.0
+# For a whole chain of redirects, up to the head of its last answer, however it trickles in.
+_ANSWER_SECONDS = 60.0
 
 # What is said of a host; the first kind that fits counts. The final ones first: no further try would help.
 _FINAL: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
@@ -95,7 +98,8 @@ class Fetcher:
         target = parsed_url(url)
         async with AsyncExitStack() as stack:
             try:
-                response = await self._follow(target, dict(headers or {}), stack)
+                async with asyncio.timeout(_ANSWER_SECONDS):
+                    response = await self._follow(target, dict(headers or {}), stack)
             except (aiohttp.ClientError, OSError) as error:
                 raise _explained(error, target) from None
             try:
@@ -162,7 +166,7 @@ def _explained(error: Exception, target: URL) -> FetchFailed:
         if words is not None:
             return failure(f"{target.host} {words}")
     if isinstance(error, TimeoutError):
-        return ConnectionLost(f"{target.host} sent nothing for {_SILENCE_SECONDS:.0f} s")
+        return ConnectionLost(f"{target.host} does not answer in time")
     return ConnectionLost(f"{target.host} broke the connection")
 
 

@@ -1,12 +1,13 @@
 """The hub's API, as far as pulling needs it: what a repository holds at one revision, and where each file is."""
 
+import asyncio
 import re
 from urllib.parse import quote
 
 import aiohttp
 import msgspec
 
-from parley.infra.fetch import Fetcher, FetchFailed
+from parley.infra.fetch import ConnectionLost, Fetcher, FetchFailed
 from parley.jobs.pull.patience import Patience, TryLater, retried, try_later
 from parley.jobs.pull.reference import HubReference, UrlReference
 from parley.jobs.pull.repository import Digest, DigestKind, PullFailed, RemoteFile, Repository, is_safe_path
@@ -71,13 +72,11 @@ class Hub:
     async def _read(self, url: str, name: str) -> bytes:
         async with self._fetcher.get(url) as response:
             await self._refuse(response, name)
-            parts, length = [], 0
-            async for part in response.content.iter_chunked(1 << 16):
-                length += len(part)
-                if length > _MAX_LISTING_BYTES:
-                    raise PullFailed(f"the hub's list of {name} has no end")
-                parts.append(part)
-            return b"".join(parts)
+            try:
+                async with asyncio.timeout(self._patience.listing_seconds):
+                    return await _whole_body(response, name)
+            except TimeoutError:
+                raise ConnectionLost(f"the hub's list of {name} does not come to its end") from None
 
     async def _describe(self, reference: UrlReference, sha256: str | None) -> RemoteFile:
         async with self._fetcher.get(reference.url) as response:
@@ -111,6 +110,15 @@ class Hub:
             size=size,
             digest=digest,
         )
+
+
+async def _whole_body(response: aiohttp.ClientResponse, name: str) -> bytes:
+    body = bytearray()
+    async for part in response.content.iter_chunked(1 << 16):
+        body += part
+        if len(body) > _MAX_LISTING_BYTES:
+            raise PullFailed(f"the hub's list of {name} is longer than any")
+    return bytes(body)
 
 
 def refusal(response: aiohttp.ClientResponse, name: str) -> PullFailed | TryLater | FetchFailed:

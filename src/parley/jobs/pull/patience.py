@@ -33,6 +33,8 @@ class Patience:
     # A body slower than this on average over the window is given up, as if its connection had broken.
     min_bytes_per_second: float = 1024.0
     window_seconds: float = 30.0
+    # For a hub's list of a repository, from the first byte to the last.
+    listing_seconds: float = 60.0
     clock: Clock = field(default_factory=SystemClock)
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
 
