@@ -59,16 +59,17 @@ def test_a_file_that_is_gone_is_said_to_be_missing(folder: Path) -> None:
     assert "missing" in run(folder, "models", "list").stdout
 
 
-def test_a_removed_model_leaves_no_name_and_no_file(folder: Path) -> None:
+@pytest.mark.parametrize(("gone", "stays"), [("one", "two"), ("two", "one")])
+def test_a_removed_model_leaves_no_name_and_no_file(folder: Path, gone: str, stays: str) -> None:
     before = files(folder)
     comments = [line for line in (folder / "catalog.toml").read_text().splitlines() if line.startswith("#")]
-    done = run(folder, "models", "remove", "one")
+    done = run(folder, "models", "remove", gone)
     assert done.exit_code == 0, done.stderr
     assert len(before - files(folder)) == 1
-    assert "one" not in [line.split()[0] for line in run(folder, "models", "list").stdout.splitlines()]
-    assert default_of(folder).startswith("two-")
+    assert gone not in [line.split()[0] for line in run(folder, "models", "list").stdout.splitlines()]
+    assert default_of(folder).startswith(f"{stays}-")
     text = (folder / "catalog.toml").read_text()
-    assert "one-" not in text
+    assert f"{gone}-" not in text
     # Headings of other sections, written after what was removed, and the operator's comments stay.
     assert [line for line in text.splitlines() if line.startswith("#")] == comments
 

@@ -170,6 +170,28 @@ async def test_h6_a_chain_that_left_the_hub_does_not_come_back_with_the_token() 
     assert public.asked == [("https://cdn.example/b", {}), ("https://hub.example/private", {})]
 
 
+async def test_h2_a_redirect_from_https_to_http_is_not_followed() -> None:
+    async with Fetcher(trusted="https://hub.example") as fetcher:
+        trusted, public = Scripted({"https://hub.example/a": "http://cdn.example/b"}), Scripted({})
+        fetcher._sessions = {True: trusted, False: public}
+        with pytest.raises(FetchFailed, match=r"http://cdn.example/b is not https"):
+            async with fetcher.get("https://hub.example/a"):
+                pass
+    assert public.asked == []
+
+
+async def test_a_url_with_a_password_is_refused_and_the_password_not_repeated() -> None:
+    async with Fetcher(trusted="https://hub.example") as fetcher:
+        trusted = Scripted({})
+        fetcher._sessions = {True: trusted, False: trusted}
+        for url in ("https://user:pass-w0rd@hub.example/a", "https://public.example@hub.example/"):
+            with pytest.raises(FetchFailed, match="a user or a password") as refused:
+                async with fetcher.get(url):
+                    pass
+            assert "pass-w0rd" not in str(refused.value)
+    assert trusted.asked == []
+
+
 async def test_h6_a_token_is_not_sent_in_the_clear_across_a_network() -> None:
     with pytest.raises(FetchFailed, match="that is not https"):
         Fetcher(trusted="http://hub.example", token=TOKEN)

@@ -209,6 +209,16 @@ async def test_the_rest_of_a_bare_url_is_taken_only_while_the_file_is_the_same(
     assert target.read_bytes() == BODY
 
 
+async def test_nothing_of_an_older_content_stays_behind_a_new_beginning_that_is_cut(
+    hub: FakeHub, fetcher: Fetcher, target: Path
+) -> None:
+    file = bare(hub, etag=f'"{hashlib.md5(BODY).hexdigest()}"')
+    part_of(target).write_bytes(b"?" * 5000)
+    hub.faults = [Fault(ignores_range=True, cut_after=100)]
+    await bring(fetcher, file, target)
+    assert target.read_bytes() == BODY
+
+
 async def test_a_bare_url_without_a_mark_of_its_content_is_taken_anew(
     hub: FakeHub, fetcher: Fetcher, target: Path
 ) -> None:
