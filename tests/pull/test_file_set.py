@@ -66,7 +66,6 @@ async def test_a_folder_of_several_files_arrives_whole(hub: FakeHub, fetcher: Fe
         here = {str(path.relative_to(staging)): path.read_bytes() for path in staging.rglob("*") if path.is_file()}
         assert here == SPEECH
         staging.rename(folder.models_path / "speech-model")
-        staging.mkdir()
     assert visible(folder) == ["speech-model"]
     assert seen == sorted(seen)
     assert seen[-1] == files.size == sum(map(len, SPEECH.values()))

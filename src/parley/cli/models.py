@@ -10,7 +10,7 @@ from parley.api.platform.commands import AddModel, RemoveModel
 from parley.cli.failures import CommandFailed, in_one_line
 from parley.cli.options import folder_option
 from parley.cli.state import change_state, require_installation
-from parley.cli.tables import print_table
+from parley.cli.tables import print_table, shown_size
 from parley.core.errors import ModelNotFound
 from parley.core.snapshot import Snapshot, Weights
 from parley.domain.catalog.service import Catalog
@@ -119,10 +119,9 @@ def _size(weights: Weights | None) -> str:
     if weights is None or weights.path is None:
         return ""
     try:
-        size = weights.path.stat().st_size
+        return shown_size(weights.path.stat().st_size)
     except OSError:
         return "missing"
-    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"
 
 
 def _facts(snapshot: Snapshot) -> list[tuple[str, str]]:

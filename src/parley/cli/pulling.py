@@ -16,6 +16,7 @@ import parley.bundled
 from parley.api.platform.commands import AddModel
 from parley.cli.failures import INTERRUPTED, CommandFailed
 from parley.cli.state import change_state
+from parley.cli.tables import shown_size
 from parley.core.snapshot import Weights
 from parley.domain.catalog.model import is_valid_name
 from parley.domain.catalog.service import Catalog
@@ -96,15 +97,11 @@ def pull(settings: Settings, request: PullRequest) -> str:
 
 
 def pulled_before(catalog: Catalog, text: str, *, endpoint: str) -> str | None:
-    """The name of a model that was pulled as `text` earlier; None when there is none, or when `text` is no reference."""
+    """The name of a model that was pulled as `text` earlier; None when there is none. Raises PullFailed for no reference."""
     reference = parse_reference(text, recommended_models(), endpoint=endpoint)
-    for weights in catalog.weights.values():
-        if _is_of(weights, reference):
-            return next(
-                name
-                for name, snapshot, _ in catalog.entries()
-                if not snapshot.is_stand_in and snapshot.weights is not None and snapshot.weights.name == weights.name
-            )
+    for name, snapshot, _ in catalog.entries():
+        if not snapshot.is_stand_in and snapshot.weights is not None and _is_of(snapshot.weights, reference):
+            return name
     return None
 
 
@@ -133,7 +130,7 @@ async def _bring_in(settings: Settings, request: PullRequest, catalog: Catalog) 
         name = _name(request, found)
         refuse_taken_name(catalog, name)
         click.echo(
-            f"{found.source}: {found.file.size / 1e9:,.2f} GB, "
+            f"{found.source}: {shown_size(found.file.size)}, "
             f"{f'licence {found.licence}' if found.licence else 'no licence stated'}",
             err=True,
         )
@@ -178,7 +175,7 @@ def _choose(repository: Repository, reference: HubReference, request: PullReques
     for offer in available:
         does_fit = memory is None or offer.size + MEMORY_BESIDE_WEIGHTS_BYTES <= memory
         room = "" if does_fit else "  more than the memory available now"
-        click.echo(f"  {offer.quantisation:12} {offer.size / 1e9:8,.2f} GB{room}", err=True)
+        click.echo(f"  {offer.quantisation:12} {shown_size(offer.size):>10}{room}", err=True)
     names = [offer.quantisation for offer in available]
     chosen = click.prompt(
         "Which one",
@@ -216,7 +213,8 @@ def _described(path: Path, sha256: str, name: str, request: PullRequest, found: 
 @contextmanager
 def _progress(files: FileSet) -> Iterator[OnBytes]:
     columns = (TextColumn("Pulling"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("pull", total=files.size)
         yield lambda here: progress.update(task, completed=here)
 

@@ -9,6 +9,11 @@ from rich.table import Table
 _WIDTH_FOR_PROGRAMS = 1000
 
 
+def shown_size(num_bytes: int) -> str:
+    """A size for people."""
+    return f"{num_bytes / 1e9:,.2f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:,.1f} MB"
+
+
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Write rows under their headings to stdout."""
     table = Table(box=None, header_style="bold", pad_edge=False)

@@ -71,7 +71,8 @@ async def brought(files: FileSet, bringing: Bringing, on_bytes: OnBytes) -> Asyn
             _require_room(files, staging, bringing.free_bytes)
             await _bring(files, staging, bringing, on_bytes)
             yield staging
-            shutil.rmtree(staging)
+            # The caller may have moved the folder itself.
+            shutil.rmtree(staging, ignore_errors=True)
     except OSError as error:
         raise PullFailed(
             f"{files.label} cannot be kept in {pulls.parent}: {error.strerror}; what has come so far is kept"
