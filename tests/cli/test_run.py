@@ -1,6 +1,7 @@
 """`parley run`: pull, load and chat in one command, with a server of its own or the one that runs."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -90,4 +91,23 @@ def test_a_model_that_nobody_knows_starts_no_server(hub: FakeHub, tmp_path: Path
     done = talk(hub, folder, "nonsense", "Hi")
     assert done.returncode == 1
     assert "'nonsense' is none of the recommended models" in done.stderr
+    assert processes_on(folder) == []
+
+
+def test_a_conversation_that_is_ended_by_sigterm_leaves_no_server(hub: FakeHub, tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "parley.cli.main", "run", "parley-mini"],
+        env=os.environ | {"PARLEY_HUB_ENDPOINT": hub.url, "PARLEY_DATA": str(folder)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    with process:
+        process.stdin.write("What is 1+1?\n")
+        process.stdin.flush()
+        assert "1 + 1" in process.stdout.readline()
+        process.terminate()
+        assert process.wait(60) == 128 + signal.SIGTERM
     assert processes_on(folder) == []
