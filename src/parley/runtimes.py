@@ -12,16 +12,20 @@ from parley.core.engine import Engine
 from parley.core.errors import ModelLoadFailed
 from parley.core.snapshot import EngineKind, Weights
 from parley.core.tokenizer import Tokenizer
+from parley.core.upstream import Upstream
 from parley.domain.catalog.model import CatalogError
 from parley.domain.catalog.service import CatalogFiles
 from parley.infra.sandbox import run_folder
-from parley.infra.settings import Settings
+from parley.infra.settings import Settings, environment_of_programs, read_variable
 from parley.serving.engines.echo import EchoEngine
 from parley.serving.engines.llama import LlamaEngine, LlamaOptions
+from parley.serving.engines.openai_server.adapter import UpstreamEngine, UpstreamOptions
+from parley.serving.engines.openai_server.program import SupervisedProgram
 from parley.serving.prompting.echo_tokenizer import EchoTokenizer
 from parley.serving.prompting.tokenizer import WorkerTokenizer
 
-_DEFAULT_SLOTS = {EngineKind.ECHO: 256, EngineKind.LLAMA: 8}
+# A server of somebody else has a queue of its own behind these.
+_DEFAULT_SLOTS = {EngineKind.ECHO: 256, EngineKind.LLAMA: 8, EngineKind.UPSTREAM: 64}
 
 
 class Runtimes:
@@ -43,11 +47,16 @@ class Runtimes:
 
     def num_slots(self, weights: Weights) -> int:
         """Sequences that a replica of these weights runs at once: the setting, else the catalog's, else the engine's own."""
+        if weights.engine is EngineKind.UPSTREAM:
+            # The setting is about this machine.
+            return weights.options.get("num_slots", _DEFAULT_SLOTS[weights.engine])
         return self._settings.num_slots or weights.options.get("num_slots", _DEFAULT_SLOTS[weights.engine])
 
     async def load(self, weights: Weights) -> Engine:
         """A replica. Raises ModelLoadFailed, also when the file is not the one that the catalog pins."""
         num_slots = self.num_slots(weights)
+        if weights.upstream is not None:
+            return await self._start_upstream(weights, weights.upstream)
         if weights.engine is EngineKind.ECHO or weights.path is None:
             return EchoEngine(num_slots=num_slots)
         await self._verify(weights)
@@ -60,6 +69,19 @@ class Runtimes:
         if "batch_tokens" in weights.options:
             options = replace(options, batch_tokens=weights.options["batch_tokens"])
         engine = LlamaEngine(options, folder=self._stack.enter_context(run_folder()), clock=self._clock)
+        await engine.start()
+        self._stack.push_async_callback(engine.aclose)
+        return engine
+
+    async def _start_upstream(self, weights: Weights, upstream: Upstream) -> UpstreamEngine:
+        program = SupervisedProgram(upstream.command, environment_of_programs()) if upstream.command else None
+        options = UpstreamOptions(
+            upstream=upstream,
+            num_slots=self.num_slots(weights),
+            key=await asyncio.to_thread(_key_of, upstream),
+        )
+        tokenizer = None if weights.path is None else await self.start_tokenizer(weights)
+        engine = UpstreamEngine(options, clock=self._clock, tokenizer=tokenizer, program=program)
         await engine.start()
         self._stack.push_async_callback(engine.aclose)
         return engine
@@ -79,3 +101,23 @@ class Runtimes:
             await asyncio.to_thread(self._catalog_files.verify, weights)
         except CatalogError as error:
             raise ModelLoadFailed(str(error)) from error
+
+
+def _key_of(upstream: Upstream) -> str | None:
+    """The upstream's key, from where the operator put it. Raises ModelLoadFailed where it is not there."""
+    if upstream.key_env is not None:
+        key = read_variable(upstream.key_env)
+        if key is None:
+            raise ModelLoadFailed(f"the upstream's key: the variable {upstream.key_env} is not set")
+        return key.strip()
+    if upstream.key_file is None:
+        return None
+    try:
+        key = upstream.key_file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelLoadFailed(
+            f"the upstream's key: {upstream.key_file} cannot be read: {type(error).__name__}"
+        ) from None
+    if not key:
+        raise ModelLoadFailed(f"the upstream's key: {upstream.key_file} is empty")
+    return key

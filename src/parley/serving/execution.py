@@ -10,7 +10,7 @@ from parley.core.errors import EngineFailed
 from parley.core.events import Delta, Event, Finished, FinishReason, ScoredToken, SequenceFinished
 from parley.core.grant import Grant, PreparedPrompt
 from parley.core.ids import new_id
-from parley.core.requests import Sampling, SequenceRequest
+from parley.core.requests import Sampling, SequenceRequest, TextPrompt
 from parley.serving.merge import merge
 from parley.serving.metering.meter import Meter
 from parley.serving.prompting.prepare import Prompting
@@ -34,7 +34,9 @@ class Execution:
         request = grant.request
         self._num_candidates = max(request.best_of, request.n)
         self._rounds = plan_rounds(
-            num_prompts=len(grant.prompts), num_sequences=self._num_candidates, num_slots=pool.num_slots
+            num_prompts=len(grant.prompts),
+            num_sequences=self._num_candidates,
+            num_slots=pool.num_slots if grant.weights.takes_n else 1,
         )
         first = self._rounds[0]
         self._first_ticket: Ticket | None = pool.enqueue(
@@ -92,13 +94,15 @@ class Execution:
                 yield Delta(choice, text, 0, tokens)
 
     async def _echo_one(self, index: int, prompt: PreparedPrompt) -> tuple[str, tuple[ScoredToken, ...]]:
+        if isinstance(prompt.source, TextPrompt):
+            return prompt.source.text or "", ()
         num_top = self._grant.request.sampling.logprobs
         if num_top is None or not prompt.echo_ids:
             pieces = await self._prompting.pieces(self._grant.weights, prompt.echo_ids)
             return b"".join(pieces).decode(errors="replace"), ()
         ticket = self._take_ticket(1)
         engine = await self._engine(ticket)
-        self._meter.prompt_started(index, len(prompt.token_ids))
+        self._meter.prompt_started(index, prompt)
         scored = await engine.score(prompt.token_ids, num_top=num_top)
         ticket.release()
         shown = scored[len(prompt.token_ids) - len(prompt.echo_ids) :]
@@ -122,18 +126,18 @@ class Execution:
         prompt = self._grant.prompts[planned.prompt_index]
         numbers = self._numbers(planned)
         if not self._grant.max_tokens[planned.prompt_index]:
-            self._meter.prompt_started(planned.prompt_index, len(prompt.token_ids))
+            self._meter.prompt_started(planned.prompt_index, prompt)
             for candidate in numbers:
                 yield SequenceFinished(candidate, FinishReason.LENGTH)
             return
         ticket = self._take_ticket(planned.num_sequences)
         engine = await self._engine(ticket)
-        self._meter.prompt_started(planned.prompt_index, len(prompt.token_ids))
+        self._meter.prompt_started(planned.prompt_index, prompt)
         generation = await engine.generate(self._sequence_request(planned, prompt))
         self._stack.push_async_callback(generation.aclose)
         async for event in generation:
             if isinstance(event, Finished):
-                self._meter.add_cached(event.usage.cached_tokens)
+                self._meter.round_finished(planned.prompt_index, event)
                 break
             if isinstance(event, Delta):
                 self._meter.watch(event)
@@ -151,6 +155,8 @@ class Execution:
             num_sequences=planned.num_sequences,
             max_tokens=grant.max_tokens[planned.prompt_index],
             sampling=self._sampling(planned),
+            source=prompt.source,
+            is_limit_asked=prompt.source is None or grant.request.max_tokens is not None,
         )
 
     def _sampling(self, planned: Round) -> Sampling:

@@ -16,6 +16,7 @@ from parley.core.price import Price
 from parley.core.snapshot import EngineKind, Snapshot, Weights
 from parley.domain.catalog.entries import CatalogFile, PriceEntry, SnapshotEntry, WeightsEntry, read_file
 from parley.domain.catalog.model import DEFAULT_REFERENCE, CatalogError, Contents, is_valid_name, price_version
+from parley.domain.catalog.upstreams import read_upstream
 from parley.infra.folder import write_private
 
 
@@ -190,6 +191,8 @@ class _Builder:
         where = f"{self._places.file}: weights {entry.name!r}"
         if not is_valid_name(entry.name) or entry.name == DEFAULT_REFERENCE:
             raise CatalogError(f"{where}: the name may have letters, digits and _ . : - only, and not be 'default'")
+        if entry.upstream is not None or entry.engine is EngineKind.UPSTREAM:
+            return self._upstream_weights(entry, where)
         if entry.template not in self._templates:
             known = ", ".join(sorted(self._templates))
             raise CatalogError(f"{where}: there is no template {entry.template!r}; there are {known}")
@@ -209,6 +212,30 @@ class _Builder:
             source=entry.source,
             licence=entry.licence,
             options=entry.options,
+        )
+
+    def _upstream_weights(self, entry: WeightsEntry, where: str) -> Weights:
+        """Weights at an upstream; `file` is their vocabulary, and the template counts only with it."""
+        if entry.upstream is None or entry.engine is not EngineKind.UPSTREAM:
+            raise CatalogError(f'{where}: engine = "upstream" and an upstream need each other')
+        if (entry.file is None) != (entry.sha256 is None):
+            raise CatalogError(f"{where}: file and sha256 (of the vocabulary) need each other")
+        if entry.template is None if entry.file is not None else entry.template is not None:
+            raise CatalogError(f"{where}: a template is needed with a file for the vocabulary, and only then")
+        if entry.template is not None and entry.template not in self._templates:
+            known = ", ".join(sorted(self._templates))
+            raise CatalogError(f"{where}: there is no template {entry.template!r}; there are {known}")
+        return Weights(
+            name=entry.name,
+            engine=entry.engine,
+            path=None if entry.file is None else self._path(entry.file, where),
+            sha256=entry.sha256,
+            context_length=entry.context,
+            template=entry.template or "plain",
+            num_parameters=entry.parameters,
+            description=entry.description,
+            options=entry.options,
+            upstream=read_upstream(entry.upstream, where),
         )
 
     def _path(self, file: str, where: str) -> Path:
