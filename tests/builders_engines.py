@@ -152,5 +152,11 @@ def upstream_subject(engine: UpstreamEngine) -> Subject:
     """llama.cpp's own HTTP server with the same model."""
     prompt, answer = byte_ids("a"), CHAIN[1:] + CHAIN * 4
     return Subject(
-        engine=engine, prompt=prompt, answer=answer, can_score=False, most_sequences=1, sends_begun_stop=False
+        engine=engine,
+        prompt=prompt,
+        answer=answer,
+        can_score=False,
+        most_sequences=1,
+        sends_begun_stop=False,
+        names_every_token=False,
     )

@@ -96,7 +96,7 @@ class CatalogFiles:
             raise CatalogError(f"{where}: {weights.path} is not the file that was added (its SHA-256 is {found})")
 
     def add(self, addition: Addition) -> Contents:
-        """Add weights with their snapshot, make them the default, and return the new contents. Raises CatalogError."""
+        """Add weights with their snapshot and return the new contents. Raises CatalogError."""
         add_to_file(self._places, self._templates, addition, self.verify)
         return self.read()
 
