@@ -199,11 +199,13 @@ def llama_server_command(model: Path, port: int, *, num_slots: int = 4) -> tuple
     return (sys.executable, str(program), str(model), str(port), str(num_slots))
 
 
-def supervised_llama_server(model: Path, *, num_slots: int = 4) -> tuple[SupervisedProgram, str]:
+def supervised_llama_server(
+    model: Path, *, num_slots: int = 4, times: ProgramTimes = QUICK_TIMES
+) -> tuple[SupervisedProgram, str]:
     """llama.cpp's own server as an operator's program that we keep alive, and its address."""
     port = free_port()
     command = llama_server_command(model, port, num_slots=num_slots)
-    program = SupervisedProgram(command, environment_of_programs(), QUICK_TIMES)
+    program = SupervisedProgram(command, environment_of_programs(), times)
     return program, f"http://127.0.0.1:{port}/v1"
 
 
