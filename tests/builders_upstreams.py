@@ -191,7 +191,7 @@ async def engine_on(
         await engine.aclose()
 
 
-QUICK_TIMES = ProgramTimes(load=60.0, between_probes=0.05, first_backoff=0.05, ready=30.0, grace=5.0)
+QUICK_TIMES = ProgramTimes(load=60.0, between_probes=0.05, first_backoff=0.05, ready=30.0, grace=0.5)
 
 
 def llama_server_command(model: Path, port: int, *, num_slots: int = 4) -> tuple[str, ...]:

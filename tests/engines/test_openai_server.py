@@ -18,6 +18,7 @@ from parley.core.events import Delta, Finished, FinishReason
 from parley.core.requests import ChatMessage, ChatPrompt, SequenceRequest, TextPrompt
 from parley.core.template import Role
 from parley.core.upstream import UpstreamKind
+from parley.serving.prompting.echo_tokenizer import EchoTokenizer
 from tests.builders_engines import HANG_SECONDS, round_of, run_round
 from tests.builders_upstreams import (
     KEY,
@@ -411,3 +412,41 @@ async def test_a_failure_leaves_no_word_of_the_servers_in_the_message(caplog: py
         assert KEY not in repr(engine._options)
     assert KEY not in refused.value.detail + refused.value.message
     assert KEY not in caplog.text
+
+
+async def test_scores_of_a_prompt_come_by_id_and_with_the_tokens_own_bytes() -> None:
+    reply = {
+        "choices": [
+            {
+                "text": "ab?",
+                "logprobs": {
+                    "tokens": ["token_id:97", "token_id:98", "token_id:63"],
+                    "token_logprobs": [None, -0.5, -3.0],
+                    "top_logprobs": [None, {"token_id:99": -0.25, "token_id:98": -0.5}, None],
+                },
+            }
+        ]
+    }
+
+    async def echoes(wire: Wire, received: Received) -> None:
+        await wire.reply(200, reply)
+
+    async with fake_upstream(echoes) as fake:
+        upstream = upstream_at(fake.url, UpstreamKind.VLLM)
+        async with engine_on(upstream, tokenizer=EchoTokenizer()) as engine:
+            scored = await engine.score((97, 98), num_top=2)
+            with pytest.raises(EngineFailed):
+                await engine.score((98, 97), num_top=2)
+            assert await engine.score((), num_top=2) == []
+    assert [(token.token_id, token.piece, token.logprob) for token in scored] == [(97, b"a", None), (98, b"b", -0.5)]
+    assert [(each.token_id, each.piece) for each in scored[1].top] == [(99, b"c"), (98, b"b")]
+
+
+async def test_a_hosted_apis_large_chunks_are_counted_by_our_own_tokenizer_where_it_is_known() -> None:
+    script = saying(chunk("twelve bytes"), chunk(finish="stop"), usage_chunk(1, 12))
+    async with fake_upstream(script) as fake:
+        async with engine_on(upstream_at(fake.url, UpstreamKind.OPENAI), tokenizer=EchoTokenizer()) as engine:
+            outcome = await run_round(engine, text_round())
+    assert outcome.num_tokens == [12]
+    assert isinstance(outcome.events[-1], Finished)
+    assert outcome.events[-1].doubt is None

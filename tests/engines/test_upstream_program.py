@@ -54,6 +54,7 @@ async def test_a_chat_on_llama_cpps_own_server_is_answered_and_counted_as_it_cou
 async def test_a_program_that_dies_fails_its_rounds_and_is_started_again() -> None:
     program, url = supervised_llama_server(MODEL)
     async with engine_on(upstream_at(url), program=program) as engine:
+        # Without its end tokens it goes on to the limit.
         generation = await engine.generate(hello(max_tokens=400, logit_bias={1: -100.0, 0: -100.0, 2: -100.0}))
         await anext(generation)
         pid = program.pid
@@ -70,19 +71,35 @@ async def test_a_program_that_dies_fails_its_rounds_and_is_started_again() -> No
 
 async def test_a_program_that_hangs_is_ended_and_started_again() -> None:
     program, url = supervised_llama_server(MODEL)
-    deadlines = replace(QUICK, first=0.5)
+    deadlines = replace(QUICK, first=60.0, stall=0.2, probe=0.2)
     async with engine_on(upstream_at(url), program=program, deadlines=deadlines) as engine:
         pid = program.pid
         assert pid is not None
         os.killpg(pid, signal.SIGSTOP)
-        try:
-            with pytest.raises(EngineFailed):
-                await run_round(engine, hello(max_tokens=3))
-        finally:
-            # It gets its SIGTERM only when it runs again; without this, the grace is waited for.
-            os.killpg(pid, signal.SIGCONT)
+        # Its connection breaks when the program that hangs is ended, long before the first token's time is over.
+        with pytest.raises(EngineFailed):
+            await run_round(engine, hello(max_tokens=3))
         await until(lambda: program.num_restarts == 1 and program.pid not in (None, pid))
         assert (await run_round(engine, hello(max_tokens=3))).num_tokens == [3]
+
+
+async def test_a_round_that_waits_long_on_a_healthy_program_costs_no_restart() -> None:
+    release = asyncio.Event()
+
+    async def queued(wire: Wire, received: Received) -> None:
+        await release.wait()
+        await words(1, reported=1)(wire, received)
+
+    async with fake_upstream(queued) as fake:
+        program = SupervisedProgram(("sleep", "600"), environment_of_programs(), QUICK_TIMES)
+        deadlines = replace(QUICK, first=60.0, stall=0.05)
+        async with engine_on(upstream_at(fake.url), program=program, deadlines=deadlines) as engine:
+            answering = asyncio.create_task(run_round(engine, hello(max_tokens=3)))
+            # The start's probe, and those of the doubts.
+            await until(lambda: fake.num_probes >= 4)
+            release.set()
+            assert (await answering).num_tokens == [1]
+            assert program.num_restarts == 0
 
 
 async def test_closing_the_engine_ends_the_program() -> None:

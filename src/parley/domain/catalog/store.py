@@ -164,7 +164,9 @@ def _append_once(
         if existing.get("name") == entry.name:
             for field in same:
                 if existing.get(field) != _as_toml(getattr(entry, field)):
-                    raise CatalogError(f"{entry.name!r} was added before with another {field}; edit its entry")
+                    raise CatalogError(
+                        f"{entry.name!r} was added before with {field} {existing.get(field)!r}; edit its entry"
+                    )
             return
     added = tomlkit.table()
     for field in entry.__struct_fields__:

@@ -35,7 +35,7 @@ class Deadlines:
 
     connect: float = 10.0
     first: float = 600.0
-    stall: float = 120.0
+    stall: float = 60.0
     # A generation of one token, and how long a server that nobody here starts may take to answer one.
     probe: float = 60.0
     reachable: float = 10.0
@@ -140,7 +140,7 @@ class UpstreamEngine:
             tokenizer=self._tokenizer,
             first_seconds=deadlines.first,
             stall_seconds=deadlines.stall,
-            on_stalled=self._on_stalled,
+            on_silent=self._on_silent,
             on_disputed=self._on_disputed,
             on_close=on_close,
         )
@@ -228,9 +228,9 @@ class UpstreamEngine:
         finally:
             reply.close()
 
-    def _on_stalled(self) -> None:
+    def _on_silent(self) -> None:
         if self._program is not None:
-            self._program.restart()
+            self._program.doubt()
 
     def _on_disputed(self, reported: ReportedUsage | None, charged: Usage) -> None:
         self.num_disputed += 1

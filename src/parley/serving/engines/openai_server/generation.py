@@ -53,8 +53,8 @@ class Host:
     # The most that may pass before the first event of the stream, and between two.
     first_seconds: float
     stall_seconds: float
-    # Nothing came for too long.
-    on_stalled: Callable[[], None]
+    # Nothing came for `stall_seconds`: before the first event that may be a queue, or a server that hangs.
+    on_silent: Callable[[], None]
     # The server's count was not ours: reported, counted.
     on_disputed: Callable[[ReportedUsage | None, Usage], None]
     # Called once, when nothing is open any more.
@@ -147,44 +147,57 @@ class UpstreamGeneration:
 
     async def _receive(self) -> None:
         """Wait until there is an event to tell; after `aclose` by another task, return without any."""
-        seconds = self._host.stall_seconds if self._has_begun else self._host.first_seconds
-        try:
-            async with asyncio.timeout(seconds):
-                while not self._events and not self._is_closed:
-                    await self._read()
-        except TimeoutError:
-            if self._is_over:
-                # Everything was said but the last word.
-                await self._finish()
-                return
-            self._host.on_stalled()
-            raise EngineFailed(f"the upstream said nothing for {seconds:g} s") from None
-        except asyncio.CancelledError:
-            # Our own waiting was not cancelled, but the opening that we waited for was, by `aclose`.
-            if self._is_closed and not _is_cancelled():
-                return
-            raise
-        except (aiohttp.ClientError, ConnectionError) as error:
-            if self._is_closed:
-                return
-            raise EngineFailed(f"the upstream's connection broke: {type(error).__name__}") from None
-        except NoEventStream as error:
-            raise EngineFailed(f"the upstream sent {error}") from None
+        # Comments that only keep a connection open end no silence.
+        silent_since = asyncio.get_running_loop().time()
+        while not self._events and not self._is_closed:
+            try:
+                received = await self._next_bytes(silent_since)
+            except (aiohttp.ClientError, ConnectionError) as error:
+                if self._was_closed_meanwhile():
+                    return
+                if not self._is_over:
+                    raise EngineFailed(f"the upstream's connection broke: {type(error).__name__}") from None
+                received = b""
+            if not self._was_closed_meanwhile():
+                await self._take_bytes(received)
         self._has_begun = True
 
-    async def _read(self) -> None:
-        if self._response is None:
-            self._response = await asyncio.shield(self._opening)
-        received = await self._response.content.readany()
-        if self._is_closed:
-            return
-        for event in self._reader.feed(received) if received else ():
-            if event.strip() == DONE:
-                await self._finish()
-                return
-            await self._take(event)
+    async def _next_bytes(self, silent_since: float) -> bytes:
+        """What came next; nothing when the stream is over, or so long silent after its last word."""
+        host, loop = self._host, asyncio.get_running_loop()
+        end = silent_since + (host.stall_seconds if self._has_begun else host.first_seconds)
+        while True:
+            try:
+                async with asyncio.timeout_at(min(end, loop.time() + host.stall_seconds)):
+                    if self._response is None:
+                        self._response = await asyncio.shield(self._opening)
+                    return await self._response.content.readany()
+            except TimeoutError:
+                if self._is_over:
+                    return b""
+                host.on_silent()
+                if loop.time() >= end:
+                    raise EngineFailed(f"the upstream said nothing for {end - silent_since:g} s") from None
+            except asyncio.CancelledError:
+                # Our own waiting was not cancelled, but the opening that we waited for was, by `aclose`.
+                if self._is_closed and not _is_cancelled():
+                    return b""
+                raise
+
+    async def _take_bytes(self, received: bytes) -> None:
+        try:
+            for event in self._reader.feed(received):
+                if event.strip() == DONE:
+                    await self._finish()
+                    return
+                await self._take(event)
+        except NoEventStream as error:
+            raise EngineFailed(f"the upstream sent {error}") from None
         if not received or (self._is_cut and self._is_over):
             await self._finish()
+
+    def _was_closed_meanwhile(self) -> bool:
+        return self._is_closed
 
     @property
     def _is_over(self) -> bool:

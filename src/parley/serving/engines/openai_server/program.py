@@ -41,7 +41,7 @@ class SupervisedProgram:
         self._times = times or ProgramTimes()
         self._program: Program | None = None
         self._is_ready = asyncio.Event()
-        self._restart = asyncio.Event()
+        self._doubt = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.num_restarts = 0
 
@@ -68,10 +68,9 @@ class SupervisedProgram:
                 "The server behind this model is being started.", retry_after_seconds=self._times.ready
             ) from None
 
-    def restart(self) -> None:
-        """It hangs: end it and start it again."""
-        self._is_ready.clear()
-        self._restart.set()
+    def doubt(self) -> None:
+        """It says nothing where it should: let it generate a token, and start it again if it cannot."""
+        self._doubt.set()
 
     async def aclose(self) -> None:
         """End the program and its supervision. May be called any number of times."""
@@ -102,7 +101,7 @@ class SupervisedProgram:
         if not program.is_running:
             # Whatever answered then was somebody else's server, on the port that ours could not have.
             raise self._failed(program, "it ended")
-        self._restart.clear()
+        self._doubt.clear()
         self._is_ready.set()
 
     def _failed(self, program: Program, why: str) -> ModelLoadFailed:
@@ -114,7 +113,7 @@ class SupervisedProgram:
         started = loop.time()
         while True:
             if self._is_ready.is_set():
-                await self._watch()
+                await self._watch(probe)
                 if loop.time() - started >= self._times.earned:
                     backoff = self._times.first_backoff
             await self._end()
@@ -127,22 +126,33 @@ class SupervisedProgram:
             except ModelLoadFailed as failure:
                 _log.error("upstream_restart_failed", extra={"program": self._command[0], "detail": failure.detail})
 
-    async def _watch(self) -> None:
+    async def _watch(self, probe: Probe) -> None:
         """Return once the program has ended, or hangs."""
         program = self._program
         if program is None:
             return
         ended = asyncio.ensure_future(program.wait())
-        hangs = asyncio.ensure_future(self._restart.wait())
+        hanging = asyncio.ensure_future(self._wait_hanging(probe))
         try:
-            await asyncio.wait({ended, hangs}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({ended, hanging}, return_when=asyncio.FIRST_COMPLETED)
+            status = ended.result() if ended.done() else None
         finally:
-            ended.cancel()
-            hangs.cancel()
             self._is_ready.clear()
-        status = ended.result() if ended.done() and not ended.cancelled() else None
+            ended.cancel()
+            hanging.cancel()
+            await asyncio.wait({ended, hanging})
         extra = {"program": self._command[0], "status": status, "last_words": program.last_words[-2000:]}
         _log.error("upstream_hangs" if status is None else "upstream_ended", extra=extra)
+
+    async def _wait_hanging(self, probe: Probe) -> None:
+        """Return when the program was doubted and generates nothing."""
+        while True:
+            await self._doubt.wait()
+            self._doubt.clear()
+            try:
+                await probe()
+            except (TryLater, ParleyError):
+                return
 
     async def _end(self) -> None:
         self._is_ready.clear()
