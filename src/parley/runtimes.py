@@ -36,6 +36,7 @@ class Runtimes:
         self._catalog_files = catalog_files
         self._clock = clock
         self._stack = AsyncExitStack()
+        self._tokenizers: dict[str, Tokenizer] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -90,10 +91,14 @@ class Runtimes:
         """A tokenizer that is ready. Raises ModelLoadFailed."""
         if weights.engine is EngineKind.ECHO or weights.path is None:
             return EchoTokenizer()
+        if weights.name in self._tokenizers:
+            # An upstream's adapter counts with the same one.
+            return self._tokenizers[weights.name]
         await self._verify(weights)
         tokenizer = WorkerTokenizer(weights.path)
         await tokenizer.start()
         self._stack.push_async_callback(tokenizer.aclose)
+        self._tokenizers[weights.name] = tokenizer
         return tokenizer
 
     async def _verify(self, weights: Weights) -> None:
@@ -109,7 +114,7 @@ def _key_of(upstream: Upstream) -> str | None:
         key = read_variable(upstream.key_env)
         if key is None:
             raise ModelLoadFailed(f"the upstream's key: the variable {upstream.key_env} is not set")
-        return key.strip()
+        return _checked(key.strip(), upstream.key_env)
     if upstream.key_file is None:
         return None
     try:
@@ -118,6 +123,11 @@ def _key_of(upstream: Upstream) -> str | None:
         raise ModelLoadFailed(
             f"the upstream's key: {upstream.key_file} cannot be read: {type(error).__name__}"
         ) from None
-    if not key:
-        raise ModelLoadFailed(f"the upstream's key: {upstream.key_file} is empty")
+    return _checked(key, str(upstream.key_file))
+
+
+def _checked(key: str, where: str) -> str:
+    """A key that can stand in a header. The message does not show it."""
+    if not key or not key.isascii() or not key.isprintable() or " " in key:
+        raise ModelLoadFailed(f"the upstream's key: {where} is empty, or holds more than a key")
     return key

@@ -206,7 +206,8 @@ class UpstreamEngine:
     async def _attempt(self, call: Call, *, content_type: str) -> aiohttp.ClientResponse:
         if self._session is None:
             raise EngineFailed("an upstream was used before it was started")
-        headers = {"content-type": "application/json", "accept": content_type}
+        # A packed stream would wait for a full block.
+        headers = {"content-type": "application/json", "accept": content_type, "accept-encoding": "identity"}
         if self._options.key is not None:
             headers["authorization"] = f"Bearer {self._options.key}"
         try:

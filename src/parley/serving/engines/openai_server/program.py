@@ -81,7 +81,10 @@ class SupervisedProgram:
         await self._end()
 
     async def _bring_up(self, probe: Probe) -> None:
-        program = self._program = await start_program(self._command, self._environment)
+        try:
+            program = self._program = await start_program(self._command, self._environment)
+        except OSError as error:
+            raise ModelLoadFailed(f"{self._command[0]} cannot be started: {error.strerror}") from None
         why = "it was not ready in time"
         try:
             async with asyncio.timeout(self._times.load):
