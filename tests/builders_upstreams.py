@@ -39,6 +39,7 @@ class Wire:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
+        self.is_kept = False
 
     async def send(self, data: bytes) -> None:
         self._writer.write(data)
@@ -56,6 +57,13 @@ class Wire:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         await self.head(status, content_type, more=f"content-length: {len(data)}\r\n{more}")
         await self.send(data)
+
+    async def whole_stream(self, *events: object) -> None:
+        """A stream with a framed end, after which the connection could serve another call."""
+        body = b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events) + b"data: [DONE]\n\n"
+        await self.send(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+        self.is_kept = True
+        await self.send(b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
 
     async def closed_by_client(self) -> None:
         """Return when the other side has closed the connection."""
@@ -120,13 +128,15 @@ class FakeUpstream:
     async def serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.num_connections += 1
         try:
-            await self._answer(reader, writer)
+            while await self._answer(reader, writer):
+                pass
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
             writer.close()
 
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Answer one call; whether the connection is still good for another."""
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in head[1:] if line)}
         body = json.loads(await reader.readexactly(int(headers.get("content-length", 0))) or b"{}")
@@ -138,10 +148,11 @@ class FakeUpstream:
                 await self.probe(wire, received)
             else:
                 await wire.reply(200, {"choices": [{"text": "x", "message": {"content": "x"}}]})
-            return
+            return False
         self.received.append(received)
         script = self.scripts[min(len(self.received), len(self.scripts)) - 1]
         await script(wire, received)
+        return wire.is_kept
 
 
 @asynccontextmanager

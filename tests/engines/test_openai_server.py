@@ -390,7 +390,10 @@ async def test_log_probabilities_of_both_shapes_become_the_same_events() -> None
 
 
 async def test_no_connection_serves_two_calls() -> None:
-    async with fake_upstream(words(1, reported=1)) as fake, engine_on(upstream_at(fake.url)) as engine:
+    async def framed(wire: Wire, received: Received) -> None:
+        await wire.whole_stream(chunk("one", finish="stop"), usage_chunk(1, 1))
+
+    async with fake_upstream(framed) as fake, engine_on(upstream_at(fake.url)) as engine:
         for _ in range(3):
             await run_round(engine, text_round())
         assert fake.num_connections == 1 + 3

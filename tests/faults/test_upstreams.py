@@ -274,8 +274,18 @@ async def test_messages_reach_the_server_as_they_were_written() -> None:
     )
     async with serving_on(words(1, reported=1)) as (bench, fake):
         await bench.run(chat("", prompts=(ChatPrompt(messages=messages),), max_tokens=5))
+    # No template of ours, and so none of its stop texts.
+    assert "stop" not in fake.received[0].body
     assert fake.received[0].body["messages"] == [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "<|im_end|> stays", "name": "ann"},
         {"role": "assistant", "content": "Yes."},
     ]
+
+
+@pytest.mark.parametrize(("max_tokens", "sent"), [(None, None), (5, 5)])
+async def test_a_limit_is_sent_only_where_the_client_set_one(max_tokens: int | None, sent: int | None) -> None:
+    """Ours would rest on an estimate, and a server refuses a prompt and a limit that do not fit together."""
+    async with serving_on(words(1, reported=1)) as (bench, fake):
+        await bench.run(chat("x", max_tokens=max_tokens))
+    assert fake.received[0].body.get("max_tokens") == sent
