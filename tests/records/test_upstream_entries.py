@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from parley.core.clock import FakeClock
+from parley.core.errors import ModelNotFound
 from parley.core.snapshot import Capability
 from parley.core.upstream import UpstreamKind
 from parley.domain.catalog.entries import UpstreamEntry
@@ -13,6 +14,7 @@ from parley.domain.catalog.model import CatalogError
 from parley.domain.catalog.service import CatalogFiles
 from parley.operations.add_upstream import AddUpstream, add_upstream
 from parley.operations.records import Records, open_records
+from parley.operations.remove_model import remove_model
 from tests.builders_records import SMALL_CATALOG, SmallCatalog, settings_in, small_catalog
 
 ENTRY = """
@@ -160,3 +162,27 @@ async def test_a_name_that_is_taken_or_none_is_refused_and_the_catalog_stays(rec
     with pytest.raises(CatalogError, match="--name"):
         await add_upstream(records, addition(name=name))
     assert records.folder.catalog_path.read_text() == before
+
+
+async def test_an_upstream_is_removed_with_its_names_and_a_vocabulary_that_ships_stays(records: Records) -> None:
+    await add_upstream(records, addition(name="plain"))
+    shipped = records.catalog.resolve("parley-mini").weights
+    assert shipped is not None
+    assert shipped.path is not None
+    text = records.folder.catalog_path.read_text()
+    far = entry(f'file = "bundled/parley-mini.gguf"\nsha256 = "{shipped.sha256}"\ntemplate = "chatml"')
+    records.folder.catalog_path.write_text(text.replace("[[weights]]", far + "\n[[weights]]", 1))
+    records.catalog.replace(records.catalog_files.read())
+    for name in ("far", "plain"):
+        await remove_model(records, name, lambda _: False)
+    assert shipped.path.exists()
+    assert not {"far", "plain-upstream"} & set(records.catalog.weights)
+    with pytest.raises(ModelNotFound):
+        records.catalog.resolve("plain")
+
+
+async def test_a_removed_default_is_never_followed_by_an_upstream(records: Records) -> None:
+    await add_upstream(records, addition(name="first", is_default=True))
+    await add_upstream(records, addition(name="second"))
+    removed = await remove_model(records, "first", lambda _: False)
+    assert removed.default == "parley-mini"
