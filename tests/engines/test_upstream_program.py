@@ -71,7 +71,7 @@ async def test_a_program_that_dies_fails_its_rounds_and_is_started_again() -> No
 
 async def test_a_program_that_hangs_is_ended_and_started_again() -> None:
     program, url = supervised_llama_server(MODEL)
-    deadlines = replace(QUICK, first=60.0, stall=0.2, probe=0.2)
+    deadlines = replace(QUICK, first=60.0, stall=0.5, probe=2.0)
     async with engine_on(upstream_at(url), program=program, deadlines=deadlines) as engine:
         pid = program.pid
         assert pid is not None
@@ -161,7 +161,7 @@ async def test_a_request_waits_for_a_restart_only_so_long() -> None:
         pid = program.pid
         assert pid is not None
         os.killpg(pid, signal.SIGKILL)
-        await until(lambda: not is_alive(pid))
+        await until(lambda: program.pid is None)
         with pytest.raises(Overloaded):
             await run_round(engine, hello(max_tokens=3))
 
