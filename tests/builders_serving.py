@@ -24,6 +24,7 @@ from parley.core.usage import Usage, UsageRecord
 from parley.serving.engines.echo import EchoEngine
 from parley.serving.metering.settle import Settlement
 from parley.serving.prompting.echo_tokenizer import EchoTokenizer
+from parley.serving.prompting.grammar_check import GrammarCheck
 from parley.serving.prompting.prepare import Prompting
 from parley.serving.prompting.templates import TEMPLATES
 from parley.serving.prompting.tokenizers import Tokenizers
@@ -188,7 +189,7 @@ def make_bench(
     pools = Pools(load=load, num_slots_of=lambda _: engine.num_slots, max_waiting=max_waiting)
     serving = Serving(
         catalog=FakeCatalog(*snapshots),
-        prompting=Prompting(tokenizers=Tokenizers(start), templates=TEMPLATES),
+        prompting=Prompting(tokenizers=Tokenizers(start), templates=TEMPLATES, grammar_check=GrammarCheck()),
         pools=pools,
         settlement=Settlement(sink, clock),
         clock=clock,

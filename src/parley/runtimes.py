@@ -19,6 +19,7 @@ from parley.infra.settings import Settings
 from parley.serving.engines.echo import EchoEngine
 from parley.serving.engines.llama import LlamaEngine, LlamaOptions
 from parley.serving.prompting.echo_tokenizer import EchoTokenizer
+from parley.serving.prompting.grammar_check import GrammarCheck
 from parley.serving.prompting.tokenizer import WorkerTokenizer
 
 _DEFAULT_SLOTS = {EngineKind.ECHO: 256, EngineKind.LLAMA: 8}
@@ -32,6 +33,8 @@ class Runtimes:
         self._catalog_files = catalog_files
         self._clock = clock
         self._stack = AsyncExitStack()
+        self.grammar_check = GrammarCheck()
+        self._stack.push_async_callback(self.grammar_check.aclose)
 
     async def __aenter__(self) -> Self:
         return self

@@ -131,10 +131,30 @@ def test_entries_say_which_names_are_aliases(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("template", "engine", "follow"),
+    [
+        ("chatml", "llama", {Capability.TOOLS, Capability.STRUCTURED_OUTPUT}),
+        ("gemma", "llama", {Capability.STRUCTURED_OUTPUT}),
+        ("chatml", "echo", {Capability.TOOLS}),
+        ("gemma", "echo", set()),
+    ],
+)
+def test_tools_follow_from_the_template_and_structured_output_from_the_engine(
+    tmp_path: Path, template: str, engine: str, follow: set[Capability]
+) -> None:
+    text = SMALL_CATALOG.replace('template = "chatml"', f'template = "{template}"')
+    if engine == "echo":
+        text = text.replace('engine = "llama"\nfile = "bundled/small.gguf"\nsha256 = "{sha256}"', 'engine = "echo"')
+    catalog = Catalog(small_catalog(tmp_path, text=text).files.read())
+    assert catalog.resolve("gpt-4").capabilities == {Capability.CHAT} | follow
+    assert not catalog.resolve("whisper-1").capabilities & {Capability.TOOLS, Capability.STRUCTURED_OUTPUT}
+
+
 def test_a_snapshot_has_all_that_its_entry_says(tmp_path: Path) -> None:
     text = SMALL_CATALOG.replace('price = "dear"', 'price = "dear"\nshutdown_date = 2030-06-01')
     snapshot = Catalog(small_catalog(tmp_path, text=text).files.read()).resolve("gpt-4")
-    assert snapshot.capabilities == {Capability.CHAT}
+    assert Capability.CHAT in snapshot.capabilities
     assert snapshot.created == 1_678_752_000
     assert snapshot.shutdown_date == date(2030, 6, 1)
     assert (snapshot.price.input_token_nano, snapshot.price.cached_token_nano) == (30_000, 30_000)

@@ -3,16 +3,21 @@
 from dataclasses import dataclass
 
 from parley.core.principal import Principal
-from parley.core.requests import GenerationRequest
+from parley.core.requests import GenerationRequest, Grammar
 from parley.core.snapshot import Snapshot, Weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedPrompt:
-    """A prompt as the engine will see it. `text_ids` are the ids that `echo` shows: the client's own prompt."""
+    """A prompt as the engine will see it. `echo_ids` are the ids that `echo` shows: the client's own prompt.
+
+    `grammar` and `markers` are as `core.requests.SequenceRequest` has them.
+    """
 
     token_ids: tuple[int, ...]
     echo_ids: tuple[int, ...] = ()
+    grammar: Grammar | None = None
+    markers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,9 @@ class Capability(StrEnum):
     EMBED = "embed"
     TRANSCRIBE = "transcribe"
     MODERATE = "moderate"
+    # These two follow from the weights: a template with a form for tools, an engine that can apply a grammar.
+    TOOLS = "tools"
+    STRUCTURED_OUTPUT = "structured_output"
 
 
 class EngineKind(StrEnum):
@@ -40,6 +43,11 @@ class Weights:
     description: str = ""
     # Engine options, by the adapter's names: num_slots, num_threads, batch_tokens.
     options: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def can_constrain(self) -> bool:
+        """Whether the engine can hold an answer to a grammar; echo, which only repeats, cannot."""
+        return self.engine is not EngineKind.ECHO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

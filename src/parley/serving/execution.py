@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from parley.core.engine import Engine
 from parley.core.errors import EngineFailed
-from parley.core.events import Delta, Event, Finished, FinishReason, ScoredToken, SequenceFinished
+from parley.core.events import Delta, Event, Finished, FinishReason, RunEvent, ScoredToken, SequenceFinished
 from parley.core.grant import Grant, PreparedPrompt
 from parley.core.ids import new_id
 from parley.core.requests import Sampling, SequenceRequest
@@ -42,8 +42,25 @@ class Execution:
         )
         stack.callback(self._first_ticket.release)
 
-    async def events(self) -> AsyncGenerator[Event, None]:
-        """Events with `sequence` as choice index; `Finished` comes last, with the meter's count."""
+    async def events(self) -> AsyncGenerator[RunEvent, None]:
+        """Events with `sequence` as choice index, calls read out of the text; `Finished` comes last, with the meter's count."""
+        request = self._grant.request
+        readers = [
+            self._prompting.reading(self._grant.weights, prompt).reader(
+                index * request.n + choice, request.sampling.stop
+            )
+            for index, prompt in enumerate(request.prompts)
+            for choice in range(request.n)
+        ]
+        async with aclosing(self._told()) as told:
+            async for event in told:
+                if isinstance(event, Finished):
+                    yield event
+                    continue
+                for read in readers[event.sequence].push(event):
+                    yield read
+
+    async def _told(self) -> AsyncGenerator[Event, None]:
         parts = [self._ranked() if self._num_candidates > self._grant.request.n else self._candidates()]
         if self._grant.request.echo:
             parts.insert(0, self._echo())
@@ -151,6 +168,8 @@ class Execution:
             num_sequences=planned.num_sequences,
             max_tokens=grant.max_tokens[planned.prompt_index],
             sampling=self._sampling(planned),
+            grammar=prompt.grammar,
+            markers=prompt.markers,
         )
 
     def _sampling(self, planned: Round) -> Sampling:

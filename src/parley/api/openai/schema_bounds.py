@@ -1,0 +1,61 @@
+"""The bounds of a client's JSON schema, checked before anything reads its meaning."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from parley.core.errors import InvalidRequest
+
+MAX_BYTES = 64 * 1024
+MAX_DEPTH = 32
+MAX_PROPERTIES = 5_000
+MAX_ENUM_VALUES = 1_000
+MAX_PATTERN_LENGTH = 1_024
+
+
+def check_bounds(schema: dict[str, Any], subject: str, param: str) -> str:
+    """The schema as JSON text. Raises InvalidRequest for one that is larger than any that we try to enforce."""
+    text = msgspec.json.encode(schema)
+    fault = _fault(schema, len(text))
+    if fault is not None:
+        raise InvalidRequest(f"Invalid schema for {subject}: {fault}.", param=param, code="invalid_value")
+    return text.decode()
+
+
+def _fault(schema: dict[str, Any], num_bytes: int) -> str | None:
+    if num_bytes > MAX_BYTES:
+        return f"it has {num_bytes} bytes, and at most {MAX_BYTES} are supported"
+    if "x-guidance" in schema:
+        # It is not of JSON schema: it would give orders to the engine.
+        return "'x-guidance' is not supported"
+    level: list[object] = [schema]
+    parts: list[object] = []
+    for _ in range(MAX_DEPTH):
+        parts += level
+        level = [value for outer in level for value in _inner(outer)]
+    return f"it is nested more than {MAX_DEPTH} levels deep" if level else _fault_of_counts(parts)
+
+
+def _fault_of_counts(parts: Sequence[object]) -> str | None:
+    """`parts` are all arrays and objects of a schema."""
+    counts = (
+        ("properties", MAX_PROPERTIES, sum(_length(part, "properties", dict) for part in parts)),
+        ("enum values", MAX_ENUM_VALUES, sum(_length(part, "enum", list) for part in parts)),
+        ("characters in a pattern", MAX_PATTERN_LENGTH, max(_length(part, "pattern", str) for part in parts)),
+    )
+    for what, most, count in counts:
+        if count > most:
+            return f"it has {count} {what}, and at most {most} are supported"
+    return None
+
+
+def _length(value: object, key: str, kind: type[dict[str, Any]] | type[list[Any]] | type[str]) -> int:
+    found = value.get(key) if isinstance(value, dict) else None
+    return len(found) if isinstance(found, kind) else 0
+
+
+def _inner(value: object) -> Iterator[object]:
+    """The arrays and objects that stand directly in one."""
+    values = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return (each for each in values if isinstance(each, dict | list))

@@ -1,0 +1,83 @@
+"""How an answer is read: what in its text is a call, and whether what was to be JSON is JSON."""
+
+import json
+from collections.abc import Iterator
+
+from parley.core.errors import EngineFailed
+from parley.core.events import CallDelta, CallStarted, Delta, FinishReason, RunEvent, ScoredToken, SequenceFinished
+from parley.core.ids import new_id
+from parley.core.requests import ChatPrompt, Prompt, Tools
+from parley.core.template import ToolFormat
+from parley.serving.prompting.calls import Arguments, CallParser, Name, Words
+from parley.serving.prompting.grammar import called_functions
+
+
+class Reading:
+    """How the answers to one prompt are read."""
+
+    def __init__(self, prompt: Prompt, form: ToolFormat | None) -> None:
+        self._tools: Tools | None = prompt.tools if isinstance(prompt, ChatPrompt) else None
+        self._is_json = isinstance(prompt, ChatPrompt) and prompt.answer is not None
+        self._form = form
+
+    def reader(self, sequence: int, stop: tuple[str, ...]) -> "Reader":
+        """A reader of the answer with this index. With `stop` texts, an answer may end anywhere."""
+        parser = None
+        if self._tools is not None and self._form is not None:
+            names = frozenset(function.name for function in called_functions(self._tools))
+            is_one = self._form.is_single or not self._tools.is_parallel
+            parser = CallParser(self._form, names, most_calls=1 if is_one else None)
+        return Reader(sequence, parser, is_json=self._is_json and not stop)
+
+
+class Reader:
+    """Reads the events of one sequence."""
+
+    def __init__(self, sequence: int, parser: CallParser | None, *, is_json: bool) -> None:
+        self._sequence = sequence
+        self._parser = parser
+        self._written: list[str] | None = [] if is_json else None
+        self._num_calls = 0
+        # Scores of tokens whose text is not decided yet; those of a call are not shown, as OpenAI does not.
+        self._tokens: list[ScoredToken] = []
+
+    def push(self, event: Delta | SequenceFinished) -> Iterator[RunEvent]:
+        """What the event tells. Raises EngineFailed for an answer that had to be JSON, came to its end, and is not."""
+        if isinstance(event, Delta):
+            if self._written is not None:
+                self._written.append(event.text)
+            if self._parser is None:
+                yield event
+                return
+            self._tokens += event.tokens
+            yield from self._events(self._parser.push(event.text))
+            return
+        if self._parser is not None:
+            yield from self._events(self._parser.end())
+        if self._num_calls and event.finish_reason is FinishReason.STOP:
+            yield SequenceFinished(self._sequence, FinishReason.TOOL_CALLS)
+            return
+        if self._written is not None and not self._num_calls and event.finish_reason is FinishReason.STOP:
+            _check_json("".join(self._written))
+        yield event
+
+    def _events(self, parts: list[Words | Name | Arguments]) -> Iterator[RunEvent]:
+        for part in parts:
+            match part:
+                case Words():
+                    tokens, self._tokens = tuple(self._tokens), []
+                    yield Delta(self._sequence, part.text, 0, tokens)
+                case Name():
+                    self._tokens = []
+                    yield CallStarted(self._sequence, self._num_calls, new_id("call_"), part.name)
+                    self._num_calls += 1
+                case Arguments():
+                    self._tokens = []
+                    yield CallDelta(self._sequence, self._num_calls - 1, part.text)
+
+
+def _check_json(text: str) -> None:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        raise EngineFailed("the engine left the grammar that it was given") from None
