@@ -26,19 +26,19 @@ def check_bounds(schema: dict[str, Any], subject: str, param: str) -> str:
 def _fault(schema: dict[str, Any], num_bytes: int) -> str | None:
     if num_bytes > MAX_BYTES:
         return f"it has {num_bytes} bytes, and at most {MAX_BYTES} are supported"
-    if "x-guidance" in schema:
-        # It is not of JSON schema: it would give orders to the engine.
-        return "'x-guidance' is not supported"
     level: list[object] = [schema]
     parts: list[object] = []
     for _ in range(MAX_DEPTH):
         parts += level
         level = [value for outer in level for value in _inner(outer)]
-    return f"it is nested more than {MAX_DEPTH} levels deep" if level else _fault_of_counts(parts)
+    return f"it is nested more than {MAX_DEPTH} levels deep" if level else _fault_of_parts(parts)
 
 
-def _fault_of_counts(parts: Sequence[object]) -> str | None:
+def _fault_of_parts(parts: Sequence[object]) -> str | None:
     """`parts` are all arrays and objects of a schema."""
+    # It is not of JSON schema: it would give orders to the engine.
+    if any("x-guidance" in part for part in parts if isinstance(part, dict)):
+        return "'x-guidance' is not supported"
     counts = (
         ("properties", MAX_PROPERTIES, sum(_length(part, "properties", dict) for part in parts)),
         ("enum values", MAX_ENUM_VALUES, sum(_length(part, "enum", list) for part in parts)),
