@@ -19,6 +19,8 @@ _END = 256
 # The bytes that soon come to an end, tried in this order where a grammar leaves a choice.
 _PREFERRED = b'"}],:0a{['
 _UNUSABLE = "it is too complex"
+# A fault may quote the schema.
+_MOST_SHOWN = 200
 
 
 class _Bytes:
@@ -59,7 +61,7 @@ def fault_of(grammar: str, tokenizer: llguidance.LLTokenizer) -> str:
 def _first_line(fault: str) -> str:
     line = next((line for line in fault.splitlines() if line.strip()), _UNUSABLE)
     # What stands before it is the place in a grammar that the client never saw.
-    return line.rpartition("failed to compile JSON schema: ")[2].strip().rstrip(":.")
+    return line.rpartition("failed to compile JSON schema: ")[2].strip().rstrip(":.")[:_MOST_SHOWN]
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from parley.api.explain.decode import JsonBody
 from parley.api.openai import chat
 from parley.api.openai.frames import ChatFrames
+from parley.api.openai.pattern_size import written_out_size
 from parley.api.openai.schemas.chat import CreateChatCompletionRequest
 from parley.core.errors import InvalidRequest, ParleyError, UnsupportedParameter
 from parley.core.events import CallDelta, CallStarted, Delta, Finished, FinishReason, SequenceFinished
@@ -178,7 +179,12 @@ def nested(levels: int) -> dict:
         (nested(32), "32 levels"),
         ({"properties": {f"{i}": True for i in range(5_001)}}, "5001 properties"),
         ({"anyOf": [{"enum": list(range(501))}, {"enum": list(range(500))}]}, "1001 enum values"),
-        ({"pattern": "a" * 1_025}, "1025 characters in a pattern"),
+        ({"pattern": "a" * 10_001}, "10001 characters in a pattern"),
+        ({"pattern": "((a{1,100}){1,100}){2}"}, "20000 characters in a pattern"),
+        ({"patternProperties": {"[a-z]{10001}": {}}}, "10001 characters in a pattern"),
+        ({"properties": {"a": {"items": {}, "maxItems": 10_001}}}, "'maxItems' is larger than 10000"),
+        ({"minItems": 1e300}, "'minItems' is larger than 10000"),
+        ({"maxLength": 100_001}, "'maxLength' is larger than 100000"),
         ({"x-guidance": {"lenient": True}}, "x-guidance"),
         ({"properties": {"a": {"x-guidance": {"lenient": True}}}}, "x-guidance"),
     ],
@@ -196,8 +202,34 @@ def test_f9_a_schema_beyond_the_bounds_is_refused_unread(schema, says):
 
 def test_f9_a_schema_at_the_bounds_is_read():
     assert answer_of({"type": "json_schema", "json_schema": {"name": "x", "schema": nested(31)}}) is not None
-    wide = {"properties": {f"{i}": True for i in range(5_000)}, "enum": list(range(1_000)), "pattern": "a" * 1_024}
+    wide = {
+        "properties": {f"{i}": True for i in range(5_000)},
+        "enum": list(range(1_000)),
+        "pattern": "a{10000}",
+        "maxItems": 10_000,
+    }
     assert answer_of({"type": "json_schema", "json_schema": {"name": "x", "schema": wide}}) is not None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "size"),
+    [
+        ("", 0),
+        ("abc", 3),
+        (r"\d{4}-\d{2}", 7),
+        (r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}$", 8 + 15 + 2),
+        (r"[^]\]]{3}", 3),
+        (r"(a|bc){2,5}", 20),
+        (r"a{2,}b{0}", 3),
+        (r"\{9}{9}", 2 + 9),
+        ("((((", 0),
+        (")a{3}", 4),
+        ("[" * 5, 1),
+        ("a{99999999999}", 14),
+    ],
+)
+def test_a_pattern_is_as_large_as_it_is_written_out(pattern, size):
+    assert written_out_size(pattern) == size
 
 
 def test_a_response_format_becomes_a_schema():

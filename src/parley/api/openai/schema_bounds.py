@@ -5,13 +5,24 @@ from typing import Any
 
 import msgspec
 
+from parley.api.openai.pattern_size import written_out_size
 from parley.core.errors import InvalidRequest
 
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 32
 MAX_PROPERTIES = 5_000
 MAX_ENUM_VALUES = 1_000
-MAX_PATTERN_LENGTH = 1_024
+# Characters with every repeat written out.
+MAX_PATTERN_SIZE = 10_000
+# llama.cpp's llguidance took ten seconds over a million items, in which nobody else was served, and then let anything pass.
+_MAX_COUNTS = {
+    "minItems": 10_000,
+    "maxItems": 10_000,
+    "minProperties": 10_000,
+    "maxProperties": 10_000,
+    "minLength": 100_000,
+    "maxLength": 100_000,
+}
 
 
 def check_bounds(schema: dict[str, Any], subject: str, param: str) -> str:
@@ -42,15 +53,31 @@ def _fault_of_parts(parts: Sequence[object]) -> str | None:
     counts = (
         ("properties", MAX_PROPERTIES, sum(_length(part, "properties", dict) for part in parts)),
         ("enum values", MAX_ENUM_VALUES, sum(_length(part, "enum", list) for part in parts)),
-        ("characters in a pattern", MAX_PATTERN_LENGTH, max(_length(part, "pattern", str) for part in parts)),
+        ("characters in a pattern, with its repeats written out,", MAX_PATTERN_SIZE, max(map(_pattern_size, parts))),
     )
     for what, most, count in counts:
         if count > most:
             return f"it has {count} {what}, and at most {most} are supported"
-    return None
+    return next((fault for part in parts for fault in _faults_of_bounds(part)), None)
 
 
-def _length(value: object, key: str, kind: type[dict[str, Any]] | type[list[Any]] | type[str]) -> int:
+def _faults_of_bounds(part: object) -> Iterator[str]:
+    for key, most in _MAX_COUNTS.items():
+        value = part.get(key) if isinstance(part, dict) else None
+        if isinstance(value, int | float) and value > most:
+            yield f"'{key}' is larger than {most}"
+
+
+def _pattern_size(part: object) -> int:
+    """Of its pattern, and of those that its properties' names are to fit."""
+    if not isinstance(part, dict):
+        return 0
+    named = part.get("patternProperties")
+    patterns = [part.get("pattern"), *(named if isinstance(named, dict) else ())]
+    return max(written_out_size(pattern) if isinstance(pattern, str) else 0 for pattern in patterns)
+
+
+def _length(value: object, key: str, kind: type[dict[str, Any]] | type[list[Any]]) -> int:
     found = value.get(key) if isinstance(value, dict) else None
     return len(found) if isinstance(found, kind) else 0
 

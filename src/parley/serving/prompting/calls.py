@@ -71,6 +71,11 @@ class CallParser:
             _State.AFTER: self._after,
         }
 
+    @property
+    def first_characters(self) -> str:
+        """What an answer that begins with a call begins with."""
+        return self._form.mark[:1] or "{"
+
     def push(self, text: str) -> list[Part]:
         """What is decided with this piece."""
         self._held += text

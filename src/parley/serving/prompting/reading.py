@@ -37,6 +37,8 @@ class Reader:
         self._sequence = sequence
         self._parser = parser
         self._written: list[str] | None = [] if is_json else None
+        # What JSON can begin with; a call may stand in its place.
+        self._starts = '{["-0123456789tfn' + ("" if parser is None else parser.first_characters)
         self._num_calls = 0
         # Scores of tokens whose text is not decided yet; those of a call are not shown, as OpenAI does not.
         self._tokens: list[ScoredToken] = []
@@ -44,7 +46,8 @@ class Reader:
     def push(self, event: Delta | SequenceFinished) -> Iterator[RunEvent]:
         """What the event tells. Raises EngineFailed for an answer that had to be JSON, came to its end, and is not."""
         if isinstance(event, Delta):
-            if self._written is not None:
+            if self._written is not None and event.text:
+                self._check_start(event.text)
                 self._written.append(event.text)
             if self._parser is None:
                 yield event
@@ -60,6 +63,11 @@ class Reader:
         if self._written is not None and not self._num_calls and event.finish_reason is FinishReason.STOP:
             _check_json("".join(self._written))
         yield event
+
+    def _check_start(self, text: str) -> None:
+        """An engine that gave up its grammar shows it at once, and must not go on as if nothing was."""
+        if not self._num_calls and not self._written and text[0] not in self._starts:
+            raise EngineFailed("the engine left the grammar that it was given")
 
     def _events(self, parts: list[Words | Name | Arguments]) -> Iterator[RunEvent]:
         for part in parts:
