@@ -18,6 +18,7 @@ from parley.domain.catalog.service import Catalog, CatalogFiles
 from parley.domain.catalog.store import read_contents
 from parley.infra.folder import DataFolder
 from parley.operations.records import catalog_files
+from parley.operations.weights_header import read_weights
 from parley.serving.prompting.templates import TEMPLATES
 from tests.builders_records import SMALL_CATALOG, small_catalog
 
@@ -290,6 +291,11 @@ def test_names_that_could_be_a_path_or_an_option_are_none(name: str) -> None:
     ("marks", "family"),
     [
         ("{{ '<|im_start|>' + role }}", "chatml"),
+        (
+            '{{- "<|im_start|>" }}{{- "\\n\\n# Tools\\n\\nYou may call one or more functions to assist with the user query." }}',
+            "qwen",
+        ),
+        ("<|im_start|>system\nYou are a function calling AI model.", "chatml"),
         ("<|start_header_id|>{{ role }}<|end_header_id|>", "llama-3"),
         ("{{ bos_token }}[INST] {{ content }} [/INST]", "mistral"),
         ("<start_of_turn>{{ role }}", "gemma"),
@@ -301,6 +307,13 @@ def test_names_that_could_be_a_path_or_an_option_are_none(name: str) -> None:
 )
 def test_a_models_own_template_tells_its_family(marks: str | None, family: str | None) -> None:
     assert detect_template(marks) == family
+
+
+def test_the_bundled_models_own_template_tells_the_family_that_it_is_served_with(shipped: Catalog) -> None:
+    weights = shipped.resolve("parley-mini").weights
+    assert weights is not None
+    assert weights.path is not None
+    assert detect_template(read_weights(weights.path).chat_template) == weights.template == "parley"
 
 
 def test_files_are_found_without_a_data_folder(tmp_path: Path) -> None:

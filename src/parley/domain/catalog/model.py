@@ -15,7 +15,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 _FAMILY_MARKS = (
     # A model's own template writes the line break as an escape.
     (r"# Tools\n<tools>", "parley"),
-    (r"# Tools\n\nYou may call one or more functions", "qwen"),
+    ("You may call one or more functions to assist with the user query.", "qwen"),
     ("<|im_start|>", "chatml"),
     ("<|start_header_id|>", "llama-3"),
     ("<start_of_turn>", "gemma"),
