@@ -1,7 +1,7 @@
 """Runs the rounds of one grant on slots of a pool and tells their events as those of the reply's choices."""
 
 import functools
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 
@@ -14,6 +14,7 @@ from parley.core.requests import Sampling, SequenceRequest
 from parley.serving.merge import merge
 from parley.serving.metering.meter import Meter
 from parley.serving.prompting.prepare import Prompting
+from parley.serving.prompting.reading import Reader
 from parley.serving.ranking import Ranking
 from parley.serving.rounds import Round, plan_rounds
 from parley.serving.scheduling.pool import Pool, Ticket
@@ -42,23 +43,10 @@ class Execution:
         )
         stack.callback(self._first_ticket.release)
 
-    async def events(self) -> AsyncGenerator[RunEvent, None]:
+    def events(self) -> AsyncGenerator[RunEvent, None]:
         """Events with `sequence` as choice index, calls read out of the text; `Finished` comes last, with the meter's count."""
-        request = self._grant.request
-        readers = [
-            self._prompting.reading(self._grant.weights, prompt).reader(
-                index * request.n + choice, request.sampling.stop
-            )
-            for index, prompt in enumerate(request.prompts)
-            for choice in range(request.n)
-        ]
-        async with aclosing(self._told()) as told:
-            async for event in told:
-                if isinstance(event, Finished):
-                    yield event
-                    continue
-                for read in readers[event.sequence].push(event):
-                    yield read
+        readers = self._prompting.readers(self._grant.weights, self._grant.request)
+        return _read(self._told(), readers) if readers else self._told()
 
     async def _told(self) -> AsyncGenerator[Event, None]:
         parts = [self._ranked() if self._num_candidates > self._grant.request.n else self._candidates()]
@@ -190,3 +178,14 @@ def _renumber(event: Delta | SequenceFinished, offset: int) -> Delta | SequenceF
     if isinstance(event, Delta):
         return Delta(event.sequence + offset, event.text, event.num_tokens, event.tokens)
     return SequenceFinished(event.sequence + offset, event.finish_reason)
+
+
+async def _read(told: AsyncGenerator[Event, None], readers: Sequence[Reader]) -> AsyncGenerator[RunEvent, None]:
+    """What the choices' readers make of the events."""
+    async with aclosing(told):
+        async for event in told:
+            if isinstance(event, Finished):
+                yield event
+                continue
+            for read in readers[event.sequence].push(event):
+                yield read

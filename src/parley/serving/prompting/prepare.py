@@ -12,7 +12,7 @@ from parley.core.tokenizer import Segment, Tokenizer, Vocabulary
 from parley.serving.prompting.constrain import Constraints
 from parley.serving.prompting.grammar import markers
 from parley.serving.prompting.grammar_check import GrammarCheck
-from parley.serving.prompting.reading import Reading
+from parley.serving.prompting.reading import Reader, readers_of
 from parley.serving.prompting.render import render
 from parley.serving.prompting.tokenizers import Tokenizers
 
@@ -82,9 +82,9 @@ class Prompting:
         """Texts that end a turn in the weights' template, for models that have no token for it."""
         return self._templates[weights.template].stop if isinstance(prompt, ChatPrompt) else ()
 
-    def reading(self, weights: Weights, prompt: Prompt) -> Reading:
-        """How the answers to a prompt are read: which texts in them are calls."""
-        return Reading(prompt, self._templates[weights.template].tools)
+    def readers(self, weights: Weights, request: GenerationRequest) -> list[Reader]:
+        """A reader of each choice; none where every answer is plain text, and there is nothing to read in it."""
+        return readers_of(request, self._templates[weights.template].tools)
 
     async def pieces(self, weights: Weights, token_ids: Sequence[int]) -> list[bytes]:
         """The bytes of each token."""

@@ -6,28 +6,27 @@ from collections.abc import Iterator
 from parley.core.errors import EngineFailed
 from parley.core.events import CallDelta, CallStarted, Delta, FinishReason, RunEvent, ScoredToken, SequenceFinished
 from parley.core.ids import new_id
-from parley.core.requests import ChatPrompt, Prompt, Tools
+from parley.core.requests import ChatPrompt, GenerationRequest, Tools
 from parley.core.template import ToolFormat
 from parley.serving.prompting.calls import Arguments, CallParser, Name, Words
 from parley.serving.prompting.grammar import called_functions
 
 
-class Reading:
-    """How the answers to one prompt are read."""
+def readers_of(request: GenerationRequest, form: ToolFormat | None) -> list["Reader"]:
+    """A reader of each choice of a request that declares tools or asks for JSON; none for any other."""
+    (prompt, *others) = request.prompts
+    if others or not isinstance(prompt, ChatPrompt) or (prompt.tools is None and prompt.answer is None):
+        return []
+    # With stop texts an answer may end anywhere.
+    is_json = prompt.answer is not None and not request.sampling.stop
+    return [Reader(choice, _parser(prompt.tools, form), is_json=is_json) for choice in range(request.n)]
 
-    def __init__(self, prompt: Prompt, form: ToolFormat | None) -> None:
-        self._tools: Tools | None = prompt.tools if isinstance(prompt, ChatPrompt) else None
-        self._is_json = isinstance(prompt, ChatPrompt) and prompt.answer is not None
-        self._form = form
 
-    def reader(self, sequence: int, stop: tuple[str, ...]) -> "Reader":
-        """A reader of the answer with this index. With `stop` texts, an answer may end anywhere."""
-        parser = None
-        if self._tools is not None and self._form is not None:
-            names = frozenset(function.name for function in called_functions(self._tools))
-            is_one = self._form.is_single or not self._tools.is_parallel
-            parser = CallParser(self._form, names, most_calls=1 if is_one else None)
-        return Reader(sequence, parser, is_json=self._is_json and not stop)
+def _parser(tools: Tools | None, form: ToolFormat | None) -> CallParser | None:
+    if tools is None or form is None:
+        return None
+    names = frozenset(function.name for function in called_functions(tools))
+    return CallParser(form, names, most_calls=1 if form.is_single or not tools.is_parallel else None)
 
 
 class Reader:
