@@ -42,6 +42,7 @@ RECORDED = [
         '{"name": "set_timer", "arguments": {"minutes": 5}}]',
         WEATHER + TIMER,
     ),
+    ("mistral", '[TOOL_CALLS] [{"name": "get_weather", "arguments": {"city": "Paris"}, "id": "abc1', WEATHER),
     # Keys in another order, and a call without arguments, are known once they are whole.
     ("chatml", '<tool_call>\n{"arguments": {"minutes": 5}, "name": "set_timer"}\n</tool_call>', TIMER),
     ("chatml", '<tool_call>\n{"name": "set_timer"}\n</tool_call>', [Name("set_timer"), Arguments("{}")]),
@@ -124,6 +125,24 @@ def test_arguments_are_told_while_they_are_written():
 
 def test_text_goes_on_behind_a_call():
     assert read("chatml", [f"{CALL}\nDone."]) == [*WEATHER, Words("\nDone.")]
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "\n</tool_call>\nThere you are.",
+        '\n</tool_call>\nSee {"a": 1}.',
+        " There you are.",
+        ', "more": "There you are."}',
+        ', "id": 7 There you are.',
+    ],
+)
+def test_an_object_that_is_left_open_swallows_no_text_behind_it(rest):
+    answer = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Paris"}' + rest
+    for pieces in ([answer], list(answer)):
+        name, arguments, words = read("chatml", pieces)
+        assert [name, arguments] == WEATHER
+        assert words.text.strip(' ,"').endswith(rest.removeprefix("\n</tool_call>\n").strip(' ,"'))
 
 
 def test_a_second_call_where_one_is_allowed_is_text():

@@ -11,6 +11,9 @@ from parley.core.template import ToolFormat
 # What may stand between a mark, calls and their ends.
 _LEADING = re.compile(r"[\s,;\[\]]*")
 _HEAD = re.compile(r'\{\s*"name"\s*:\s*"([A-Za-z0-9_-]{1,64})"\s*,\s*"(?:arguments|parameters)"\s*:\s*(?=\{)')
+# What ends a call's object behind its arguments.
+_TAIL = re.compile(r'\s*(?:,\s*"id"\s*:\s*"[^"\\]{0,64}"\s*)?\}')
+_BEGINNING_OF_TAIL = re.compile(r'\s*(?:,\s*(?:"[a-z"\s:A-Z0-9_-]{0,80})?)?')
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,8 @@ class CallParser:
     def end(self) -> list[Part]:
         """What was held back: text, unless it only closes a call."""
         held, self._held = self._held, ""
-        if self._state is _State.TAIL or (self._state is _State.AFTER and self._is_closing(held)):
+        is_tail = self._state is _State.TAIL and _is_beginning_of_tail(held)
+        if is_tail or (self._state is _State.AFTER and self._is_closing(held)):
             return []
         return [Words(held)] if held else []
 
@@ -157,17 +161,17 @@ class CallParser:
         parts.append(Arguments(piece))
         self._held = self._held[len(piece) :]
         if end is not None:
-            # The call's own object is open around them.
-            self._scanner = _ObjectScanner(depth=1)
             self._state = _State.TAIL
         return end is not None
 
     def _tail(self, _parts: list[Part]) -> bool:
-        end = self._scanner.end_of(self._held, 0)
-        self._held = "" if end is None else self._held[end:]
-        if end is not None:
-            self._state = _State.AFTER
-        return end is not None
+        """The end of the call's object, with an id before it in some families; an object that was left open ends here."""
+        tail = _TAIL.match(self._held)
+        if tail is None and _is_beginning_of_tail(self._held):
+            return False
+        self._held = self._held[tail.end() :] if tail is not None else self._held
+        self._state = _State.AFTER
+        return True
 
     def _after(self, _parts: list[Part]) -> bool:
         """Behind a call: its end, a further call, or text again."""
@@ -219,8 +223,8 @@ class CallParser:
 class _ObjectScanner:
     """Finds where a JSON object ends, over any number of pieces."""
 
-    def __init__(self, *, depth: int = 0) -> None:
-        self._depth = depth
+    def __init__(self) -> None:
+        self._depth = 0
         self._is_string = False
         self._is_escaped = False
 
@@ -259,6 +263,10 @@ def _read_call(text: str, names: frozenset[str]) -> tuple[str, str] | None:
         return None
     arguments = call.get("arguments", call.get("parameters", {}))
     return (call["name"], json.dumps(arguments)) if isinstance(arguments, dict) else None
+
+
+def _is_beginning_of_tail(text: str) -> bool:
+    return _BEGINNING_OF_TAIL.fullmatch(text) is not None
 
 
 def _leading(text: str, position: int = 0) -> int:
