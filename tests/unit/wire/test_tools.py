@@ -200,6 +200,13 @@ def test_f9_a_schema_beyond_the_bounds_is_refused_unread(schema, says):
     assert error.message.startswith("Invalid schema for function 'f': ")
 
 
+def test_f9_schemas_that_are_too_much_together_are_refused():
+    large = {"name": "f", "parameters": {"description": "x" * 60_000}}
+    assert len(tools_of(functions=[large] * 4).functions) == 4
+    error = refusal(functions=[large] * 5)
+    assert (error.param, error.code) == ("functions", "invalid_value")
+
+
 def test_f9_a_schema_at_the_bounds_is_read():
     assert answer_of({"type": "json_schema", "json_schema": {"name": "x", "schema": nested(31)}}) is not None
     wide = {

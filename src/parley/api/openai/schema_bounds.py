@@ -9,6 +9,8 @@ from parley.api.openai.pattern_size import written_out_size
 from parley.core.errors import InvalidRequest
 
 MAX_BYTES = 64 * 1024
+# Of all schemas in a request.
+MAX_BYTES_TOGETHER = 256 * 1024
 MAX_DEPTH = 32
 MAX_PROPERTIES = 5_000
 MAX_ENUM_VALUES = 1_000
@@ -74,7 +76,12 @@ def _pattern_size(part: object) -> int:
         return 0
     named = part.get("patternProperties")
     patterns = [part.get("pattern"), *(named if isinstance(named, dict) else ())]
-    return max(written_out_size(pattern) if isinstance(pattern, str) else 0 for pattern in patterns)
+    return max(_size(pattern) if isinstance(pattern, str) else 0 for pattern in patterns)
+
+
+def _size(pattern: str) -> int:
+    # A longer one is too large however it is read.
+    return written_out_size(pattern) if len(pattern) <= MAX_PATTERN_SIZE else len(pattern)
 
 
 def _length(value: object, key: str, kind: type[dict[str, Any]] | type[list[Any]]) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from parley.api.explain import wording
-from parley.api.openai.schema_bounds import check_bounds
+from parley.api.openai.schema_bounds import MAX_BYTES_TOGETHER, check_bounds
 from parley.api.openai.schemas.chat import CreateChatCompletionRequest
 from parley.api.openai.schemas.tools import (
     ChatCompletionNamedToolChoice,
@@ -41,7 +41,7 @@ def to_tools(body: CreateChatCompletionRequest) -> Tools | None:
         declared = [_function_of(tool, f"tools[{index}]") for index, tool in enumerate(body.tools or ())]
     is_2023 = bool(body.functions)
     choice = body.function_call if is_2023 else _tool_choice(body)
-    functions = tuple([_to_function(function, path) for function, path in declared])
+    functions = _to_functions(declared, "functions" if is_2023 else "tools")
     _check_choice(body, functions)
     if not functions or choice == "none":
         return None
@@ -102,6 +102,22 @@ def _function_of(tool: ChatCompletionTool, path: str) -> tuple[FunctionObject, s
     if tool.function is None:
         raise wording.missing(f"{path}.function")
     return tool.function, f"{path}.function"
+
+
+def _to_functions(declared: Sequence[tuple[FunctionObject, str]], field: str) -> tuple[Function, ...]:
+    """The functions, one by one: where their schemas become too much, the rest is not looked at."""
+    functions, num_bytes = [], 0
+    for function, path in declared:
+        functions.append(_to_function(function, path))
+        parameters = functions[-1].parameters
+        num_bytes += 0 if parameters is None else len(parameters.text)
+        if num_bytes > MAX_BYTES_TOGETHER:
+            raise InvalidRequest(
+                f"Invalid '{field}': the schemas have more than {MAX_BYTES_TOGETHER} bytes together.",
+                param=field,
+                code="invalid_value",
+            )
+    return tuple(functions)
 
 
 def _to_function(function: FunctionObject, path: str) -> Function:
