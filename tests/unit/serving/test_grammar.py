@@ -130,6 +130,15 @@ def test_arguments_that_nobody_declared_are_not_made_up():
     assert accepts(answer, CALL.replace('"city": "Paris"', '"x": 1'))
 
 
+def test_arguments_that_are_declared_in_another_place_can_be_given():
+    both = {
+        "properties": {"city": {"type": "string"}},
+        "allOf": [{"properties": {"x": {"const": 1}}, "required": ["x"]}],
+    }
+    answer = grammar(tools=tools(function(parameters={"type": "object"} | both), choice=ToolChoice.REQUIRED))
+    assert accepts(answer, CALL.replace('"Paris"', '"Paris", "x": 1'))
+
+
 def test_what_cannot_be_enforced_is_left_out_for_functions_that_are_not_strict_alone():
     unique = {
         "type": "object",

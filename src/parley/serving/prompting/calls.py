@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from parley.core.template import ToolFormat
+from parley.serving.prompting.object_scanner import ObjectScanner
 
 # What may stand between a mark, calls and their ends.
 _LEADING = re.compile(r"[\s,;\[\]]*")
@@ -62,7 +63,7 @@ class CallParser:
         # What is not decided yet, from the first character that may belong to a call.
         self._held = ""
         self._state = _State.START
-        self._scanner = _ObjectScanner()
+        self._scanner = ObjectScanner()
         # How far a call that is not known as one yet was scanned.
         self._scanned = 0
         self._steps: dict[_State, Callable[[list[Part]], bool]] = {
@@ -132,7 +133,7 @@ class CallParser:
         if head is not None and head[1] in self._names:
             self._begin(parts, head[1])
             self._held = self._held[head.end() :]
-            self._scanner = _ObjectScanner()
+            self._scanner = ObjectScanner()
             self._state = _State.ARGUMENTS
             return True
         end = self._scanner.end_of(self._held, max(start, self._scanned))
@@ -193,7 +194,7 @@ class CallParser:
         return True
 
     def _expect_call(self) -> None:
-        self._state, self._scanner, self._scanned = _State.CALL, _ObjectScanner(), 0
+        self._state, self._scanner, self._scanned = _State.CALL, ObjectScanner(), 0
 
     def _expect_text(self) -> None:
         self._state = _State.TEXT
@@ -218,39 +219,6 @@ class CallParser:
     def _is_closing(self, text: str) -> bool:
         rest = text[_leading(text) :]
         return not rest or bool(self._form.close and self._form.close.startswith(rest))
-
-
-class _ObjectScanner:
-    """Finds where a JSON object ends, over any number of pieces."""
-
-    def __init__(self) -> None:
-        self._depth = 0
-        self._is_string = False
-        self._is_escaped = False
-
-    def end_of(self, text: str, start: int) -> int | None:
-        """The position behind the object's last brace; None when it goes on behind this piece."""
-        for position in range(start, len(text)):
-            character = text[position]
-            if self._is_string:
-                self._in_string(character)
-            elif character == '"':
-                self._is_string = True
-            elif character in "{[":
-                self._depth += 1
-            elif character in "}]":
-                self._depth -= 1
-                if self._depth <= 0:
-                    return position + 1
-        return None
-
-    def _in_string(self, character: str) -> None:
-        if self._is_escaped:
-            self._is_escaped = False
-        elif character == "\\":
-            self._is_escaped = True
-        elif character == '"':
-            self._is_string = False
 
 
 def _read_call(text: str, names: frozenset[str]) -> tuple[str, str] | None:

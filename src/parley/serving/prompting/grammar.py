@@ -12,6 +12,8 @@ from parley.core.tokenizer import Vocabulary
 # JSON without a needless space, and JSON as the families' models write calls.
 _COMPACT: Mapping[str, object] = MappingProxyType({"whitespace_flexible": False})
 _SPACED: Mapping[str, object] = MappingProxyType({**_COMPACT, "item_separator": ", ", "key_separator": ": "})
+# Keywords by which a schema may declare properties in other places too.
+_OTHER_PROPERTIES = frozenset({"$ref", "allOf", "anyOf", "oneOf", "if", "patternProperties"})
 _NO_ARGUMENTS = '{"type":"object","properties":{},"additionalProperties":false}'
 
 
@@ -105,7 +107,7 @@ def _arguments(function: Function) -> str:
     """JSON of a function's schema. What cannot be enforced of it is only left out where the function is not strict."""
     text = _NO_ARGUMENTS if function.parameters is None else function.parameters.text
     schema = json.loads(text)
-    if schema.get("properties") is not None:
+    if "properties" in schema and _OTHER_PROPERTIES.isdisjoint(schema):
         # Arguments that nobody declared would fit the schema, and no function.
         schema.setdefault("additionalProperties", False)
     return _json(json.dumps(schema), {**_SPACED, "lenient": not function.is_strict})
