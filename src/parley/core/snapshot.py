@@ -17,6 +17,9 @@ class Capability(StrEnum):
     EMBED = "embed"
     TRANSCRIBE = "transcribe"
     MODERATE = "moderate"
+    # These two follow from the weights: a template with a form for tools, an engine that can apply a grammar.
+    TOOLS = "tools"
+    STRUCTURED_OUTPUT = "structured_output"
 
 
 class EngineKind(StrEnum):
@@ -60,6 +63,11 @@ class Weights:
     def takes_n(self) -> bool:
         """Whether one round may have several sequences."""
         return self.upstream is None or self.upstream.abilities.takes_n
+
+    @property
+    def can_constrain(self) -> bool:
+        """Whether the engine can hold an answer to a grammar; echo, which only repeats, cannot."""
+        return self.engine is not EngineKind.ECHO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,19 +1,20 @@
 """Runs the rounds of one grant on slots of a pool and tells their events as those of the reply's choices."""
 
 import functools
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 
 from parley.core.engine import Engine
 from parley.core.errors import EngineFailed
-from parley.core.events import Delta, Event, Finished, FinishReason, ScoredToken, SequenceFinished
+from parley.core.events import Delta, Event, Finished, FinishReason, RunEvent, ScoredToken, SequenceFinished
 from parley.core.grant import Grant, PreparedPrompt
 from parley.core.ids import new_id
 from parley.core.requests import Sampling, SequenceRequest, TextPrompt
 from parley.serving.merge import merge
 from parley.serving.metering.meter import Meter
 from parley.serving.prompting.prepare import Prompting
+from parley.serving.prompting.reading import Reader
 from parley.serving.ranking import Ranking
 from parley.serving.rounds import Round, plan_rounds
 from parley.serving.scheduling.pool import Pool, Ticket
@@ -44,8 +45,12 @@ class Execution:
         )
         stack.callback(self._first_ticket.release)
 
-    async def events(self) -> AsyncGenerator[Event, None]:
-        """Events with `sequence` as choice index; `Finished` comes last, with the meter's count."""
+    def events(self) -> AsyncGenerator[RunEvent, None]:
+        """Events with `sequence` as choice index, calls read out of the text; `Finished` comes last, with the meter's count."""
+        readers = self._prompting.readers(self._grant.weights, self._grant.request)
+        return _read(self._told(), readers) if readers else self._told()
+
+    async def _told(self) -> AsyncGenerator[Event, None]:
         parts = [self._ranked() if self._num_candidates > self._grant.request.n else self._candidates()]
         if self._grant.request.echo:
             parts.insert(0, self._echo())
@@ -157,6 +162,8 @@ class Execution:
             sampling=self._sampling(planned),
             source=prompt.source,
             is_limit_asked=prompt.source is None or grant.request.max_tokens is not None,
+            grammar=prompt.grammar,
+            markers=prompt.markers,
         )
 
     def _sampling(self, planned: Round) -> Sampling:
@@ -177,3 +184,14 @@ def _renumber(event: Delta | SequenceFinished, offset: int) -> Delta | SequenceF
     if isinstance(event, Delta):
         return Delta(event.sequence + offset, event.text, event.num_tokens, event.tokens)
     return SequenceFinished(event.sequence + offset, event.finish_reason)
+
+
+async def _read(told: AsyncGenerator[Event, None], readers: Sequence[Reader]) -> AsyncGenerator[RunEvent, None]:
+    """What the choices' readers make of the events."""
+    async with aclosing(told):
+        async for event in told:
+            if isinstance(event, Finished):
+                yield event
+                continue
+            for read in readers[event.sequence].push(event):
+                yield read
