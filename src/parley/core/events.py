@@ -82,7 +82,8 @@ class Finished:
     num_uncharged: int = 0
 
 
-# What an engine says.
+# What an engine says of itself.
 Event = Delta | SequenceFinished | Finished
-# What a Run tells: calls are read out of the engine's text on the way.
-RunEvent = Event | CallStarted | CallDelta
+# What a Run tells: calls are read out of the engine's text on the way. An upstream may have read them itself.
+SequenceEvent = Delta | CallStarted | CallDelta | SequenceFinished
+RunEvent = SequenceEvent | Finished

@@ -26,10 +26,12 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCall:
-    """A call that the assistant made earlier. `arguments` is the text that the client sent back, JSON or not."""
+    """A call that the assistant made earlier. `arguments` is the text that the client sent back, JSON or not; 2023's form
+    of calls has no `call_id`."""
 
     name: str
     arguments: str
+    call_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

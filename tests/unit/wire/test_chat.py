@@ -164,7 +164,9 @@ def test_our_own_replies_can_be_sent_back_whole():
 def test_calls_in_the_history_are_kept_with_their_arguments_as_they_are():
     call = {"id": "call_1", "type": "function", "function": {"name": "add", "arguments": '{"a":1'}}
     (message,) = messages({"role": "assistant", "content": None, "tool_calls": [call]})
-    assert message == ChatMessage(role=Role.ASSISTANT, content="", calls=(ToolCall(name="add", arguments='{"a":1'),))
+    assert message == ChatMessage(
+        role=Role.ASSISTANT, content="", calls=(ToolCall(name="add", arguments='{"a":1', call_id="call_1"),)
+    )
     (message,) = messages({"role": "assistant", "content": "So:", "function_call": call["function"]})
     assert (message.content, message.calls) == ("So:", (ToolCall(name="add", arguments='{"a":1'),))
 

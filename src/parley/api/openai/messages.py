@@ -69,12 +69,14 @@ def _text(message: ChatCompletionRequestMessage, path: str) -> str:
 
 
 def _calls(message: ChatCompletionRequestMessage, path: str) -> tuple[ToolCall, ...]:
-    calls = [_called(call, f"{path}.tool_calls[{index}]") for index, call in enumerate(message.tool_calls or ())]
+    calls: list[tuple[CalledFunction, str, str | None]] = [
+        (*_called(call, f"{path}.tool_calls[{index}]"), call.id) for index, call in enumerate(message.tool_calls or ())
+    ]
     if message.function_call is not None:
-        calls.append((message.function_call, f"{path}.function_call"))
-    for function, where in calls:
+        calls.append((message.function_call, f"{path}.function_call", None))
+    for function, where, _ in calls:
         check_name(function.name, f"{where}.name")
-    return tuple([ToolCall(name=function.name, arguments=function.arguments) for function, _ in calls])
+    return tuple([ToolCall(name=each.name, arguments=each.arguments, call_id=call_id) for each, _, call_id in calls])
 
 
 def _called(call: ChatCompletionMessageToolCall, path: str) -> tuple[CalledFunction, str]:

@@ -303,8 +303,9 @@ def _capabilities(entry: SnapshotEntry, weights: Weights | None) -> frozenset[Ca
     if weights is None or Capability.CHAT not in entry.capabilities:
         return frozenset()
     has = {
-        Capability.TOOLS: weights.template in TOOL_TEMPLATE_NAMES,
-        Capability.STRUCTURED_OUTPUT: weights.can_constrain,
+        Capability.TOOLS: weights.has_server_tools
+        or (weights.upstream is None and weights.template in TOOL_TEMPLATE_NAMES),
+        Capability.STRUCTURED_OUTPUT: weights.has_server_tools or weights.can_constrain,
     }
     return frozenset(capability for capability, is_there in has.items() if is_there)
 

@@ -92,6 +92,9 @@ class Prompting:
 
     def readers(self, weights: Weights, request: GenerationRequest) -> list[Reader]:
         """A reader of each choice; none where every answer is plain text, and there is nothing to read in it."""
+        if not weights.is_tokenized_here:
+            # Its server reads calls, and holds answers to a form, in its own way.
+            return []
         return readers_of(request, self._templates[weights.template].tools)
 
     async def pieces(self, weights: Weights, token_ids: Sequence[int]) -> list[bytes]:

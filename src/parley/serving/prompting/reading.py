@@ -42,8 +42,12 @@ class Reader:
         # Scores of tokens whose text is not decided yet; those of a call are not shown, as OpenAI does not.
         self._tokens: list[ScoredToken] = []
 
-    def push(self, event: Delta | SequenceFinished) -> Iterator[RunEvent]:
+    def push(self, event: Delta | CallStarted | CallDelta | SequenceFinished) -> Iterator[RunEvent]:
         """What the event tells. Raises EngineFailed for an answer that had to be JSON, came to its end, and is not."""
+        if isinstance(event, CallStarted | CallDelta):
+            # Read already, where the answer was made.
+            yield event
+            return
         if isinstance(event, Delta):
             if self._written is not None and event.text:
                 self._check_start(event.text)
