@@ -22,6 +22,7 @@ from parley.serving.engines.llama import LlamaEngine, LlamaOptions
 from parley.serving.engines.openai_server.adapter import UpstreamEngine, UpstreamOptions
 from parley.serving.engines.openai_server.program import SupervisedProgram
 from parley.serving.prompting.echo_tokenizer import EchoTokenizer
+from parley.serving.prompting.grammar_check import GrammarCheck
 from parley.serving.prompting.tokenizer import WorkerTokenizer
 
 # A server of somebody else has a queue of its own behind these.
@@ -37,6 +38,8 @@ class Runtimes:
         self._clock = clock
         self._stack = AsyncExitStack()
         self._tokenizers: dict[str, Tokenizer] = {}
+        self.grammar_check = GrammarCheck()
+        self._stack.push_async_callback(self.grammar_check.aclose)
 
     async def __aenter__(self) -> Self:
         return self

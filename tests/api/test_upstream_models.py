@@ -129,3 +129,29 @@ def test_the_catalog_has_the_upstream_and_the_default_did_not_move(connected: Co
     assert models["gpt-3.5-turbo"]["weights"] == "parley-mini"
     assert models["far"]["context_length"] == 512
     assert "127.0.0.1" not in json.dumps(models)
+
+
+def test_an_answer_is_held_to_a_form_by_the_server(connected: Connected) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"n": {"type": "integer"}},
+        "required": ["n"],
+        "additionalProperties": False,
+    }
+    wanted = {"type": "json_schema", "json_schema": {"name": "number", "schema": schema}}
+    reply = ask(connected, "plain", "Give me a number.", response_format=wanted, max_tokens=60)
+    assert reply.choices[0].finish_reason in ("stop", "length")
+    if reply.choices[0].finish_reason == "stop":
+        assert isinstance(json.loads(reply.choices[0].message.content)["n"], int)
+    assert reply.choices[0].message.content.lstrip().startswith("{")
+
+
+def test_declared_tools_reach_the_server_and_its_answer_comes_back(connected: Connected) -> None:
+    tool = {"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {}}}}
+    reply = ask(connected, "plain", "Hello!", tools=[tool], max_tokens=40)
+    message = reply.choices[0].message
+    assert message.content or message.tool_calls
+    with pytest.raises(openai.BadRequestError, match="tool_choice"):
+        ask(connected, "plain", "Hello!", tools=[tool], tool_choice="required")
+    with pytest.raises(openai.BadRequestError, match="tools"):
+        ask(connected, "far", "Hello!", tools=[tool])

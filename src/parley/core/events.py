@@ -45,6 +45,26 @@ class Delta:
 
 
 @dataclass(frozen=True, slots=True)
+class CallStarted:
+    """The sequence calls a function. `call` counts its calls from 0; `name` is one of the declared."""
+
+    sequence: int
+    call: int
+    call_id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallDelta:
+    """The next piece of a call's arguments, as the model wrote them. All pieces together are one JSON object, unless the
+    sequence was cut."""
+
+    sequence: int
+    call: int
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
 class SequenceFinished:
     """One sequence is complete; no delta of it follows."""
 
@@ -62,4 +82,8 @@ class Finished:
     num_uncharged: int = 0
 
 
+# What an engine says of itself.
 Event = Delta | SequenceFinished | Finished
+# What a Run tells: calls are read out of the engine's text on the way. An upstream may have read them itself.
+SequenceEvent = Delta | CallStarted | CallDelta | SequenceFinished
+RunEvent = SequenceEvent | Finished

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from parley.core.principal import Principal
-from parley.core.requests import GenerationRequest, Prompt
+from parley.core.requests import GenerationRequest, Grammar, Prompt
 from parley.core.snapshot import Snapshot, Weights
 
 
@@ -11,12 +11,15 @@ from parley.core.snapshot import Snapshot, Weights
 class PreparedPrompt:
     """A prompt as the engine will see it. `echo_ids` are the ids that `echo` shows: the client's own prompt.
 
-    Where the engine's server tokenises (an upstream), `source` is the prompt as it was written, there are no ids, and
-    `num_tokens` is an estimate until the server has told its count.
+    `grammar` and `markers` are as `core.requests.SequenceRequest` has them. Where the engine's server tokenises (an
+    upstream), `source` is the prompt as it was written, there are no ids, and `num_tokens` is an estimate until the server
+    has told its count.
     """
 
     token_ids: tuple[int, ...] = ()
     echo_ids: tuple[int, ...] = ()
+    grammar: Grammar | None = None
+    markers: tuple[str, ...] = ()
     source: Prompt | None = None
     estimated_tokens: int | None = None
 

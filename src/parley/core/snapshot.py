@@ -17,6 +17,9 @@ class Capability(StrEnum):
     EMBED = "embed"
     TRANSCRIBE = "transcribe"
     MODERATE = "moderate"
+    # These two follow from the weights: a template with a form for tools, an engine that can apply a grammar.
+    TOOLS = "tools"
+    STRUCTURED_OUTPUT = "structured_output"
 
 
 class EngineKind(StrEnum):
@@ -57,9 +60,22 @@ class Weights:
         return self.upstream is None or (self.path is not None and self.upstream.abilities.takes_token_ids)
 
     @property
+    def has_server_tools(self) -> bool:
+        """Whether tools and forms of answers are the upstream's affair: it then gets OpenAI's own fields for them."""
+        return self.upstream is not None and not self.is_tokenized_here
+
+    @property
     def takes_n(self) -> bool:
         """Whether one round may have several sequences."""
         return self.upstream is None or self.upstream.abilities.takes_n
+
+    @property
+    def can_constrain(self) -> bool:
+        """Whether the engine can hold an answer to a grammar of ours; echo, which only repeats, cannot.
+
+        An upstream has its own way, which is asked for in OpenAI's words and only where it reads the conversation itself.
+        """
+        return self.engine is EngineKind.LLAMA
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

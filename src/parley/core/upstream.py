@@ -34,6 +34,10 @@ class Abilities:
     scores_prompts: bool
     # It can be asked to name the ids of the tokens behind each piece of text, which counts them exactly.
     names_tokens: bool
+    # Every kind takes declared functions and forms of answers, in chats that go as messages.
+    # Whether a call that must be made is made, and whether a strict function's arguments fit their schema.
+    enforces_choice: bool
+    enforces_strict: bool = False
 
 
 # From the servers' documentation and sources of 2026; llama-server's row is measured in tests/engines.
@@ -48,6 +52,7 @@ ABILITIES: Mapping[UpstreamKind, Abilities] = MappingProxyType(
             has_completion_logprobs=True,
             scores_prompts=True,
             names_tokens=True,
+            enforces_choice=True,
         ),
         # It knows the fields `echo` and `suffix`; what they do there was not seen, so they are refused.
         UpstreamKind.SGLANG: Abilities(
@@ -59,8 +64,10 @@ ABILITIES: Mapping[UpstreamKind, Abilities] = MappingProxyType(
             has_completion_logprobs=True,
             scores_prompts=False,
             names_tokens=True,
+            enforces_choice=True,
         ),
-        # `n` is refused above its slots, whose number we do not know; `echo` and `suffix` are silently ignored.
+        # `n` is refused above its slots, whose number we do not know; `echo` and `suffix` are silently ignored. A function
+        # that must be called is only proposed to the model.
         UpstreamKind.LLAMA_SERVER: Abilities(
             takes_token_ids=True,
             takes_n=False,
@@ -70,8 +77,9 @@ ABILITIES: Mapping[UpstreamKind, Abilities] = MappingProxyType(
             has_completion_logprobs=True,
             scores_prompts=False,
             names_tokens=False,
+            enforces_choice=False,
         ),
-        # Its documentation lists n, logit_bias and log-probabilities as missing. Newer ones have chat log-probabilities.
+        # Its documentation lists n, logit_bias, tool_choice and log-probabilities as missing. Newer ones have chat log-probabilities.
         UpstreamKind.OLLAMA: Abilities(
             takes_token_ids=False,
             takes_n=False,
@@ -81,6 +89,7 @@ ABILITIES: Mapping[UpstreamKind, Abilities] = MappingProxyType(
             has_completion_logprobs=False,
             scores_prompts=False,
             names_tokens=False,
+            enforces_choice=False,
         ),
         UpstreamKind.OPENAI: Abilities(
             takes_token_ids=False,
@@ -91,6 +100,8 @@ ABILITIES: Mapping[UpstreamKind, Abilities] = MappingProxyType(
             has_completion_logprobs=True,
             scores_prompts=False,
             names_tokens=False,
+            enforces_choice=True,
+            enforces_strict=True,
         ),
     }
 )

@@ -50,7 +50,8 @@ class Serving:
         check_abilities(request, weights)
         prompts: list[PreparedPrompt] = []
         max_tokens: list[int] = []
-        async with aclosing(self._prompting.prepare(request, snapshot, weights)) as prepared:
+        tenant = principal.organization_id
+        async with aclosing(self._prompting.prepare(request, snapshot, weights, tenant=tenant)) as prepared:
             async for prompt in prepared:
                 max_tokens.append(resolve_max_tokens(request, len(prompts), prompt, snapshot))
                 prompts.append(prompt)

@@ -14,7 +14,8 @@ from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import Comment, Whitespace
 
 from parley.core.price import Price
-from parley.core.snapshot import EngineKind, Snapshot, Weights
+from parley.core.snapshot import Capability, EngineKind, Snapshot, Weights
+from parley.core.template import TOOL_TEMPLATE_NAMES
 from parley.domain.catalog.entries import (
     CatalogFile,
     PriceEntry,
@@ -288,13 +289,25 @@ class _Builder:
             family=entry.family,
             weights=default if is_stand_in else pinned,
             promised_context_length=entry.context,
-            capabilities=frozenset(entry.capabilities),
+            capabilities=frozenset(entry.capabilities) | _capabilities(entry, default if is_stand_in else pinned),
             price=_price(price, own.price_list),
             created=int(datetime.combine(entry.created, datetime.min.time(), UTC).timestamp()),
             shutdown_date=entry.shutdown_date,
             owned_by=entry.owned_by,
             is_stand_in=is_stand_in,
         )
+
+
+def _capabilities(entry: SnapshotEntry, weights: Weights | None) -> frozenset[Capability]:
+    """What follows from the weights, for a model that chats."""
+    if weights is None or Capability.CHAT not in entry.capabilities:
+        return frozenset()
+    has = {
+        Capability.TOOLS: weights.has_server_tools
+        or (weights.upstream is None and weights.template in TOOL_TEMPLATE_NAMES),
+        Capability.STRUCTURED_OUTPUT: weights.has_server_tools or weights.can_constrain,
+    }
+    return frozenset(capability for capability, is_there in has.items() if is_there)
 
 
 def _price(entry: PriceEntry, label: str) -> Price:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from parley.core.errors import UnsupportedParameter
-from parley.core.requests import ChatPrompt, GenerationRequest, TextPrompt
+from parley.core.requests import ChatPrompt, GenerationRequest, TextPrompt, ToolChoice
 from parley.core.snapshot import Weights
 from parley.core.upstream import Abilities
 
@@ -36,11 +36,38 @@ def _missing(request: GenerationRequest, weights: Weights, abilities: Abilities)
         yield "best_of", "tells no log-probabilities to rank by"
     if request.echo and sampling.logprobs is not None and not (abilities.scores_prompts and weights.is_tokenized_here):
         yield "echo", "does not tell the log-probabilities of a prompt; without 'logprobs' it can be echoed"
-    if weights.is_tokenized_here:
-        return
     for prompt in request.prompts:
-        if isinstance(prompt, TextPrompt):
-            if prompt.token_ids is not None:
-                yield "prompt", "is given texts, not token ids, because its vocabulary is not known here"
-            if prompt.suffix is not None and not abilities.takes_suffix:
-                yield "suffix", "cannot fill in the middle"
+        if isinstance(prompt, ChatPrompt):
+            yield from _missing_for_tools(prompt, weights, abilities)
+        elif not weights.is_tokenized_here:
+            yield from _missing_for_text(prompt, abilities)
+
+
+def _missing_for_text(prompt: TextPrompt, abilities: Abilities) -> Iterator[tuple[str, str]]:
+    if prompt.token_ids is not None:
+        yield "prompt", "is given texts, not token ids, because its vocabulary is not known here"
+    if prompt.suffix is not None and not abilities.takes_suffix:
+        yield "suffix", "cannot fill in the middle"
+
+
+def _missing_for_tools(prompt: ChatPrompt, weights: Weights, abilities: Abilities) -> Iterator[tuple[str, str]]:
+    tools = prompt.tools
+    if weights.is_tokenized_here:
+        # Its prompts are written here, and so would be the calls; only its own chats can be held to a form.
+        if tools is not None:
+            yield (
+                tools.field,
+                "has tools in its own chats alone, which it does not write while its vocabulary is used here",
+            )
+        if prompt.answer is not None:
+            yield (
+                prompt.answer.param,
+                "holds only its own chats to a form, which it does not write while its vocabulary is used here",
+            )
+        return
+    if tools is None:
+        return
+    if (tools.choice is ToolChoice.REQUIRED or tools.only is not None) and not abilities.enforces_choice:
+        yield tools.choice_field, "proposes functions to the model and cannot make it call one"
+    if any(function.is_strict for function in tools.functions) and not abilities.enforces_strict:
+        yield "strict", "does not hold arguments to their schema"

@@ -10,6 +10,7 @@ from parley.core.estimate import estimate_tokens
 from parley.core.requests import ChatPrompt, Sampling, SequenceRequest, TextPrompt
 from parley.core.template import Role
 from parley.core.upstream import Upstream, UpstreamKind
+from parley.serving.engines.openai_server.calls import call_fields, tool_fields
 
 # Servers keep seeds in 31, 32 or 63 bits, and some take the highest for "none"; the same seed stays the same seed here.
 _SEEDS = 1 << 31
@@ -23,11 +24,6 @@ _NEUTRAL: Mapping[UpstreamKind, Mapping[str, object]] = MappingProxyType(
         UpstreamKind.OLLAMA: {},
         UpstreamKind.OPENAI: {},
     }
-)
-# Older servers do not know `developer`. A tool's result is told as a user's words, as our own templates without a place
-# for it do: without the call that it answers, servers refuse it.
-_STAND_INS: Mapping[Role, Role] = MappingProxyType(
-    {Role.DEVELOPER: Role.SYSTEM, Role.TOOL: Role.USER, Role.FUNCTION: Role.USER}
 )
 
 
@@ -57,7 +53,11 @@ def call_of(request: SequenceRequest, upstream: Upstream) -> Call:
     if upstream.abilities.names_tokens:
         body["return_token_ids"] = True
     if isinstance(request.source, ChatPrompt):
-        body |= {"messages": _messages(request.source), **_chat_logprobs(sampling)}
+        body |= {
+            "messages": _messages(request.source),
+            **_chat_logprobs(sampling),
+            **tool_fields(request.source, upstream.kind),
+        }
         return Call(path="/chat/completions", body=msgspec.json.encode(body))
     body |= _prompt_fields(request)
     if sampling.logprobs is not None:
@@ -142,12 +142,13 @@ def _completion_logprobs(num_top: int, request: SequenceRequest, upstream: Upstr
     return fields
 
 
-def _messages(prompt: ChatPrompt) -> list[dict[str, str]]:
-    """The conversation in OpenAI's shape."""
-    messages = []
+def _messages(prompt: ChatPrompt) -> list[dict[str, object]]:
+    """The conversation in OpenAI's shape. Older servers do not know `developer`, today's word for `system`."""
+    messages: list[dict[str, object]] = []
     for message in prompt.messages:
-        role = _STAND_INS.get(message.role, message.role)
-        messages.append({"role": role.value, "content": message.content})
-        if message.name is not None:
-            messages[-1]["name"] = message.name
+        role = Role.SYSTEM if message.role is Role.DEVELOPER else message.role
+        said: dict[str, object] = {"role": role.value, "content": message.content}
+        if message.name is not None and message.role is not Role.FUNCTION:
+            said["name"] = message.name
+        messages.append(said | call_fields(message))
     return messages

@@ -32,12 +32,28 @@ class WireLogprobs(msgspec.Struct):
     top_logprobs: list[dict[str, float] | None] | None = None
 
 
+class WireFunction(msgspec.Struct):
+    """A piece of a call: its name comes once, its arguments in one piece or many."""
+
+    name: str | None = None
+    arguments: str | None = None
+
+
+class WireCall(msgspec.Struct):
+    """One call's part of a chunk. Some servers do not number their calls."""
+
+    index: int | None = None
+    id: str | None = None
+    function: WireFunction = msgspec.field(default_factory=WireFunction)
+
+
 class ChunkDelta(msgspec.Struct):
-    """A chat's new text. Reasoning is counted, and is no part of the answer."""
+    """A chat's new text, or calls. Reasoning is counted, and is no part of the answer."""
 
     content: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
+    tool_calls: list[WireCall] | None = None
 
 
 class ChunkChoice(msgspec.Struct):

@@ -9,10 +9,11 @@ import aiohttp
 
 from parley.core.errors import EngineFailed
 from parley.core.estimate import estimate_tokens
-from parley.core.events import Delta, Event, Finished, FinishReason, ScoredToken, SequenceFinished
+from parley.core.events import Delta, Finished, FinishReason, RunEvent, ScoredToken, SequenceFinished
 from parley.core.requests import ChatPrompt, SequenceRequest
 from parley.core.tokenizer import Segment, Tokenizer
 from parley.core.usage import Doubt, Usage
+from parley.serving.engines.openai_server.calls import CallReader, text_of
 from parley.serving.engines.openai_server.frames import (
     DONE,
     ChunkChoice,
@@ -24,6 +25,7 @@ from parley.serving.engines.openai_server.scores import read_scores
 from parley.serving.engines.openai_server.tally import (
     NOTHING,
     Count,
+    count_call,
     count_chunk,
     judge_input,
     judge_output,
@@ -37,6 +39,8 @@ _REASONS = {
     "eos": FinishReason.STOP,
     "length": FinishReason.LENGTH,
     "content_filter": FinishReason.CONTENT_FILTER,
+    "tool_calls": FinishReason.TOOL_CALLS,
+    "function_call": FinishReason.TOOL_CALLS,
 }
 # What servers say of a sequence that they did not bring to its end.
 _BROKEN_OFF = frozenset({"abort", "error", "cancelled"})
@@ -66,6 +70,7 @@ class _OpenSequence:
     """The state of one sequence between two chunks."""
 
     index: int
+    calls: CallReader
     counted: Count = NOTHING
     # Whether every token of it was named, so that the count is exact.
     is_exact: bool = True
@@ -102,8 +107,12 @@ class UpstreamGeneration:
         self._opening = asyncio.ensure_future(opening)
         self._response: aiohttp.ClientResponse | None = None
         self._reader = SseReader()
-        self._events: deque[Event] = deque()
-        self._sequences = [_OpenSequence(index) for index in range(request.num_sequences)]
+        self._events: deque[RunEvent] = deque()
+        tools = request.source.tools if isinstance(request.source, ChatPrompt) else None
+        is_single = tools is not None and not tools.is_parallel
+        self._sequences = [
+            _OpenSequence(index, CallReader(index, is_single=is_single)) for index in range(request.num_sequences)
+        ]
         self._reported: ReportedUsage | None = None
         self._has_begun = False
         # Whether a sequence was ended here, so that its end need not come from the server.
@@ -113,7 +122,7 @@ class UpstreamGeneration:
     def __aiter__(self) -> "UpstreamGeneration":
         return self
 
-    async def __anext__(self) -> Event:
+    async def __anext__(self) -> RunEvent:
         if not self._events:
             if self._is_closed:
                 raise StopAsyncIteration
@@ -216,13 +225,16 @@ class UpstreamGeneration:
         if sequence.reason is not None:
             return
         text, hidden = _texts(choice)
+        calls = None if choice.delta is None else choice.delta.tool_calls
         num_named = None if choice.token_ids is None else len(choice.token_ids)
         counted = count_chunk(text + hidden, num_named=num_named)
+        if calls:
+            counted += count_call(text_of(calls), num_named=num_named)
         if sequence.counted.low + counted.low > self._request.max_tokens:
             self._is_cut = True
             self._end(sequence, FinishReason.LENGTH)
             return
-        sequence.is_exact = sequence.is_exact and (num_named is not None or not text + hidden)
+        sequence.is_exact = sequence.is_exact and (num_named is not None or not (text + hidden or calls))
         sequence.counted += counted
         num_top = self._request.sampling.logprobs
         if num_top is not None and choice.logprobs is not None:
@@ -231,8 +243,14 @@ class UpstreamGeneration:
         if text or counted.low or tokens:
             sequence.texts.append(text)
             self._events.append(Delta(sequence.index, text, counted.low, tokens))
+        if calls:
+            self._events.extend(sequence.calls.push(calls))
         if choice.finish_reason is not None:
-            self._end(sequence, _reason(choice.finish_reason))
+            reason = _reason(choice.finish_reason)
+            if sequence.calls.num_calls and reason is FinishReason.STOP:
+                # Some servers forget to say what made them stop.
+                reason = FinishReason.TOOL_CALLS
+            self._end(sequence, reason)
 
     def _end(self, sequence: _OpenSequence, reason: FinishReason) -> None:
         """One that was counted exactly ends at once; the others when the server's count has shown what we missed."""

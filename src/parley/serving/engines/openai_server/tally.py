@@ -38,6 +38,14 @@ def count_chunk(text: str, *, num_named: int | None) -> Count:
     return Count(1, max(1, num_bytes))
 
 
+def count_call(text: str, *, num_named: int | None) -> Count:
+    """The tokens behind a piece of a call: many servers send a whole call in one chunk, and none is shorter than a byte.
+
+    Named tokens were counted with the chunk.
+    """
+    return NOTHING if num_named is not None else Count(1, max(1, len(text.encode())))
+
+
 def widen(counted: Count, num_retokenized: int) -> Count:
     """With what our own tokenizer makes of the text: servers may send several tokens in one chunk."""
     return Count(max(counted.low, num_retokenized), max(counted.high, num_retokenized))
