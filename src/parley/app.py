@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +17,11 @@ from parley.api.routes import route_table
 from parley.api.server import HttpServer, ServerTimes
 from parley.api.stack import EdgeRules, build_stack
 from parley.core.clock import Clock, SystemClock
-from parley.core.snapshot import Weights
+from parley.core.snapshot import EngineKind, Weights
 from parley.infra.settings import Settings, server_url
 from parley.operations.first_start import ensure_owner
 from parley.operations.records import Records, open_records
-from parley.runtimes import Runtimes
+from parley.runtimes import ENGINES, EngineFactory, Runtimes
 from parley.serving.metering.settle import Settlement
 from parley.serving.prompting.prepare import Prompting
 from parley.serving.prompting.templates import TEMPLATES
@@ -80,8 +80,15 @@ class Application:
         return self.open_requests.is_accepting and self._pools.pool_for(self._catalog.default_weights).is_loaded
 
 
-async def serve(settings: Settings, *, on_step: Callable[[str], None], on_ready: Callable[[Started], None]) -> None:
+async def serve(
+    settings: Settings,
+    *,
+    on_step: Callable[[str], None],
+    on_ready: Callable[[Started], None],
+    engines: Mapping[EngineKind, EngineFactory] = ENGINES,
+) -> None:
     """Serve until a signal. `on_step` is told what is being waited for, `on_ready` once, when the first model answers.
+    `engines` says which program runs which kind of weights.
 
     Raises AddressUnusable, DataFolderError, DatabaseRefused, CatalogError or ModelLoadFailed when it cannot start, and
     DatabaseFailed when records can no longer be kept; each is one line for the operator.
@@ -95,7 +102,7 @@ async def serve(settings: Settings, *, on_step: Callable[[str], None], on_ready:
         records = await stack.enter_async_context(open_records(settings, clock))
         bootstrap_key = settings.bootstrap_key
         owner_key = await ensure_owner(records, bootstrap_key.get_secret_value() if bootstrap_key else None)
-        runtimes = await stack.enter_async_context(Runtimes(settings, records.catalog_files, clock))
+        runtimes = await stack.enter_async_context(Runtimes(settings, records.catalog_files, clock, engines=engines))
         application = Application(settings, records, runtimes, clock)
         times = ServerTimes(drain_seconds=settings.drain_seconds)
         http = HttpServer(application.asgi, listener, open_requests=application.open_requests, times=times)

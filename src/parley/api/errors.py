@@ -14,11 +14,13 @@ from parley.core.errors import (
     InvalidRequest,
     MethodNotAllowed,
     MissingScope,
+    ModelLoadFailed,
     NotFound,
     Overloaded,
     ParleyError,
     PermissionDenied,
     RateLimited,
+    RequestQuarantined,
     RequestTooLarge,
 )
 
@@ -40,6 +42,7 @@ _KINDS: Mapping[type[ParleyError], tuple[int, str]] = MappingProxyType(
         RequestTooLarge: (413, "invalid_request_error"),
         RateLimited: (429, "requests"),
         Overloaded: (503, "service_unavailable_error"),
+        ModelLoadFailed: (503, "service_unavailable_error"),
         EngineFailed: (500, "server_error"),
         ParleyError: (500, "server_error"),
     }
@@ -97,6 +100,11 @@ def _headers(error: ParleyError, request_id: str) -> dict[str, str]:
         case Overloaded():
             # Nothing was started, so that repeating is safe.
             return {**_wait(error.retry_after_seconds, request_id), "x-should-retry": "true"}
+        case ModelLoadFailed():
+            return _wait(1.0, request_id)
+        case RequestQuarantined():
+            # The official clients send what was answered 500 three times, and this one ended an engine each time.
+            return {"x-should-retry": "false"}
         case Conflict():
             return _wait(1.0, request_id)
         case MethodNotAllowed():
