@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict
@@ -116,7 +115,7 @@ def faulty_server(
 def write_catalog(data: Path, models: list[str], options: Mapping[str, str]) -> None:
     """A catalog of small made models, each with weights of its own; the first is the default."""
     (data / "models").mkdir(parents=True, mode=0o700)
-    os.chmod(data, 0o700)
+    data.chmod(0o700)
     text = f'default_weights = "{models[0]}"\nprice_list = "tests"\n\n[prices.free]\n'
     for number, name in enumerate(models, 1):
         raw = model_bytes(Shape(seed=number, context_length=CONTEXT))

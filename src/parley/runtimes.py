@@ -12,6 +12,7 @@ from typing import Protocol, Self
 from parley.core.clock import Clock
 from parley.core.engine import Engine
 from parley.core.errors import ModelLoadFailed
+from parley.core.gguf import InvalidModelFile, read_header
 from parley.core.snapshot import EngineKind, Weights
 from parley.core.tokenizer import Tokenizer
 from parley.domain.catalog.model import CatalogError
@@ -24,6 +25,8 @@ from parley.serving.prompting.echo_tokenizer import EchoTokenizer
 from parley.serving.prompting.tokenizer import WorkerTokenizer
 
 _DEFAULT_SLOTS = {EngineKind.ECHO: 256, EngineKind.LLAMA: 8}
+# What a replica takes besides weights and cache: its process, its vocabulary, the buffers of a step.
+_OVERHEAD_BYTES = 192 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +103,17 @@ class Runtimes:
     def num_slots(self, weights: Weights) -> int:
         """Sequences that a replica of these weights runs at once: the setting, else the catalog's, else the engine's own."""
         return self._settings.num_slots or weights.options.get("num_slots", _DEFAULT_SLOTS[weights.engine])
+
+    async def memory_bytes(self, weights: Weights) -> int:
+        """What a replica will take: the file, a cache for all slots' windows, and an allowance. Raises ModelLoadFailed."""
+        if weights.path is None:
+            return 0
+        num_tokens = self.num_slots(weights) * weights.context_length
+        try:
+            header = await asyncio.to_thread(read_header, weights.path)
+        except InvalidModelFile as error:
+            raise ModelLoadFailed(str(error)) from error
+        return weights.path.stat().st_size + header.cache_bytes_per_token * num_tokens + _OVERHEAD_BYTES
 
     async def load(self, weights: Weights) -> Engine:
         """A replica. Raises ModelLoadFailed, also when the file is not the one that the catalog pins."""

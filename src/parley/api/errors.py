@@ -92,20 +92,16 @@ def _server_failure(request_id: str) -> str:
 
 def _headers(error: ParleyError, request_id: str) -> dict[str, str]:
     match error:
-        case RateLimited(retry_after_seconds=None):
-            # Waiting cannot help, and the official clients would send the request three times.
+        case RateLimited(retry_after_seconds=None) | RequestQuarantined():
+            # Waiting cannot help, and the official clients would send the request three times; of the quarantined one
+            # an engine would die each time.
             return {"x-should-retry": "false"}
         case RateLimited(retry_after_seconds=float() | int() as seconds):
             return _wait(seconds, request_id)
         case Overloaded():
             # Nothing was started, so that repeating is safe.
             return {**_wait(error.retry_after_seconds, request_id), "x-should-retry": "true"}
-        case ModelLoadFailed():
-            return _wait(1.0, request_id)
-        case RequestQuarantined():
-            # The official clients send what was answered 500 three times, and this one ended an engine each time.
-            return {"x-should-retry": "false"}
-        case Conflict():
+        case Conflict() | ModelLoadFailed():
             return _wait(1.0, request_id)
         case MethodNotAllowed():
             return {"allow": ", ".join(error.allowed)}

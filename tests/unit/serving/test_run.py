@@ -42,7 +42,7 @@ async def test_a_run_that_never_started_costs_nothing_and_frees_its_slot():
 
 async def test_an_aborted_run_is_charged_for_what_reached_us():
     bench = make_bench()
-    run = await bench.open(chat("hello"))
+    run = await bench.open(chat("hello", is_stream=True))
     for _ in range(3):
         await run.__anext__()
     await run.aclose()

@@ -39,6 +39,12 @@ class Meter:
                 self._first_token_at = self._clock.monotonic()
             self._output_tokens += delta.num_tokens
 
+    def take_back(self, num_tokens: int) -> None:
+        """So many tokens were counted of a round whose engine died, and that is run again: nobody gets them."""
+        self._output_tokens -= num_tokens
+        if not self._output_tokens:
+            self._first_token_at = None
+
     def add_cached(self, num_tokens: int) -> None:
         """`num_tokens` of the prompts came out of the prefix cache."""
         self._cached_tokens += num_tokens
