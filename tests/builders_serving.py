@@ -218,7 +218,7 @@ def make_bench(
     pools = Pools(loader=FakeLoader(lambda _: engine), rules=PoolRules(max_waiting=max_waiting), clock=clock)
     serving = Serving(
         catalog=FakeCatalog(*snapshots),
-        prompting=Prompting(tokenizers=Tokenizers(start), templates=TEMPLATES),
+        prompting=Prompting(tokenizers=Tokenizers(start, clock), templates=TEMPLATES),
         pools=pools,
         settlement=Settlement(sink, clock),
         clock=clock,

@@ -55,7 +55,7 @@ class Application:
         )
         self.pools = Pools(loader=runtimes, rules=rules, clock=clock)
         self._has_started = False
-        self._tokenizers = Tokenizers(runtimes.start_tokenizer)
+        self._tokenizers = Tokenizers(runtimes.start_tokenizer, clock)
         self.open_requests = OpenRequests()
         serving = Serving(
             catalog=records.catalog,

@@ -73,7 +73,9 @@ def test_a_plain_request_waits_for_its_model(crowded):
 
 def test_a_model_that_runs_is_not_put_out(crowded):
     ask(crowded, "alpha")
-    runner = send(crowded.live, "/v1/completions", {"model": "alpha", "prompt": "Hi", "max_tokens": 400, "stream": True})
+    runner = send(
+        crowded.live, "/v1/completions", {"model": "alpha", "prompt": "Hi", "max_tokens": 400, "stream": True}
+    )
     reply = read_until(runner, b"data: ")
     assert ask(crowded, "gamma") == (200, "gamma " * 3)
     reply += read_all(runner)
@@ -103,7 +105,9 @@ def test_an_operator_loads_and_unloads(crowded):
 
 def test_unloading_what_runs_is_refused_by_name(crowded):
     ask(crowded, "alpha")
-    runner = send(crowded.live, "/v1/completions", {"model": "alpha", "prompt": "Hi", "max_tokens": 4000, "stream": True})
+    runner = send(
+        crowded.live, "/v1/completions", {"model": "alpha", "prompt": "Hi", "max_tokens": 4000, "stream": True}
+    )
     read_until(runner, b"data: ")
     status, reply = post_nothing(crowded.live, "/v1/models/alpha/unload")
     assert (status, reply["error"]["code"]) == (409, "model_in_use")

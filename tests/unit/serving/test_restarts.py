@@ -3,7 +3,12 @@
 import pytest
 
 from parley.core.clock import FakeClock
+from parley.core.errors import ModelLoadFailed, ModelUnavailable
 from parley.core.restarts import RestartPolicy, Restarts, next_start
+from parley.core.snapshot import Weights
+from parley.serving.prompting.echo_tokenizer import EchoTokenizer
+from parley.serving.prompting.tokenizers import Tokenizers
+from tests.builders_serving import ECHO_WEIGHTS
 
 POLICY = RestartPolicy()
 
@@ -79,3 +84,25 @@ def test_what_was_mended_is_started_at_once():
         restarts.failed()
     restarts.forgive()
     assert (restarts.is_given_up, restarts.wait_seconds) == (False, 0.0)
+
+
+async def test_c4_a_tokenizer_that_cannot_be_started_is_not_started_for_each_request():
+    clock, starts = FakeClock(), []
+
+    async def start(weights: Weights) -> EchoTokenizer:
+        starts.append(clock.monotonic())
+        if len(starts) < 5:
+            raise ModelLoadFailed("no such file")
+        return EchoTokenizer()
+
+    tokenizers = Tokenizers(start, clock)
+    refusals = []
+    for _ in range(100):
+        try:
+            await tokenizers.tokenizer_for(ECHO_WEIGHTS)
+        except (ModelLoadFailed, ModelUnavailable) as refusal:
+            refusals.append(type(refusal))
+        clock.advance(0.5)
+    assert [round(when - starts[0], 1) for when in starts] == [0.0, 1.0, 3.0, 7.0, 15.0]
+    assert refusals.count(ModelLoadFailed) == 4
+    assert refusals.count(ModelUnavailable) == 26
