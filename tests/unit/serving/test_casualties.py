@@ -96,6 +96,14 @@ def test_one_that_is_always_there_when_it_happens_is_quarantined_at_the_third_ti
     assert not any(casualties.is_quarantined(f"innocent-{number}") for number in range(3))
 
 
+def test_one_death_is_one_suspicion_however_many_sent_the_same():
+    casualties = Casualties(FakeClock())
+    present = [patient("popular", has_output=True) for _ in range(5)]
+    die(casualties, *present)
+    assert not casualties.is_quarantined("popular")
+    assert {each.verdict for each in present} == {Verdict.ALONE}
+
+
 def test_one_that_is_served_in_between_is_suspected_of_nothing():
     casualties = Casualties(FakeClock())
     for number in range(6):

@@ -84,7 +84,8 @@ class Casualties:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._present: set[Patient] = set()
+        # In the order in which they came.
+        self._present: dict[Patient, None] = {}
         # Fingerprint -> when it is let in again.
         self._quarantined: OrderedDict[str, float] = OrderedDict()
         self._suspicions: OrderedDict[str, deque[float]] = OrderedDict()
@@ -111,7 +112,7 @@ class Casualties:
         When EngineDied passes through, the patient has a verdict afterwards; the first one has all others judged with it.
         """
         patient.has_output, patient.verdict = False, None
-        self._present.add(patient)
+        self._present[patient] = None
         try:
             yield
         except EngineDied as death:
@@ -119,7 +120,7 @@ class Casualties:
                 self._judge(death.suspects)
             raise
         finally:
-            self._present.discard(patient)
+            self._present.pop(patient, None)
 
     def acquit(self, patient: Patient) -> None:
         """It was served to its end: whoever sends the same is suspected of nothing."""
@@ -131,10 +132,15 @@ class Casualties:
         suspects = suspected(unjudged, named)
         for each, verdict in judge(unjudged, suspects).items():
             each.verdict = verdict
+        by_fingerprint: dict[str, list[Patient]] = {}
         for each in suspects:
-            if each.verdict is Verdict.GUILTY or self._is_notorious(each.identify()):
-                each.verdict = Verdict.GUILTY
-                self._quarantine(each.identify())
+            by_fingerprint.setdefault(each.identify(), []).append(each)
+        for fingerprint, alike in by_fingerprint.items():
+            # A death is one suspicion, however many sent the same.
+            if alike[0].verdict is Verdict.GUILTY or self._is_notorious(fingerprint):
+                self._quarantine(fingerprint)
+                for each in alike:
+                    each.verdict = Verdict.GUILTY
 
     def _is_notorious(self, fingerprint: str) -> bool:
         """Count one more suspicion; whether there are too many."""
