@@ -40,7 +40,10 @@ def test_a_made_models_cache_is_counted_from_its_header(tmp_path):
     ("fields", "expected"),
     [
         # Llama 3 8B: 32 layers, 8 cached heads of 128.
-        ({"block_count": 32, "embedding_length": 4096, "attention__head_count": 32, "attention__head_count_kv": 8}, 131072),
+        (
+            {"block_count": 32, "embedding_length": 4096, "attention__head_count": 32, "attention__head_count_kv": 8},
+            131072,
+        ),
         # Heads of a size of their own.
         (
             {
