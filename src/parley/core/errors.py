@@ -123,12 +123,14 @@ class EngineFailed(ParleyError):
 class EngineDied(EngineFailed):
     """The engine's process ended under this work, by itself or because it hung.
 
-    `suspects` are the rounds, by id, that the engine was reading when it died, if it can tell; else none.
+    `suspects` are the rounds, by id, that the engine was reading when it died, if it can tell; else none. `has_reached` is
+    False where the work never came to the engine, which was dead already.
     """
 
-    def __init__(self, detail: str, *, suspects: frozenset[str] = frozenset()) -> None:
+    def __init__(self, detail: str, *, suspects: frozenset[str] = frozenset(), has_reached: bool = True) -> None:
         super().__init__(detail)
         self.suspects = suspects
+        self.has_reached = has_reached
 
 
 class RequestQuarantined(EngineFailed):

@@ -85,7 +85,7 @@ class FakeEngine:
                 reader, writer = await asyncio.open_unix_connection(str(live.facts["socket"]), limit=_MAX_LINE_BYTES)
             except OSError as error:
                 self.child.doubt()
-                raise EngineDied(f"no connection: {error}") from error
+                raise EngineDied(f"no connection: {error}", has_reached=False) from error
             self._wire = _Wire(self.child, live, reader, writer)
             return self._wire
 
@@ -113,7 +113,7 @@ class _Wire:
 
     def begin(self, request: SequenceRequest) -> "FakeGeneration":
         if self.is_broken:
-            raise EngineDied("the connection is gone")
+            raise EngineDied("the connection is gone", has_reached=False)
         generation = FakeGeneration(request, self)
         self.open[request.round_id] = generation
         self.child.begin_work()

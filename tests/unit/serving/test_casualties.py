@@ -74,6 +74,17 @@ def test_all_are_judged_when_the_first_one_learns_it():
     assert (a.verdict, b.verdict) == (Verdict.ALONE, Verdict.ALONE)
 
 
+def test_one_that_found_its_engine_dead_is_run_again_and_suspected_of_nothing():
+    casualties = Casualties(FakeClock())
+    late = patient("late")
+    watch = casualties.watched(late)
+    watch.__enter__()
+    with pytest.raises(EngineDied):
+        raise_through(watch, EngineDied("refused", has_reached=False))
+    assert late.verdict is Verdict.AGAIN
+    assert not casualties.is_watchful
+
+
 def test_c3_the_guilty_one_is_quarantined_for_ten_minutes():
     clock = FakeClock()
     casualties = Casualties(clock)

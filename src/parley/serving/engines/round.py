@@ -166,7 +166,8 @@ class LlamaGeneration:
             if self._is_closed:
                 return
             self._host.on_broken()
-            raise EngineDied(f"the engine's connection broke: {error!r}") from error
+            has_reached = not isinstance(error, aiohttp.ClientConnectorError)
+            raise EngineDied(f"the engine's connection broke: {error!r}", has_reached=has_reached) from error
         if self._is_closed:
             return
         if not received:

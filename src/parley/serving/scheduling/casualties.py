@@ -116,7 +116,10 @@ class Casualties:
         try:
             yield
         except EngineDied as death:
-            if patient.verdict is None:
+            if not death.has_reached:
+                # It found the engine dead: nobody died of it.
+                patient.verdict = Verdict.AGAIN if patient.num_runs == 1 else Verdict.FAILED
+            elif patient.verdict is None:
                 self._judge(death.suspects)
             raise
         finally:
