@@ -21,9 +21,14 @@ def both(tmp_path_factory: pytest.TempPathFactory):
     # Room for the bundled model, or for the other, and not for both.
     settings = {"PARLEY_NUM_SLOTS": "1", "PARLEY_MEMORY_BUDGET_MIB": "300"}
     with running_server(folder, settings) as server:
-        command = [sys.executable, "-m", "parley.cli.main", "models", "add", str(path), "--data", str(server.data)]
-        subprocess.run(command, check=True, timeout=60, capture_output=True)
+        assert models(server, "add", str(path)).returncode == 0
         yield server
+
+
+def models(server: LiveServer, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`parley models` on this server."""
+    command = [sys.executable, "-m", "parley.cli.main", "models", *arguments, "--data", str(server.data)]
+    return subprocess.run(command, check=False, timeout=60, capture_output=True, text=True)
 
 
 def ask(server: LiveServer, model: str) -> str:
@@ -62,3 +67,18 @@ def test_an_operators_unload_ends_the_process(both):
     with pytest.raises(AssertionError, match="no llama worker"):
         engine_pid(both)
     assert ask(both, "parley-mini")
+
+
+def test_a_model_in_memory_is_unloaded_before_it_can_be_removed(both, tmp_path):
+    path = write_model(tmp_path / "brief.gguf", Shape(seed=9))
+    assert models(both, "add", str(path)).returncode == 0
+    ask(both, "brief")
+    refused = models(both, "remove", "brief")
+    assert refused.returncode == 1
+    assert "parley models unload brief" in refused.stderr
+    assert models(both, "unload", "brief").returncode == 0
+    done = models(both, "remove", "brief")
+    assert done.returncode == 0, done.stderr
+    status, _ = post(both, "/v1/completions", {"model": "brief", "prompt": "a", "max_tokens": 1})
+    assert status == 404
+    assert ask(both, "chained") == CHAIN[1:]
