@@ -158,6 +158,9 @@ class FakeLoader:
         self._sizes = sizes or {}
         self.gate = asyncio.Event()
         self.gate.set()
+        # The same for what is put out.
+        self.exit = asyncio.Event()
+        self.exit.set()
         self.loaded: list[str] = []
         self.unloaded: list[str] = []
         self._names: dict[int, str] = {}
@@ -179,6 +182,7 @@ class FakeLoader:
         return engine
 
     async def unload(self, engine: Engine) -> None:
+        await self.exit.wait()
         self.unloaded.append(self._names[id(engine)])
 
 

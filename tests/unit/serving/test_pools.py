@@ -163,6 +163,37 @@ async def test_an_operator_can_unload_what_nobody_uses():
     assert house.loader.unloaded == ["a"]
 
 
+async def test_what_is_being_put_out_counts_until_it_is_gone():
+    house = House(budget=10)
+    await house.use(A)
+    house.loader.exit.clear()
+    leaving = asyncio.create_task(house.pools.unload(A))
+    await asyncio.sleep(0)
+    newcomer = asyncio.create_task(house.pools.pool_for(B).engine())
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert house.loader.loaded == ["a"]
+    house.loader.exit.set()
+    await asyncio.gather(leaving, newcomer)
+    assert house.in_memory() == {"b"}
+
+
+async def test_what_is_asked_for_while_it_is_being_put_out_is_loaded_after_its_end_and_counted():
+    house = House()
+    await house.use(A)
+    house.loader.exit.clear()
+    leaving = asyncio.create_task(house.pools.unload(A))
+    await asyncio.sleep(0)
+    again = asyncio.create_task(house.pools.pool_for(A).engine())
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert house.loader.loaded == ["a"]
+    house.loader.exit.set()
+    await asyncio.gather(leaving, again)
+    assert house.loader.loaded == ["a", "a"]
+    assert house.pools.status(A).memory_bytes == 10
+
+
 async def test_an_operator_cannot_unload_what_runs():
     house = House()
     house.pools.pool_for(A).enqueue("proj", 1)

@@ -63,6 +63,8 @@ class Pools:
         self._weights: dict[str, Weights] = {}
         # What each replica is counted with, from before its load until after its end.
         self._memory: dict[str, int] = {}
+        # Replicas that are being put out, until they are gone.
+        self._ending: dict[str, asyncio.Future[None]] = {}
         # Who needs room first gets it first.
         self._turn = asyncio.Lock()
         # Set when a pool's last slot is given back, and when a load ends.
@@ -127,6 +129,8 @@ class Pools:
 
     async def _load(self, weights: Weights) -> Engine:
         needed = await self._loader.memory_bytes(weights)
+        # Asked for again while it is being put out.
+        await self._evict(weights.name)
         async with self._turn:
             await self._make_room(weights.name, needed)
             self._memory[weights.name] = needed
@@ -183,14 +187,20 @@ class Pools:
                 continue
 
     async def _evict(self, name: str) -> None:
-        engine = self._by_name[name].take_engine()
-        if engine is None:
-            return
-        _log.info("model_unloaded", extra={"weights": name})
+        ending = self._ending.get(name)
+        if ending is None:
+            engine = self._by_name[name].take_engine()
+            if engine is None:
+                return
+            _log.info("model_unloaded", extra={"weights": name})
+            ending = self._ending[name] = asyncio.ensure_future(self._loader.unload(engine))
+            ending.add_done_callback(functools.partial(self._ended, name))
         # Its memory counts until it is gone, also when nobody waits for that any more.
-        ending = asyncio.ensure_future(self._loader.unload(engine))
-        ending.add_done_callback(lambda _: self._memory.pop(name, None))
         await asyncio.shield(ending)
+
+    def _ended(self, name: str, _: object) -> None:
+        del self._ending[name]
+        self._memory.pop(name, None)
 
     def _is_busy(self, name: str) -> bool:
         pool = self._by_name[name]
