@@ -15,16 +15,20 @@ from parley.core.errors import ModelLoadFailed
 from parley.core.gguf import InvalidModelFile, read_header
 from parley.core.snapshot import EngineKind, Weights
 from parley.core.tokenizer import Tokenizer
+from parley.core.upstream import Upstream
 from parley.domain.catalog.model import CatalogError
 from parley.domain.catalog.service import CatalogFiles
 from parley.infra.sandbox import run_folder
-from parley.infra.settings import Settings
+from parley.infra.settings import Settings, environment_of_programs, read_variable
 from parley.serving.engines.echo import EchoEngine
 from parley.serving.engines.llama import LlamaEngine, LlamaOptions
+from parley.serving.engines.openai_server.adapter import UpstreamEngine, UpstreamOptions
+from parley.serving.engines.openai_server.program import SupervisedProgram
 from parley.serving.prompting.echo_tokenizer import EchoTokenizer
 from parley.serving.prompting.tokenizer import WorkerTokenizer
 
-_DEFAULT_SLOTS = {EngineKind.ECHO: 256, EngineKind.LLAMA: 8}
+# A server of somebody else has a queue of its own behind these.
+_DEFAULT_SLOTS = {EngineKind.ECHO: 256, EngineKind.LLAMA: 8, EngineKind.UPSTREAM: 64}
 # What a replica takes besides weights and cache: its process, its vocabulary, the buffers of a step.
 _OVERHEAD_BYTES = 192 << 20
 
@@ -89,6 +93,7 @@ class Runtimes:
         # What ends each engine that runs.
         self._running: dict[Engine, AsyncExitStack] = {}
         self._stack = AsyncExitStack()
+        self._tokenizers: dict[str, Tokenizer] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -102,11 +107,14 @@ class Runtimes:
 
     def num_slots(self, weights: Weights) -> int:
         """Sequences that a replica of these weights runs at once: the setting, else the catalog's, else the engine's own."""
+        if weights.engine is EngineKind.UPSTREAM:
+            # The setting is about this machine.
+            return weights.options.get("num_slots", _DEFAULT_SLOTS[weights.engine])
         return self._settings.num_slots or weights.options.get("num_slots", _DEFAULT_SLOTS[weights.engine])
 
     async def memory_bytes(self, weights: Weights) -> int:
         """What a replica will take: the file, a cache for all slots' windows, and an allowance. Raises ModelLoadFailed."""
-        if weights.path is None:
+        if weights.path is None or weights.upstream is not None:
             return 0
         num_tokens = self.num_slots(weights) * weights.context_length
         try:
@@ -117,6 +125,8 @@ class Runtimes:
 
     async def load(self, weights: Weights) -> Engine:
         """A replica. Raises ModelLoadFailed, also when the file is not the one that the catalog pins."""
+        if weights.upstream is not None:
+            return await self._start_upstream(weights, weights.upstream)
         if weights.engine is EngineKind.ECHO or weights.path is None:
             return EchoEngine(num_slots=self.num_slots(weights))
         await self._verify(weights)
@@ -142,14 +152,33 @@ class Runtimes:
         if stack is not None:
             await stack.aclose()
 
+    async def _start_upstream(self, weights: Weights, upstream: Upstream) -> UpstreamEngine:
+        program = SupervisedProgram(upstream.command, environment_of_programs()) if upstream.command else None
+        options = UpstreamOptions(
+            upstream=upstream,
+            num_slots=self.num_slots(weights),
+            key=await asyncio.to_thread(_key_of, upstream),
+        )
+        tokenizer = None if weights.path is None else await self.start_tokenizer(weights)
+        engine = UpstreamEngine(options, clock=self._clock, tokenizer=tokenizer, program=program)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(engine.aclose)
+            await engine.start()
+            self._running[engine] = stack.pop_all()
+        return engine
+
     async def start_tokenizer(self, weights: Weights) -> Tokenizer:
         """A tokenizer that is ready. Raises ModelLoadFailed."""
         if weights.engine is EngineKind.ECHO or weights.path is None:
             return EchoTokenizer()
+        if weights.name in self._tokenizers:
+            # An upstream's adapter counts with the same one.
+            return self._tokenizers[weights.name]
         await self._verify(weights)
         tokenizer = WorkerTokenizer(weights.path)
         await tokenizer.start()
         self._stack.push_async_callback(tokenizer.aclose)
+        self._tokenizers[weights.name] = tokenizer
         return tokenizer
 
     async def _verify(self, weights: Weights) -> None:
@@ -157,3 +186,28 @@ class Runtimes:
             await asyncio.to_thread(self._catalog_files.verify, weights)
         except CatalogError as error:
             raise ModelLoadFailed(str(error)) from error
+
+
+def _key_of(upstream: Upstream) -> str | None:
+    """The upstream's key, from where the operator put it. Raises ModelLoadFailed where it is not there."""
+    if upstream.key_env is not None:
+        key = read_variable(upstream.key_env)
+        if key is None:
+            raise ModelLoadFailed(f"the upstream's key: the variable {upstream.key_env} is not set")
+        return _checked(key.strip(), upstream.key_env)
+    if upstream.key_file is None:
+        return None
+    try:
+        key = upstream.key_file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelLoadFailed(
+            f"the upstream's key: {upstream.key_file} cannot be read: {type(error).__name__}"
+        ) from None
+    return _checked(key, str(upstream.key_file))
+
+
+def _checked(key: str, where: str) -> str:
+    """A key that can stand in a header. The message does not show it."""
+    if not key or not key.isascii() or not key.isprintable() or " " in key:
+        raise ModelLoadFailed(f"the upstream's key: {where} is empty, or holds more than a key")
+    return key

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from parley.core.usage import Usage
+from parley.core.usage import Doubt, Usage
 
 
 class FinishReason(StrEnum):
@@ -17,7 +17,8 @@ class FinishReason(StrEnum):
 class Alternative:
     """One candidate at a position: natural-log probability over the full vocabulary, before sampling changed it."""
 
-    token_id: int
+    # None where the engine tells texts alone.
+    token_id: int | None
     piece: bytes
     logprob: float
 
@@ -26,7 +27,7 @@ class Alternative:
 class ScoredToken:
     """A token with its log-probability; None for a prompt's first token. `top` is sorted, most probable first."""
 
-    token_id: int
+    token_id: int | None
     piece: bytes
     logprob: float | None
     top: tuple[Alternative, ...] = ()
@@ -53,9 +54,12 @@ class SequenceFinished:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The request is complete. `usage` is the engine's own count over all its sequences."""
+    """The request is complete. `usage` is the engine's own count over all its sequences; what there is to doubt in it."""
 
     usage: Usage
+    doubt: Doubt | None = None
+    # Tokens of the deltas that are not in `usage`, because the engine's server counts fewer and the lower number holds.
+    num_uncharged: int = 0
 
 
 Event = Delta | SequenceFinished | Finished

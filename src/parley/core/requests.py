@@ -76,6 +76,7 @@ class SequenceRequest:
     """One round for an engine: `num_sequences` continuations of one tokenised prompt.
 
     `max_tokens` is at least 1 and fits the context. `round_id` is unique; abort is addressed by it.
+    `source` stands in for an empty `prompt` where the engine's server tokenises (see `core.grant.PreparedPrompt`).
     """
 
     round_id: str
@@ -83,3 +84,6 @@ class SequenceRequest:
     num_sequences: int
     max_tokens: int
     sampling: Sampling
+    source: Prompt | None = None
+    # False: the client set no limit, and `max_tokens` is what we allow.
+    is_limit_asked: bool = True

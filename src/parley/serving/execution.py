@@ -10,7 +10,7 @@ from parley.core.errors import EngineDied, EngineFailed, RequestQuarantined
 from parley.core.events import Delta, Event, Finished, FinishReason, ScoredToken, SequenceFinished
 from parley.core.grant import Grant, PreparedPrompt
 from parley.core.ids import new_id
-from parley.core.requests import Sampling, SequenceRequest
+from parley.core.requests import Sampling, SequenceRequest, TextPrompt
 from parley.serving.merge import merge
 from parley.serving.metering.meter import Meter
 from parley.serving.prompting.prepare import Prompting
@@ -38,7 +38,9 @@ class Execution:
         self._refuse_quarantined()
         self._num_candidates = max(request.best_of, request.n)
         self._rounds = plan_rounds(
-            num_prompts=len(grant.prompts), num_sequences=self._num_candidates, num_slots=pool.num_slots
+            num_prompts=len(grant.prompts),
+            num_sequences=self._num_candidates,
+            num_slots=pool.num_slots if grant.weights.takes_n else 1,
         )
         first = self._rounds[0]
         self._first_ticket: Ticket | None = pool.enqueue(
@@ -102,6 +104,8 @@ class Execution:
                 yield Delta(choice, text, 0, tokens)
 
     async def _echo_one(self, index: int, prompt: PreparedPrompt) -> tuple[str, tuple[ScoredToken, ...]]:
+        if isinstance(prompt.source, TextPrompt):
+            return prompt.source.text or "", ()
         num_top = self._grant.request.sampling.logprobs
         if num_top is None or not prompt.echo_ids:
             pieces = await self._prompting.pieces(self._grant.weights, prompt.echo_ids)
@@ -109,7 +113,7 @@ class Execution:
         ticket, patient = self._take_ticket(1), self._patient(index)
         while True:
             engine = await self._engine(ticket)
-            self._meter.prompt_started(index, len(prompt.token_ids))
+            self._meter.prompt_started(index, prompt)
             try:
                 with self._pool.casualties.watched(patient):
                     scored = await engine.score(prompt.token_ids, num_top=num_top)
@@ -139,7 +143,7 @@ class Execution:
     async def _empty(self, planned: Round) -> AsyncGenerator[Delta | SequenceFinished, None]:
         """A round that shall generate nothing: it needs neither ticket nor engine."""
         prompt = self._grant.prompts[planned.prompt_index]
-        self._meter.prompt_started(planned.prompt_index, len(prompt.token_ids))
+        self._meter.prompt_started(planned.prompt_index, prompt)
         for candidate in self._numbers(planned):
             yield SequenceFinished(candidate, FinishReason.LENGTH)
 
@@ -156,7 +160,7 @@ class Execution:
                     generation = await self._generation(engine, planned, patient)
                     async for event in generation:
                         if isinstance(event, Finished):
-                            self._meter.add_cached(event.usage.cached_tokens)
+                            self._meter.round_finished(planned.prompt_index, event)
                             break
                         counted = self._counted(event, patient, offset)
                         if is_told_at_once:
@@ -180,7 +184,7 @@ class Execution:
     async def _generation(self, engine: Engine, planned: Round, patient: Patient) -> Generation:
         """The round, started; it is closed with the request at the latest."""
         prompt = self._grant.prompts[planned.prompt_index]
-        self._meter.prompt_started(planned.prompt_index, len(prompt.token_ids))
+        self._meter.prompt_started(planned.prompt_index, prompt)
         request = self._sequence_request(planned, prompt)
         patient.round_id = request.round_id
         generation = await engine.generate(request)
@@ -198,10 +202,9 @@ class Execution:
         return Patient(round_id="", identify=functools.partial(self._fingerprint, prompt_index))
 
     def _fingerprint(self, prompt_index: int) -> str:
-        grant = self._grant
-        return fingerprint(
-            grant.prompts[prompt_index].token_ids, grant.request.sampling, grant.max_tokens[prompt_index]
-        )
+        grant, prompt = self._grant, self._grant.prompts[prompt_index]
+        asked = (*prompt.token_ids, prompt.source)
+        return fingerprint(asked, grant.request.sampling, grant.max_tokens[prompt_index])
 
     def _refuse_quarantined(self) -> None:
         casualties = self._pool.casualties
@@ -233,6 +236,8 @@ class Execution:
             num_sequences=planned.num_sequences,
             max_tokens=grant.max_tokens[planned.prompt_index],
             sampling=self._sampling(planned),
+            source=prompt.source,
+            is_limit_asked=prompt.source is None or grant.request.max_tokens is not None,
         )
 
     def _sampling(self, planned: Round) -> Sampling:

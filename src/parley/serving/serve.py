@@ -2,6 +2,7 @@
 
 catalog.resolve    which snapshot is meant?            404
 authorize          may this caller use it, for this?   403, 404
+check_abilities    can an upstream do all that is asked? 400
 prompting.prepare  what is asked, in token ids?        400
 admit              does it fit, is it paid for?        400, 429
 Run                queue -> slot -> engine -> meter -> settle
@@ -17,6 +18,7 @@ from parley.core.requests import GenerationRequest
 from parley.core.residency import MemoryReport, ReplicaStatus
 from parley.core.snapshot import Weights
 from parley.domain.catalog.service import Catalog
+from parley.serving.admission.abilities import check_abilities
 from parley.serving.admission.access import authorize
 from parley.serving.admission.context import resolve_max_tokens
 from parley.serving.admission.volume import check_reply_tokens
@@ -48,6 +50,7 @@ class Serving:
         """
         snapshot = self._catalog.resolve(request.model)
         weights = authorize(principal, request, snapshot)
+        check_abilities(request, weights)
         prompts: list[PreparedPrompt] = []
         max_tokens: list[int] = []
         async with aclosing(self._prompting.prepare(request, snapshot, weights)) as prepared:

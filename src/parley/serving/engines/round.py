@@ -72,7 +72,7 @@ class OpenSequence:
         if num_tokens != len(recovered) + len(named):
             self._ids = None
         if self._ids is not None:
-            self._ids.extend(each.token_id for each in (*recovered, *named))
+            self._ids.extend(each.token_id for each in (*recovered, *named) if each.token_id is not None)
         return Delta(self.index, frame.content, num_tokens, self._shown_by(frame.content))
 
     def last_delta(self, frame: Frame) -> Delta | None:
@@ -96,7 +96,8 @@ class OpenSequence:
         """The held tokens that begin inside `content`; a cut at a stop string leaves the rest for the end to decide."""
         shown, start, end = 0, 0, len(content.encode())
         while shown < len(self._held) and start < end:
-            start += len(self._pieces.written(self._held[shown].token_id))
+            token_id = self._held[shown].token_id
+            start += 0 if token_id is None else len(self._pieces.written(token_id))
             shown += 1
         tokens, self._held = tuple(self._held[:shown]), self._held[shown:]
         return tokens

@@ -10,6 +10,7 @@ from parley.core.template import ChatTemplate
 from parley.core.tokenizer import Segment, Tokenizer, Vocabulary
 from parley.serving.prompting.render import render
 from parley.serving.prompting.tokenizers import Tokenizers
+from parley.serving.prompting.untokenized import prepare_untokenized
 
 
 class Prompting:
@@ -25,8 +26,13 @@ class Prompting:
         """Each prompt's token ids, in order and one at a time: whoever finds one too long need not have the rest read.
 
         Raises InvalidRequest for token ids or biases outside the vocabulary, UnsupportedParameter for a suffix that the
-        model cannot fill, ContextLengthExceeded for a text that no tokenisation could make fit.
+        model cannot fill, ContextLengthExceeded for a text that no tokenisation could make fit. Prompts that an upstream
+        tokenises have no ids, and an estimate of their length.
         """
+        if not weights.is_tokenized_here:
+            for prompt in request.prompts:
+                yield prepare_untokenized(request, prompt, snapshot)
+            return
         tokenizer = await self._tokenizers.tokenizer_for(weights)
         _check_bias(request, tokenizer.vocabulary, snapshot)
         template = self._templates[weights.template]
@@ -57,6 +63,8 @@ class Prompting:
 
     def stop_texts(self, weights: Weights, prompt: Prompt) -> tuple[str, ...]:
         """Texts that end a turn in the weights' template, for models that have no token for it."""
+        if not weights.is_tokenized_here:
+            return ()
         return self._templates[weights.template].stop if isinstance(prompt, ChatPrompt) else ()
 
     async def pieces(self, weights: Weights, token_ids: Sequence[int]) -> list[bytes]:

@@ -74,7 +74,7 @@ def judge(present: Iterable[Patient], suspects: Sequence[Patient]) -> dict[Patie
     return verdicts
 
 
-def fingerprint(prompt: Iterable[int], sampling: Sampling, max_tokens: int) -> str:
+def fingerprint(prompt: Iterable[object], sampling: Sampling, max_tokens: int) -> str:
     """The same for requests that ask an engine for the same."""
     return hashlib.sha256(repr((tuple(prompt), sampling, max_tokens)).encode()).hexdigest()
 
