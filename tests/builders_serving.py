@@ -1,12 +1,13 @@
 """A whole Serving on the echo engine, built in a line, with every part that a test may want to look at or slow down."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from parley.core.clock import FakeClock
 from parley.core.engine import Engine, Generation
-from parley.core.errors import EngineFailed, ModelNotFound
+from parley.core.errors import EngineFailed, ModelLoadFailed, ModelNotFound
 from parley.core.events import Delta, Event, Finished, FinishReason, ScoredToken, SequenceFinished
 from parley.core.price import FREE
 from parley.core.principal import Principal, Scope
@@ -30,7 +31,7 @@ from parley.serving.prompting.prepare import Prompting
 from parley.serving.prompting.templates import TEMPLATES
 from parley.serving.prompting.tokenizers import Tokenizers
 from parley.serving.run import Run
-from parley.serving.scheduling.pools import Pools
+from parley.serving.scheduling.pools import PoolRules, Pools
 from parley.serving.serve import Serving
 
 ECHO_WEIGHTS = Weights(
@@ -161,6 +162,42 @@ class CountingTokenizer(EchoTokenizer):
         return await super().encode(segments)
 
 
+class FakeLoader:
+    """Loads what `make` gives, at once or when `gate` opens; remembers what came and went. `sizes` are bytes by name."""
+
+    def __init__(self, make: Callable[[Weights], Engine], *, sizes: Mapping[str, int] | None = None) -> None:
+        self._make = make
+        self._sizes = sizes or {}
+        self.gate = asyncio.Event()
+        self.gate.set()
+        # The same for what is put out.
+        self.exit = asyncio.Event()
+        self.exit.set()
+        self.loaded: list[str] = []
+        self.unloaded: list[str] = []
+        self._names: dict[int, str] = {}
+        self.failures: list[str] = []
+
+    def num_slots(self, weights: Weights) -> int:
+        return self._make(weights).num_slots
+
+    async def memory_bytes(self, weights: Weights) -> int:
+        return self._sizes.get(weights.name, 0)
+
+    async def load(self, weights: Weights) -> Engine:
+        await self.gate.wait()
+        self.loaded.append(weights.name)
+        if self.failures:
+            raise ModelLoadFailed(self.failures.pop())
+        engine = self._make(weights)
+        self._names[id(engine)] = weights.name
+        return engine
+
+    async def unload(self, engine: Engine) -> None:
+        await self.exit.wait()
+        self.unloaded.append(self._names[id(engine)])
+
+
 @dataclass
 class Bench:
     serving: Serving
@@ -193,18 +230,15 @@ def make_bench(
     engine = engine or EchoEngine(num_slots=4)
     clock, sink = FakeClock(), RecordingSink()
 
-    async def load(weights: Weights) -> Engine:
-        return engine
-
     tokenizer = CountingTokenizer()
 
     async def start(weights: Weights) -> EchoTokenizer:
         return tokenizer
 
-    pools = Pools(load=load, num_slots_of=lambda _: engine.num_slots, max_waiting=max_waiting)
+    pools = Pools(loader=FakeLoader(lambda _: engine), rules=PoolRules(max_waiting=max_waiting), clock=clock)
     serving = Serving(
         catalog=FakeCatalog(*snapshots),
-        prompting=Prompting(tokenizers=Tokenizers(start), templates=TEMPLATES, grammar_check=FakeGrammarCheck(faults)),
+        prompting=Prompting(tokenizers=Tokenizers(start, clock), templates=TEMPLATES, grammar_check=FakeGrammarCheck(faults)),
         pools=pools,
         settlement=Settlement(sink, clock),
         clock=clock,

@@ -132,7 +132,7 @@ async def test_a_client_that_leaves_is_charged_for_what_came_and_for_an_estimate
         await wire.closed_by_client()
 
     async with serving_on(goes_on) as (bench, _):
-        run = await bench.open(completion("twelve bytes", max_tokens=100))
+        run = await bench.open(completion("twelve bytes", max_tokens=100, is_stream=True))
         for _ in range(3):
             await anext(run)
         await run.aclose()

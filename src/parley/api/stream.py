@@ -18,6 +18,8 @@ from parley.core.usage import Outcome
 STALL_SECONDS = 30.0
 # How long the head of a stream waits for the first event.
 HEAD_SECONDS = 1.0
+# How often a stream that waits for its first event says what it waits for, in a comment that clients skip.
+COMMENT_SECONDS = 1.0
 
 
 class ClientGone(Exception):
@@ -26,6 +28,9 @@ class ClientGone(Exception):
 
 class OpenRun(Protocol):
     """What a reply needs of `parley.serving.serve.Run`, or of the fake that tests hand in."""
+
+    @property
+    def progress(self) -> str | None: ...
 
     def __aiter__(self) -> Self: ...
 
@@ -59,7 +64,7 @@ class EventStream:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             async with _client_watched(receive, self._stall_seconds) as sending:
-                async with aclosing(self._events(send)) as events:
+                async with aclosing(self._events(send, sending)) as events:
                     async for event in events:
                         frame = self._frames(event)
                         if frame:
@@ -74,8 +79,8 @@ class EventStream:
         """Close the Run of a reply that was never started. Harmless after `__call__`."""
         await self._run.aclose()
 
-    async def _events(self, send: Send) -> AsyncGenerator[RunEvent, None]:
-        """The Run's events, with the reply's head sent before the first of them.
+    async def _events(self, send: Send, sending: "_Sending") -> AsyncGenerator[RunEvent, None]:
+        """The Run's events, with the reply's head sent before the first of them, and comments on what it waits for.
 
         The head waits for the first event, up to `head_seconds`: a Run that fails at once keeps its HTTP status, on
         which clients decide whether to try again.
@@ -89,6 +94,12 @@ class EventStream:
             if not first.done():
                 # The server sends the head with the first part of the body, so an empty part goes before a late token.
                 await send({"type": "http.response.body", "body": b"", "more_body": True})
+            while not first.done():
+                if (progress := self._run.progress) is not None:
+                    sending.begin()
+                    await send({"type": "http.response.body", "body": _comment(progress), "more_body": True})
+                    sending.end()
+                await asyncio.wait({first}, timeout=COMMENT_SECONDS)
             yield await first
         finally:
             if not first.done():
@@ -117,6 +128,11 @@ async def collect(run: OpenRun, http: Request) -> list[RunEvent]:
             return [event async for event in run]
     finally:
         await run.aclose(_outcome(reception_of(http.scope)))
+
+
+def _comment(progress: str) -> bytes:
+    """A line of server-sent events that is no event."""
+    return b": %b\n\n" % " ".join(progress.split()).encode()
 
 
 def _outcome(reception: Reception) -> Outcome | None:

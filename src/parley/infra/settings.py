@@ -87,6 +87,18 @@ class Settings(BaseSettings):
     max_waiting: int = Field(
         256, ge=0, le=1_000_000, description="Requests that may wait for a slot; one more is answered 503."
     )
+    memory_budget_mib: int | None = Field(
+        None,
+        ge=1,
+        description="What the models in memory may take together, in MiB; the least recently used ones make room. "
+        "Without it, three quarters of the machine's memory.",
+    )
+    keep_alive_seconds: float | None = Field(
+        None,
+        ge=0,
+        description="How long a model may idle in memory, unless the catalog says otherwise for it. Without it, until "
+        "others need the room.",
+    )
 
     hub_endpoint: str = Field(
         "https://huggingface.co",

@@ -27,8 +27,7 @@ async def remove_model(records: Records, name: str, in_use: InUse) -> Removed:
     weights = _removable(records.catalog, name)
     if in_use(weights):
         raise CatalogError(
-            f"{weights.name} is in the running server's memory; set another default_weights in catalog.toml if it is the "
-            "default, stop the server, and remove the model then"
+            f"{weights.name} is in the running server's memory; put it out with `parley models unload {name}`, then remove it"
         )
     default = _next_default(records.catalog, weights)
     contents = await asyncio.to_thread(records.catalog_files.remove, weights, default=default)

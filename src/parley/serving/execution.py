@@ -5,8 +5,8 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 
-from parley.core.engine import Engine
-from parley.core.errors import EngineFailed
+from parley.core.engine import Engine, Generation
+from parley.core.errors import EngineDied, EngineFailed, RequestQuarantined
 from parley.core.events import Delta, Finished, FinishReason, RunEvent, ScoredToken, SequenceEvent, SequenceFinished
 from parley.core.grant import Grant, PreparedPrompt
 from parley.core.ids import new_id
@@ -17,13 +17,16 @@ from parley.serving.prompting.prepare import Prompting
 from parley.serving.prompting.reading import Reader
 from parley.serving.ranking import Ranking
 from parley.serving.rounds import Round, plan_rounds
+from parley.serving.scheduling.casualties import Patient, Verdict, fingerprint
 from parley.serving.scheduling.pool import Pool, Ticket
 
 
 class Execution:
     """Takes its first place in the queue at once (raises Overloaded) and everything else when it is iterated.
 
-    Whatever it opens is registered on `stack`, whose owner closes it: first the engine's work ends, then slots are free.
+    A round whose engine died is run again, once, where nothing of it was told yet. Raises RequestQuarantined where an
+    engine died of such a request a while ago. Whatever it opens is registered on `stack`, whose owner closes it: first the
+    engine's work ends, then slots are free.
     """
 
     def __init__(self, *, grant: Grant, pool: Pool, prompting: Prompting, meter: Meter, stack: AsyncExitStack) -> None:
@@ -33,6 +36,7 @@ class Execution:
         self._meter = meter
         self._stack = stack
         request = grant.request
+        self._refuse_quarantined()
         self._num_candidates = max(request.best_of, request.n)
         self._rounds = plan_rounds(
             num_prompts=len(grant.prompts),
@@ -44,6 +48,12 @@ class Execution:
             grant.principal.project_id, 1 if request.echo else first.num_sequences
         )
         stack.callback(self._first_ticket.release)
+
+    @property
+    def progress(self) -> str | None:
+        """What there is to say to whoever waits for the first event; None where nothing is."""
+        seconds = self._pool.loading_seconds
+        return None if seconds is None else f"loading {self._grant.weights.name} ({seconds:.0f} s)"
 
     def events(self) -> AsyncGenerator[RunEvent, None]:
         """Events with `sequence` as choice index, calls read out of the text; `Finished` comes last, with the meter's count."""
@@ -105,10 +115,16 @@ class Execution:
         if num_top is None or not prompt.echo_ids:
             pieces = await self._prompting.pieces(self._grant.weights, prompt.echo_ids)
             return b"".join(pieces).decode(errors="replace"), ()
-        ticket = self._take_ticket(1)
-        engine = await self._engine(ticket)
-        self._meter.prompt_started(index, prompt)
-        scored = await engine.score(prompt.token_ids, num_top=num_top)
+        ticket, patient = self._take_ticket(1), self._patient(index)
+        while True:
+            engine = await self._engine(ticket)
+            self._meter.prompt_started(index, prompt)
+            try:
+                with self._pool.casualties.watched(patient):
+                    scored = await engine.score(prompt.token_ids, num_top=num_top)
+                break
+            except EngineDied as death:
+                ticket = self._ticket_after(death, patient, ticket)
         ticket.release()
         shown = scored[len(prompt.token_ids) - len(prompt.echo_ids) :]
         # A prompt's first token has no probability, also where an unseen BOS stands before it: so OpenAI answers.
@@ -126,31 +142,96 @@ class Execution:
         first = planned.prompt_index * self._num_candidates + planned.first_sequence
         return range(first, first + planned.num_sequences)
 
-    async def _one_round(self, planned: Round) -> AsyncGenerator[SequenceEvent, None]:
-        """One round from its ticket to its end; one that shall generate nothing needs neither."""
+    def _one_round(self, planned: Round) -> AsyncGenerator[SequenceEvent, None]:
+        return self._generated(planned) if self._grant.max_tokens[planned.prompt_index] else self._empty(planned)
+
+    async def _empty(self, planned: Round) -> AsyncGenerator[SequenceEvent, None]:
+        """A round that shall generate nothing: it needs neither ticket nor engine."""
         prompt = self._grant.prompts[planned.prompt_index]
-        numbers = self._numbers(planned)
-        if not self._grant.max_tokens[planned.prompt_index]:
-            self._meter.prompt_started(planned.prompt_index, prompt)
-            for candidate in numbers:
-                yield SequenceFinished(candidate, FinishReason.LENGTH)
-            return
-        ticket = self._take_ticket(planned.num_sequences)
-        engine = await self._engine(ticket)
         self._meter.prompt_started(planned.prompt_index, prompt)
-        generation = await engine.generate(self._sequence_request(planned, prompt))
-        self._stack.push_async_callback(generation.aclose)
-        async for event in generation:
-            if isinstance(event, Finished):
-                self._meter.round_finished(planned.prompt_index, event)
+        for candidate in self._numbers(planned):
+            yield SequenceFinished(candidate, FinishReason.LENGTH)
+
+    async def _generated(self, planned: Round) -> AsyncGenerator[SequenceEvent, None]:
+        """One round from its ticket to its end; once more from the engine on, where that died and nothing was told."""
+        ticket, patient = self._take_ticket(planned.num_sequences), self._patient(planned.prompt_index)
+        is_told_at_once, offset = self._grant.request.is_stream, self._numbers(planned).start
+        # Of a reply that is told as a whole, nothing is told before the round's end: it can be run again until then.
+        held: list[SequenceEvent] = []
+        while True:
+            engine = await self._engine(ticket)
+            try:
+                with self._pool.casualties.watched(patient):
+                    generation = await self._generation(engine, planned, patient)
+                    async for event in generation:
+                        if isinstance(event, Finished):
+                            self._meter.round_finished(planned.prompt_index, event)
+                            break
+                        counted = self._counted(event, patient, offset)
+                        if is_told_at_once:
+                            patient.is_told = True
+                            yield counted
+                        else:
+                            held.append(counted)
+                    else:
+                        raise EngineFailed("the engine's events ended without Finished")
                 break
-            if isinstance(event, Delta):
-                self._meter.watch(event)
-            yield _renumber(event, numbers.start) if numbers.start else event
-        else:
-            raise EngineFailed("the engine's events ended without Finished")
+            except EngineDied as death:
+                ticket = self._ticket_after(death, patient, ticket)
+                self._meter.take_back(sum(each.num_tokens for each in held if isinstance(each, Delta)))
+                held.clear()
+        self._pool.casualties.acquit(patient)
         await generation.aclose()
         ticket.release()
+        for event in held:
+            yield event
+
+    async def _generation(self, engine: Engine, planned: Round, patient: Patient) -> Generation:
+        """The round, started; it is closed with the request at the latest."""
+        prompt = self._grant.prompts[planned.prompt_index]
+        self._meter.prompt_started(planned.prompt_index, prompt)
+        request = self._sequence_request(planned, prompt)
+        patient.round_id = request.round_id
+        generation = await engine.generate(request)
+        self._stack.push_async_callback(generation.aclose)
+        return generation
+
+    def _counted(self, event: SequenceEvent, patient: Patient, offset: int) -> SequenceEvent:
+        """The event with the number of the reply's choice."""
+        patient.has_output = True
+        if isinstance(event, Delta):
+            self._meter.watch(event)
+        return _renumber(event, offset) if offset else event
+
+    def _patient(self, prompt_index: int) -> Patient:
+        return Patient(round_id="", identify=functools.partial(self._fingerprint, prompt_index))
+
+    def _fingerprint(self, prompt_index: int) -> str:
+        grant, prompt = self._grant, self._grant.prompts[prompt_index]
+        asked = (*prompt.token_ids, prompt.source)
+        return fingerprint(asked, grant.request.sampling, grant.max_tokens[prompt_index])
+
+    def _refuse_quarantined(self) -> None:
+        casualties = self._pool.casualties
+        if casualties.is_watchful and any(
+            casualties.is_quarantined(self._fingerprint(index)) for index in range(len(self._grant.prompts))
+        ):
+            raise RequestQuarantined("an engine died of such a request in the last ten minutes")
+
+    def _ticket_after(self, death: EngineDied, patient: Patient, ticket: Ticket) -> Ticket:
+        """The ticket with which the round is run again after its engine's death; raises where it is not."""
+        match patient.verdict:
+            case Verdict.AGAIN:
+                patient.num_runs += 1
+                return ticket
+            case Verdict.ALONE:
+                patient.num_runs += 1
+                ticket.release()
+                return self._take_ticket(self._pool.num_slots)
+            case Verdict.GUILTY:
+                raise RequestQuarantined(f"an engine died of this request: {death.detail}") from death
+            case _:
+                raise death
 
     def _sequence_request(self, planned: Round, prompt: PreparedPrompt) -> SequenceRequest:
         grant = self._grant

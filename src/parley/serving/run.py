@@ -31,8 +31,14 @@ class Run:
         self._stack = AsyncExitStack()
         self._stack.push_async_callback(self._settle)
         execution = Execution(grant=grant, pool=pool, prompting=prompting, meter=meter, stack=self._stack)
+        self._execution = execution
         self._events = execution.events()
         self._is_finished = False
+
+    @property
+    def progress(self) -> str | None:
+        """One line for who waits for the first event, such as `loading NAME (3 s)`; None where nothing is to be said."""
+        return self._execution.progress
 
     def __aiter__(self) -> "Run":
         return self

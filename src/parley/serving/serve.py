@@ -11,9 +11,12 @@ Run                queue -> slot -> engine -> meter -> settle
 from contextlib import aclosing
 
 from parley.core.clock import Clock
+from parley.core.errors import ModelNotFound
 from parley.core.grant import Grant, PreparedPrompt
 from parley.core.principal import Principal
 from parley.core.requests import GenerationRequest
+from parley.core.residency import MemoryReport, ReplicaStatus
+from parley.core.snapshot import Weights
 from parley.domain.catalog.service import Catalog
 from parley.serving.admission.abilities import check_abilities
 from parley.serving.admission.access import authorize
@@ -73,3 +76,25 @@ class Serving:
             meter=Meter(self._clock, received_at=received_at),
             settlement=self._settlement,
         )
+
+    async def load(self, model: str) -> ReplicaStatus:
+        """Bring the weights behind `model` into memory, whatever failed before. Raises ModelNotFound, ModelLoadFailed."""
+        weights = self._weights_of(model)
+        await self._pools.pool_for(weights).load()
+        return self._pools.status(weights)
+
+    async def unload(self, model: str) -> ReplicaStatus:
+        """Put the weights behind `model` out of memory. Raises ModelNotFound, and Conflict while they are in use."""
+        weights = self._weights_of(model)
+        await self._pools.unload(weights)
+        return self._pools.status(weights)
+
+    def report(self) -> MemoryReport:
+        """Which weights are in memory."""
+        return self._pools.report()
+
+    def _weights_of(self, model: str) -> Weights:
+        weights = self._catalog.resolve(model).weights
+        if weights is None:
+            raise ModelNotFound(model)
+        return weights

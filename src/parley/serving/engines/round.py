@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from parley.core.errors import EngineFailed
+from parley.core.errors import EngineDied, EngineFailed
 from parley.core.events import Delta, Event, Finished, FinishReason, ScoredToken, SequenceFinished
 from parley.core.pieces import Pieces
 from parley.core.requests import SequenceRequest
@@ -167,7 +167,8 @@ class LlamaGeneration:
             if self._is_closed:
                 return
             self._host.on_broken()
-            raise EngineFailed(f"the engine's connection broke: {error!r}") from error
+            has_reached = not isinstance(error, aiohttp.ClientConnectorError)
+            raise EngineDied(f"the engine's connection broke: {error!r}", has_reached=has_reached) from error
         if self._is_closed:
             return
         if not received:

@@ -43,6 +43,12 @@ class Meter:
                 self._first_token_at = self._clock.monotonic()
             self._output_tokens += delta.num_tokens
 
+    def take_back(self, num_tokens: int) -> None:
+        """So many tokens were counted of a round whose engine died, and that is run again: nobody gets them."""
+        self._output_tokens -= num_tokens
+        if not self._output_tokens:
+            self._first_token_at = None
+
     def round_finished(self, index: int, finished: Finished) -> None:
         """A round of prompt `index` is over.
 
