@@ -71,11 +71,23 @@ class GenerationRequest:
     placement_hint: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """What every sequence of a round must be, from its first token to its end: a grammar in llguidance's Lark.
+
+    It was compiled under limits before, so that an engine may rely on it. Token ids of the served model stand in it as
+    `<[id]>`, JSON schemas as `%json {...}`. An engine that cannot apply it must fail rather than write free text.
+    """
+
+    lark: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SequenceRequest:
     """One round for an engine: `num_sequences` continuations of one tokenised prompt.
 
-    `max_tokens` is at least 1 and fits the context. `round_id` is unique; abort is addressed by it.
+    `max_tokens` is at least 1 and fits the context. `round_id` is unique; abort is addressed by it. `markers` are the
+    texts of special tokens that a delta's text shows, such as `<tool_call>`; of all others it shows nothing.
     """
 
     round_id: str
@@ -83,3 +95,5 @@ class SequenceRequest:
     num_sequences: int
     max_tokens: int
     sampling: Sampling
+    grammar: Grammar | None = None
+    markers: tuple[str, ...] = ()
