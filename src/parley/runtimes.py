@@ -14,7 +14,6 @@ from parley.core.snapshot import EngineKind, Weights
 from parley.core.tokenizer import Tokenizer
 from parley.domain.catalog.model import CatalogError
 from parley.domain.catalog.service import CatalogFiles
-from parley.infra.sandbox import run_folder
 from parley.infra.settings import Settings
 from parley.serving.engines.echo import EchoEngine
 from parley.serving.engines.llama import LlamaEngine, LlamaOptions
@@ -59,7 +58,7 @@ class Runtimes:
         )
         if "batch_tokens" in weights.options:
             options = replace(options, batch_tokens=weights.options["batch_tokens"])
-        engine = LlamaEngine(options, folder=self._stack.enter_context(run_folder()), clock=self._clock)
+        engine = LlamaEngine(options, clock=self._clock)
         await engine.start()
         self._stack.push_async_callback(engine.aclose)
         return engine

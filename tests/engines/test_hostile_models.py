@@ -8,7 +8,6 @@ import pytest
 
 from parley.core.errors import EngineFailed, ModelLoadFailed
 from parley.core.gguf import InvalidModelFile, read_header
-from parley.infra.sandbox import run_folder
 from parley.serving.engines.child import Supervision
 from parley.serving.engines.llama import LlamaEngine, LlamaOptions
 from tests.builders_engines import byte_ids, round_of, run_round
@@ -123,14 +122,13 @@ async def test_mutated_models_that_pass_the_reader_never_hurt_this_process(tmp_p
         options = LlamaOptions(
             model=path, context_length=256, num_slots=1, num_threads=1, supervision=Supervision(load_seconds=10.0)
         )
-        with run_folder() as folder:
-            engine = LlamaEngine(options, folder=folder)
-            try:
-                await engine.start()
-                await run_round(engine, round_of(byte_ids("a"), max_tokens=2))
-                outcomes["loaded"] += 1
-            except (ModelLoadFailed, EngineFailed):
-                outcomes["failed"] += 1
-            finally:
-                await engine.aclose()
+        engine = LlamaEngine(options)
+        try:
+            await engine.start()
+            await run_round(engine, round_of(byte_ids("a"), max_tokens=2))
+            outcomes["loaded"] += 1
+        except (ModelLoadFailed, EngineFailed):
+            outcomes["failed"] += 1
+        finally:
+            await engine.aclose()
     assert outcomes["failed"] > 0

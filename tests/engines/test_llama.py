@@ -6,7 +6,6 @@ import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import aiohttp
 import pytest
 import pytest_asyncio
 
@@ -55,20 +54,11 @@ async def lasting(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lla
         yield engine
 
 
-async def tokens_of_busy_slots(engine: LlamaEngine) -> list[int]:
-    """How many tokens each busy slot has generated, by the server's own word; the adapter has no use for it."""
-    socket = engine._socket
-    async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(socket))) as session:
-        async with session.get("http://engine/slots") as response:
-            slots = await response.json()
-    return [slot["next_token"][0]["n_decoded"] for slot in slots if slot["is_processing"]]
-
-
 async def tokens_until_idle(engine: LlamaEngine) -> int:
     """Wait until every slot is free; the most tokens that a busy one was seen to have generated."""
     most = 0
     async with asyncio.timeout(HANG_SECONDS):
-        while tokens := await tokens_of_busy_slots(engine):
+        while tokens := await engine.busy_slots():
             most = max(most, *tokens)
             await asyncio.sleep(0.005)
     return most
@@ -197,13 +187,14 @@ async def test_the_end_token_stops_and_is_counted_but_not_shown(chained: LlamaEn
     assert outcome.scored == [[]]
 
 
-async def test_every_token_of_a_character_is_scored(chained: LlamaEngine) -> None:
-    """The server counts the tokens that leave a character unfinished, and never names them."""
+async def test_every_token_of_a_character_is_scored_also_of_one_that_the_limit_cuts(chained: LlamaEngine) -> None:
     request = round_of(byte_ids("a"), max_tokens=13, temperature=0.0, logprobs=2)
-    (scored,) = (await run_round(chained, request)).scored
-    assert [token.token_id for token in scored] == list(byte_ids("b€cd🦊ef"))
-    assert b"".join(token.piece for token in scored).decode() == "b€cd🦊ef"
-    whole = await chained.score(byte_ids("ab€cd🦊ef"), num_top=2)
+    outcome = await run_round(chained, request)
+    (scored,) = outcome.scored
+    said = byte_ids("b€cd🦊efé")[:13]
+    assert [token.token_id for token in scored] == list(said)
+    assert b"".join(token.piece for token in scored).decode(errors="replace") == outcome.texts[0]
+    whole = await chained.score((*byte_ids("a"), *said), num_top=2)
     for token, again in zip(scored, whole[1:], strict=True):
         assert token.logprob == pytest.approx(again.logprob, abs=1e-2)
         assert [each.token_id for each in token.top] == [each.token_id for each in again.top]
@@ -248,7 +239,7 @@ async def test_an_abort_in_decode_frees_the_slots(lasting: LlamaEngine, num_sequ
     request = round_of(byte_ids("a"), max_tokens=LASTING_TOKENS, num_sequences=num_sequences, temperature=0.0)
     generation = await lasting.generate(request)
     await anext(generation)
-    assert await tokens_of_busy_slots(lasting)
+    assert await lasting.busy_slots()
     await generation.aclose()
     assert await tokens_until_idle(lasting) < LASTING_TOKENS / 2
 

@@ -151,6 +151,7 @@ class Execution:
             num_sequences=planned.num_sequences,
             max_tokens=grant.max_tokens[planned.prompt_index],
             sampling=self._sampling(planned),
+            cache_salt=grant.principal.organization_id,
         )
 
     def _sampling(self, planned: Round) -> Sampling:

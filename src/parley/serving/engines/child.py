@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from parley.core.channel import Header
 from parley.core.clock import Clock
 from parley.core.errors import EngineFailed, ModelLoadFailed
-from parley.infra.dialogue import Dialogue
+from parley.infra.dialogue import Dialogue, Listener
 from parley.infra.sandbox import Limits, Worker, WorkerFailed, start_worker
 
 _log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ class Supervision:
     stall_check_seconds: float = 1.0
     first_backoff_seconds: float = 0.25
     last_backoff_seconds: float = 10.0
-    # How long it may take a worker whose connection broke to be seen to have ended.
+    # How long it may take a worker whose dialogue ended to be seen to have ended.
     doubt_seconds: float = 1.0
     # How long a request waits for a child that is being started again.
     ready_seconds: float = 30.0
@@ -46,12 +46,20 @@ class Child:
     """Keeps one worker alive between `start` and `aclose`. Work on it says when it begins, progresses and ends."""
 
     def __init__(
-        self, module: str, arguments: Callable[[], Sequence[str]], *, clock: Clock, supervision: Supervision
+        self,
+        module: str,
+        arguments: Callable[[], Sequence[str]],
+        *,
+        clock: Clock,
+        supervision: Supervision,
+        listener: Listener,
     ) -> None:
+        """`listener` hears what the worker says unasked, and each worker's end."""
         self._module = module
         self._arguments = arguments
         self._clock = clock
         self._supervision = supervision
+        self._listener = listener
         self._live: LiveChild | None = None
         self._changed = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
@@ -100,10 +108,6 @@ class Child:
             raise self._failure or EngineFailed(f"{self._module} is not ready") from None
         return self._require_live()
 
-    def doubt(self) -> None:
-        """A connection to it broke. Most likely it is dying, and what comes next should go to its successor."""
-        self._is_doubted = True
-
     async def _settle_doubt(self, live: LiveChild) -> None:
         try:
             async with asyncio.timeout(self._supervision.doubt_seconds):
@@ -137,8 +141,8 @@ class Child:
         finally:
             self.end_work()
 
-    def progressed(self) -> None:
-        """A sign of life came; called for every piece of output, so it is cheap."""
+    def _progressed(self) -> None:
+        """A sign of life came."""
         now = self._clock.monotonic()
         if self._num_working:
             self._pauses.append(now - self._last_progress)
@@ -163,7 +167,18 @@ class Child:
         except BaseException:
             await asyncio.shield(worker.stop(grace_seconds=0.0))
             raise
-        return LiveChild(worker=worker, dialogue=Dialogue(worker, on_progress=self.progressed), facts=facts, raw=raw)
+        listener = Listener(
+            on_progress=self._progressed,
+            on_event=self._listener.on_event,
+            on_end=lambda error: self._ended(worker, error),
+        )
+        return LiveChild(worker=worker, dialogue=Dialogue(worker, listener), facts=facts, raw=raw)
+
+    def _ended(self, worker: Worker, error: WorkerFailed) -> None:
+        """Its dialogue has ended. What speaks nonsense is of no more use; most likely it is dead already."""
+        worker.kill()
+        self._is_doubted = True
+        self._listener.on_end(error)
 
     async def _supervise(self, live: LiveChild | None) -> None:
         backoff = self._supervision.first_backoff_seconds
