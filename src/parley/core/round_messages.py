@@ -1,6 +1,6 @@
 """What the llama.cpp adapter and its worker say to each other about rounds; the messages themselves are `core.channel`'s.
 
-The adapter says `start` and `end`. The worker says one `step` after each forward pass: for every sequence that got a token
+The adapter says `start` and `end`. The worker says one `step` after each forward pass of the model: for every sequence that got a token
 an entry, in arrays, and behind them (raw) the scores of those tokens whose round asked for log-probabilities.
 """
 

@@ -1,4 +1,4 @@
-"""The model in memory: forward passes over several sequences at once, and what each sequence has read."""
+"""The model in memory: steps over several sequences at once, and what each sequence has read."""
 
 import ctypes
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ class Context:
         self._num_outputs = 0
 
     def add(self, sequence: int, start: int, ids: Ints, *, first_output: int) -> None:
-        """Put tokens of one sequence, from position `start` on, into the next pass; from the token with the number
+        """Put tokens of one sequence, from position `start` on, into the next step; from the token with the number
         `first_output` among them on, their logits are kept."""
         rows = slice(self._num_rows, self._num_rows + len(ids))
         self._tokens[rows] = ids
@@ -52,7 +52,7 @@ class Context:
         self._num_outputs += max(len(ids) - first_output, 0)
 
     def add_last(self, sequences: Sequence[int], positions: Sequence[int], tokens: Sequence[int]) -> None:
-        """Put one token of each of these sequences into the next pass, and keep their logits."""
+        """Put one token of each of these sequences into the next step, and keep their logits."""
         rows = slice(self._num_rows, self._num_rows + len(tokens))
         self._sequences[rows], self._positions[rows], self._tokens[rows] = sequences, positions, tokens
         self._has_logits[rows] = 1
@@ -60,7 +60,7 @@ class Context:
         self._num_outputs += len(tokens)
 
     def decode(self) -> Floats:
-        """Run the pass. The kept logits in the order of `add`, a row for each; they are overwritten by the next pass."""
+        """Run the step. The kept logits in the order of `add`, a row for each; they are overwritten by the next step."""
         batch = Batch(
             self._num_rows,
             self._tokens.ctypes.data,

@@ -35,7 +35,7 @@ class Unsupported(Exception):
 
 
 class Batch(ctypes.Structure):
-    """The tokens of one forward pass; the arrays are the caller's."""
+    """The tokens of one step; the arrays are the caller's."""
 
     _fields_ = (
         ("n_tokens", _Int32),
@@ -87,7 +87,7 @@ _SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContextShape:
-    """`batch_tokens` is the most that one forward pass reads."""
+    """`batch_tokens` is the most that one step reads."""
 
     num_sequences: int
     sequence_tokens: int

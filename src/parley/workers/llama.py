@@ -3,7 +3,7 @@
     python -m parley.workers.confine '<limits>' parley.workers.llama '<options as JSON>'
 
 It says `failed`, or `ready` with the vocabulary's pieces (raw). Then it takes `start` and `end` of rounds and says a `step`
-after each forward pass, or `refused` with a round (`core.round_messages`). It answers two questions. `score` (raw: the
+after each step, or `refused` with a round (`core.round_messages`). It answers two questions. `score` (raw: the
 prompt's ids, 32-bit integers) by raw arrays of 32 bits: own log-probabilities, ids of the best, theirs. `slots` by `busy`:
 for every slot in use, the tokens that were generated in it.
 """
@@ -46,7 +46,7 @@ class Worker:
     def run(self) -> None:
         """Until nobody needs this process, which then ends."""
         while True:
-            # Everything that was asked, then a pass; without work, sleep until something is asked.
+            # Everything that was asked, then a step; without work, sleep until something is asked.
             while (asked := self._voice.next_question(timeout_seconds=0.0 if self.loop.has_work else None)) is not None:
                 self._obey(*asked)
             self.loop.turn()

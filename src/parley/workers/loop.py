@@ -1,6 +1,6 @@
-"""The batching loop: many sequences on one model, one forward pass after another, and between two passes whatever was asked.
+"""The batching loop: many sequences on one model, one step after another, and between two steps whatever was asked.
 
-A pass either takes the next token of every running sequence or reads a portion of the prompts that wait, in turns, so that a
+A step either takes the next token of every running sequence or reads a portion of the prompts that wait, in turns, so that a
 long prompt holds up the running sequences by a portion and no more.
 """
 
@@ -22,7 +22,7 @@ from parley.workers.slots import WORTH_COPYING, Placement, Slots, shared_length
 Ints = npt.NDArray[np.int32]
 Say = Callable[[Mapping[str, object], bytes], None]
 
-# Logits of a prompt that are looked at in one pass, in numbers of 4 bytes.
+# Logits of a prompt that are looked at in one step, in numbers of 4 bytes.
 _MAX_LOGITS = 16 << 20
 
 
@@ -118,7 +118,7 @@ class Loop:
         return reading + [len(sequence.tokens) for sequence in self._running]
 
     def turn(self) -> None:
-        """One forward pass, and one message of what came of it: running sequences and waiting prompts in turns."""
+        """One step, and one message of what came of it: running sequences and waiting prompts in turns."""
         self._drop(lambda reading: reading.scoring is not None and reading.scoring.is_withdrawn())
         if self._running and not (self._is_prompts_turn and self._can_read()):
             self._decode()
@@ -180,7 +180,7 @@ class Loop:
         self._tell(told, cached)
 
     def _portions(self) -> list[tuple[Reading, int]]:
-        """What the next pass reads, and how much of each: the unfinished prompt, then waiting ones that fit whole."""
+        """What the next step reads, and how much of each: the unfinished prompt, then waiting ones that fit whole."""
         portions: list[tuple[Reading, int]] = []
         room = self._context.shape.batch_tokens
         reading, self._unfinished = self._unfinished, None
@@ -193,7 +193,7 @@ class Loop:
         return portions
 
     def _next(self, portions: list[tuple[Reading, int]], room: int) -> Reading | None:
-        """The next waiting prompt, with its slots, if it should be read in the same pass as `portions`."""
+        """The next waiting prompt, with its slots, if it should be read in the same step as `portions`."""
         if not self._waiting:
             return None
         reading = self._waiting[0]
@@ -205,7 +205,7 @@ class Loop:
             placement = replace(placement, source=placement.slot, num_shared=0)
         if portions and len(reading.prompt) - placement.num_shared > room:
             return None
-        # What this pass reads can be copied after it.
+        # What this step reads can be copied after it.
         promised = [shared_length(r.prompt, reading.prompt) for r, _ in portions if r.salt == reading.salt]
         if max(promised, default=0) >= placement.num_shared + WORTH_COPYING:
             return None
@@ -238,12 +238,12 @@ class Loop:
             told.append(sequence.advance(own))
             if sequence.is_finished:
                 self._finish(sequence)
-        # Neighbours in memory stand side by side, which is what one pass over all of them needs.
+        # Neighbours in memory stand side by side, which is what one step over all of them needs.
         self._running.sort(key=lambda sequence: sequence.slot)
         return told
 
     def _tell(self, told: list[tuple[Entry, bytes]], cached: list[tuple[int, int]]) -> None:
-        """A message for every pass, also an empty one: it is a sign of life."""
+        """A message for every step, also an empty one: it is a sign of life."""
         self._say(step_header([entry for entry, _ in told], cached), b"".join(scores for _, scores in told))
 
     def _finish(self, sequence: RunningSequence) -> None:

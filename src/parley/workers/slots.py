@@ -36,7 +36,7 @@ class Placement:
 
 
 class Slots:
-    """All slots of a replica. Sequences that run are kept side by side: llama.cpp runs only neighbours in one pass."""
+    """All slots of a replica. Sequences that run are kept side by side: llama.cpp runs only neighbours in one step."""
 
     def __init__(self, count: int) -> None:
         self._slots = [Slot(index, _NOTHING) for index in range(count)]
@@ -57,10 +57,11 @@ class Slots:
             lost = len(self._slots[source].tokens) - num_shared
             if lost < _WORTH_KEEPING or len(near) == 1:
                 return Placement(slot=source, source=source, num_shared=num_shared)
+        if num_shared < WORTH_COPYING:
+            slot = self._oldest(near)
+            return Placement(slot=slot, source=slot, num_shared=shared.get(slot, 0))
         # Not the source, if another is as near.
         slot = self._oldest([index for index in near if index != source] or near)
-        if slot != source and num_shared < WORTH_COPYING:
-            source, num_shared = slot, shared.get(slot, 0)
         return Placement(slot=slot, source=source, num_shared=num_shared)
 
     def take(self, placement: Placement, salt: str) -> None:
