@@ -2,6 +2,7 @@
 
 import random
 import secrets
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +14,8 @@ Ints = npt.NDArray[np.int64]
 
 # What a bias of 100 adds: more than any two logits are apart, and still fine enough to keep several forced tokens apart.
 _FORCED = 1000.0
-# Below so many candidates, sorting costs less than another look at all of them.
-_FEW = 1024
+# Weights that are added up together before one is looked for among them.
+_BLOCK = 512
 
 
 class Chooser:
@@ -47,20 +48,17 @@ class Chooser:
             row[self._fined_ids[:count]] -= self._fines[:count]
 
     def choose(self, row: Floats) -> int:
-        """The next token by a bent row."""
+        """The next token by a bent row, which is used up by it."""
         token_id = int(row.argmax()) if self._temperature == 0 else self._draw(row)
         if self._is_fined:
             self._fine(token_id)
         return token_id
 
     def _draw(self, row: Floats) -> int:
-        weights = row - row.max()
-        weights /= self._temperature
-        np.exp(weights, out=weights)
-        if self._top_p >= 1:
-            return _pick(weights, self._random.random())
-        ids = nucleus(weights, self._top_p)
-        return int(ids[_pick(weights[ids], self._random.random())])
+        row -= row.max()
+        row /= self._temperature
+        np.exp(row, out=row)
+        return draw(row, self._top_p, self._random.random)
 
     def _fine(self, token_id: int) -> None:
         place = self._places.get(token_id)
@@ -75,30 +73,27 @@ class Chooser:
         self._fined_ids[place], self._fines[place] = token_id, self._presence + self._frequency
 
 
-def nucleus(weights: Floats, top_p: float) -> Ints:
-    """The fewest most probable tokens that together have `top_p` of all weight, at least one. The largest weight is 1."""
-    total = float(weights.sum(dtype=np.float64))
-    wanted = top_p * total
-    # All that this leaves out have less than the rest of the weight together, so none of them is needed.
-    ids: Ints = np.flatnonzero(weights >= min((1 - top_p) * total / len(weights), 1.0))
-    taken: list[Ints] = []
-    taken_weight = 0.0
-    while len(ids) > _FEW:
-        candidates = weights[ids]
-        is_above = candidates > candidates.mean()
-        weight_above = float(candidates[is_above].sum(dtype=np.float64))
-        if not weight_above:
-            break
-        if taken_weight + weight_above >= wanted:
-            ids = ids[is_above]
-        else:
-            taken.append(ids[is_above])
-            taken_weight += weight_above
-            ids = ids[~is_above]
-    ids = ids[np.argsort(-weights[ids], kind="stable")]
-    reached = taken_weight + np.cumsum(weights[ids], dtype=np.float64)
-    taken.append(ids[: int(np.searchsorted(reached, wanted)) + 1])
-    return np.concatenate(taken)
+def draw(weights: Floats, top_p: float, chance: Callable[[], float]) -> int:
+    """A token by its weight, out of the fewest most probable that together have `top_p` of all weight (at least one).
+
+    Draws from all, and again while that gives a token outside of those: this chooses as a draw from them alone would, and
+    needs no sorting. What is known to lie outside is taken out of `weights` on the way. `chance` gives numbers from 0 to
+    below 1.
+    """
+    wanted = top_p * float(weights.sum(dtype=np.float64))
+    while True:
+        token_id = _pick(weights, chance())
+        if top_p >= 1:
+            return token_id
+        weight = weights[token_id]
+        # Equals stand in the order of their ids.
+        rank = int(np.count_nonzero(weights[:token_id] == weight))
+        before = float((weights * (weights > weight)).sum(dtype=np.float64)) + rank * float(weight)
+        if before < wanted or not before > 0:
+            return token_id
+        weights[weights < weight] = 0
+        rest = weights[token_id:]
+        rest[rest == weight] = 0
 
 
 def log_probabilities(rows: Floats) -> Floats:
@@ -119,10 +114,15 @@ def best_of(rows: Floats, count: int) -> npt.NDArray[np.int32]:
 
 
 def _pick(weights: Floats, chance: float) -> int:
-    """The place of the weight in which `chance`, from 0 to below 1, of all of them lies."""
-    sums = np.cumsum(weights, dtype=np.float64)
-    # The last place also for a broken model, whose weights are no numbers.
-    return min(int(np.searchsorted(sums, chance * sums[-1], side="right")), len(weights) - 1)
+    """The place of the weight in which `chance`, from 0 to below 1, of all of them lies. Never one that weighs nothing."""
+    blocks = np.cumsum(np.add.reduceat(weights, np.arange(0, len(weights), _BLOCK), dtype=np.float64))
+    target = chance * blocks[-1]
+    block = min(int(np.searchsorted(blocks, target, side="right")), len(blocks) - 1)
+    start = block * _BLOCK
+    inside = np.cumsum(weights[start : start + _BLOCK], dtype=np.float64)
+    place = start + int(np.searchsorted(inside, target - (blocks[block - 1] if block else 0.0), side="right"))
+    # Two ways of adding differ in the last digit; a broken model's weights are no numbers.
+    return place if place < start + len(inside) and weights[place] > 0 else int(weights.argmax())
 
 
 def _bias(value: float) -> float:

@@ -1,5 +1,6 @@
 """The choice of a token: exactly what OpenAI's parameters say, for vocabularies of any size."""
 
+import itertools
 import math
 from collections import Counter
 
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parley.core.requests import Sampling
-from parley.workers.choice import Chooser, best_of, log_probabilities, nucleus
+from parley.workers.choice import Chooser, best_of, draw, log_probabilities
 
 NUM_TOKENS = 50
 
@@ -106,25 +107,34 @@ def test_top_p_cuts_after_temperature() -> None:
     assert set(drawn(chooser(temperature=2.0, top_p=0.6, num_tokens=4, seed=1), logits, 300)) == {0, 1}
 
 
+def nucleus(weights: np.ndarray, top_p: float) -> set[int]:
+    """By sorting: the fewest most probable that reach the share, equals by their id."""
+    order = np.argsort(-weights, kind="stable")
+    before = np.cumsum(weights[order], dtype=np.float64) - weights[order]
+    kept = order[before < top_p * weights.sum(dtype=np.float64)]
+    return {int(order[0]), *kept.tolist()}
+
+
 @given(
-    st.lists(st.floats(-20, 20, width=32), min_size=1, max_size=60),
-    st.floats(0, 1),
-    st.integers(1, 100),
+    # Weights that floats add up without rounding, many of them equal.
+    st.lists(st.sampled_from([0.0, 0.125, 0.25, 0.5, 0.75, 1.0]), min_size=1, max_size=40),
+    st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.8, 0.95]),
+    st.lists(st.floats(0, 1, exclude_max=True), min_size=60, max_size=60),
+    st.integers(1, 40),
 )
-def test_a_nucleus_is_the_fewest_that_reach_its_share(logits, top_p, repeats):
-    row = np.tile(np.array(logits, dtype=np.float32), repeats)
-    weights = np.exp(row - row.max())
-    kept = nucleus(weights, top_p)
-    assert len(set(kept.tolist())) == len(kept) >= 1
-    wanted = top_p * weights.sum(dtype=np.float64)
-    mass = weights[kept].sum(dtype=np.float64)
-    slack = 1e-6 * len(row)
-    assert mass >= wanted - slack
-    # Without its least member it would not reach the share, and nothing outside weighs more than that.
-    least = float(weights[kept].min())
-    assert len(kept) == 1 or mass - least <= wanted + slack
-    outside = np.delete(weights, kept)
-    assert not len(outside) or outside.max() <= least + 1e-12
+def test_a_draw_stays_within_the_fewest_that_reach_top_p(some, top_p, chances, repeats):
+    weights = np.tile(np.array([1.0, *some], dtype=np.float32), repeats)
+    last_resort = itertools.chain(chances, itertools.repeat(0.0))
+    assert draw(weights.copy(), top_p, lambda: next(last_resort)) in nucleus(weights, top_p)
+
+
+def test_within_top_p_tokens_come_as_often_as_their_probability_says() -> None:
+    """Of four equal tokens and one of half their weight, a share of 0.6 holds three."""
+    logits = np.log(np.array([0.5, 1.0, 1.0, 1.0, 1.0], dtype=np.float32))
+    counts = Counter(drawn(chooser(temperature=1.0, top_p=0.6, seed=3, num_tokens=5), logits, 9_000))
+    assert sorted(counts) == [1, 2, 3]
+    # Four standard deviations of 9,000 draws are 0.02.
+    assert [counts[token_id] / 9_000 for token_id in (1, 2, 3)] == pytest.approx([1 / 3] * 3, abs=0.02)
 
 
 def test_one_seed_gives_one_sequence_and_each_index_its_own() -> None:
