@@ -165,9 +165,11 @@ class Loop:
         cached: list[tuple[int, int]] = []
         for reading, count in portions:
             start, reading.num_read = reading.num_read, reading.num_read + count
-            self._slots.hold(reading.slots[0], reading.prompt[: reading.num_read])
             if reading.scoring is not None:
+                # What was read to be scored is nobody's beginning.
                 reading.scoring.add(rows, start)
+            else:
+                self._slots.hold(reading.slots[0], reading.prompt[: reading.num_read])
             if reading.num_left:
                 self._unfinished = reading
             elif reading.scoring is not None:
@@ -221,7 +223,7 @@ class Loop:
             placement = replace(placement, source=placement.slot, num_shared=0)
         self._slots.take(placement, reading.salt)
         reading.num_read = reading.num_cached = placement.num_shared
-        reading.slots = [placement.slot, *(self._slots.take_empty() for _ in reading.sequences[1:])]
+        reading.slots = [placement.slot, *(self._slots.take_empty(reading.salt) for _ in reading.sequences[1:])]
 
     def _begin(self, reading: Reading, row: Floats) -> list[tuple[Entry, bytes]]:
         """The first token of every sequence, once their prompt is read."""

@@ -71,11 +71,11 @@ class Slots:
         source.last_used = self._clock
         slot.tokens, slot.salt, slot.is_busy = source.tokens[: placement.num_shared], salt, True
 
-    def take_empty(self) -> int:
+    def take_empty(self, salt: str) -> int:
         """Take a free slot whose memory will be filled from another's."""
         index = self._oldest(self._near())
         slot = self._slots[index]
-        slot.tokens, slot.is_busy = _NOTHING, True
+        slot.tokens, slot.salt, slot.is_busy = _NOTHING, salt, True
         return index
 
     def hold(self, index: int, tokens: Ints) -> None:

@@ -1,5 +1,7 @@
 """The prompts by which shared beginnings are measured share what they say they share, and nothing else."""
 
+import itertools
+
 from bench import prefix
 from bench.__main__ import SHIPPED
 from bench.text import Prompts
@@ -16,7 +18,7 @@ def test_each_turn_of_a_conversation_begins_with_all_of_the_turn_before() -> Non
     assert len(prompts) == prefix.NUM_CONVERSATIONS * prefix.NUM_TURNS
     for number in range(prefix.NUM_CONVERSATIONS):
         turns = prompts[number :: prefix.NUM_CONVERSATIONS]
-        for before, turn in zip(turns, turns[1:], strict=False):
+        for before, turn in itertools.pairwise(turns):
             assert turn[: len(before)] == before
             assert len(turn) == len(before) + prefix.TURN_TOKENS
     assert len({tuple(prompt[:20]) for prompt in prompts}) == prefix.NUM_CONVERSATIONS

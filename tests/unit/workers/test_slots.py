@@ -104,9 +104,30 @@ def test_a_prompt_that_was_read_for_others_eyes_leaves_nothing() -> None:
 
 def test_all_slots_can_be_taken_and_are_free_again() -> None:
     slots = Slots(4)
-    taken = [start(slots, ids([1] * 10)).slot, *(slots.take_empty() for _ in range(3))]
+    taken = [start(slots, ids([1] * 10)).slot, *(slots.take_empty("ours") for _ in range(3))]
     assert sorted(taken) == [0, 1, 2, 3]
     assert slots.num_free == 0
     for slot in taken:
         slots.release(slot)
     assert slots.num_free == 4
+
+
+def test_a_slot_that_is_filled_from_another_belongs_to_the_same_salt() -> None:
+    slots = Slots(2)
+    run(slots, ids([1] * 300), "theirs")
+    run(slots, ids([2] * 300), "theirs")
+    start(slots, ids(SYSTEM), "ours")
+    second = slots.take_empty("ours")
+    slots.hold(second, ids(SYSTEM))
+    slots.release(second, ids(SYSTEM), "ours")
+    assert slots.place(ids(SYSTEM, [1]), "theirs").num_shared == 0
+    assert slots.place(ids(SYSTEM, [1]), "ours").num_shared == 1000
+
+
+def test_a_running_copy_is_not_seen_under_the_slots_old_salt() -> None:
+    slots = Slots(3)
+    for number in (1, 2, 3):
+        run(slots, ids([number] * 300), "theirs")
+    start(slots, ids(SYSTEM), "ours")
+    slots.hold(slots.take_empty("ours"), ids(SYSTEM))
+    assert slots.place(ids(SYSTEM, [1]), "theirs").num_shared == 0
