@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from parley.serving.engines.llama import LlamaEngine
+from parley.workers.slots import WORTH_COPYING
 from tests.builders_engines import RANDOM, llama_engine, round_of, run_round
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -42,7 +43,8 @@ async def test_users_of_one_system_prompt_read_it_once(free: LlamaEngine) -> Non
     outcomes = await asyncio.gather(*(run_round(free, round_of(prompt, max_tokens=3)) for prompt in prompts))
     cached = sorted(outcome.usage.cached_tokens for outcome in outcomes)
     assert cached[0] < 10
-    assert cached[1] >= 300
+    # What another is about to read is waited for where it is worth a copy.
+    assert cached[1] > 300 - WORTH_COPYING
 
 
 async def test_another_organisations_prompt_is_never_shared(free: LlamaEngine) -> None:
