@@ -1,7 +1,8 @@
 """A whole Serving on the echo engine, built in a line, with every part that a test may want to look at or slow down."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from parley.core.clock import FakeClock
 from parley.core.engine import Engine, Generation
@@ -13,6 +14,7 @@ from parley.core.requests import (
     ChatMessage,
     ChatPrompt,
     GenerationRequest,
+    Grammar,
     Sampling,
     SequenceRequest,
     TextPrompt,
@@ -139,6 +141,16 @@ class ScriptedGeneration:
         return
 
 
+class FakeGrammarCheck:
+    """Finds the fault of the first mark that stands in a grammar; everything else is sound."""
+
+    def __init__(self, faults: Mapping[str, str]) -> None:
+        self._faults = faults
+
+    async def fault_of(self, grammar: Grammar, *, tenant: str) -> str:
+        return next((fault for mark, fault in self._faults.items() if mark in grammar.lark), "")
+
+
 class CountingTokenizer(EchoTokenizer):
     """Counts the texts that it was asked for."""
 
@@ -172,7 +184,11 @@ class Bench:
 
 
 def make_bench(
-    *, engine: Engine | None = None, max_waiting: int = 8, snapshots: Sequence[Snapshot] = (make_snapshot(),)
+    *,
+    engine: Engine | None = None,
+    max_waiting: int = 8,
+    snapshots: Sequence[Snapshot] = (make_snapshot(),),
+    faults: Mapping[str, str] = MappingProxyType({}),
 ) -> Bench:
     engine = engine or EchoEngine(num_slots=4)
     clock, sink = FakeClock(), RecordingSink()
@@ -188,7 +204,7 @@ def make_bench(
     pools = Pools(load=load, num_slots_of=lambda _: engine.num_slots, max_waiting=max_waiting)
     serving = Serving(
         catalog=FakeCatalog(*snapshots),
-        prompting=Prompting(tokenizers=Tokenizers(start), templates=TEMPLATES),
+        prompting=Prompting(tokenizers=Tokenizers(start), templates=TEMPLATES, grammar_check=FakeGrammarCheck(faults)),
         pools=pools,
         settlement=Settlement(sink, clock),
         clock=clock,

@@ -51,7 +51,7 @@ class Application:
         self.open_requests = OpenRequests()
         serving = Serving(
             catalog=records.catalog,
-            prompting=Prompting(tokenizers=self._tokenizers, templates=TEMPLATES),
+            prompting=Prompting(tokenizers=self._tokenizers, templates=TEMPLATES, grammar_check=runtimes.grammar_check),
             pools=self._pools,
             settlement=Settlement(records.usage, clock),
             clock=clock,

@@ -12,15 +12,20 @@ from parley.core.engine import Engine
 from parley.core.errors import ModelLoadFailed
 from parley.core.snapshot import EngineKind, Weights
 from parley.core.tokenizer import Tokenizer
+from parley.core.upstream import Upstream
 from parley.domain.catalog.model import CatalogError
 from parley.domain.catalog.service import CatalogFiles
-from parley.infra.settings import Settings
+from parley.infra.settings import Settings, environment_of_programs, read_variable
 from parley.serving.engines.echo import EchoEngine
 from parley.serving.engines.llama import LlamaEngine, LlamaOptions
+from parley.serving.engines.openai_server.adapter import UpstreamEngine, UpstreamOptions
+from parley.serving.engines.openai_server.program import SupervisedProgram
 from parley.serving.prompting.echo_tokenizer import EchoTokenizer
+from parley.serving.prompting.grammar_check import GrammarCheck
 from parley.serving.prompting.tokenizer import WorkerTokenizer
 
-_DEFAULT_SLOTS = {EngineKind.ECHO: 256, EngineKind.LLAMA: 8}
+# A server of somebody else has a queue of its own behind these.
+_DEFAULT_SLOTS = {EngineKind.ECHO: 256, EngineKind.LLAMA: 8, EngineKind.UPSTREAM: 64}
 
 
 class Runtimes:
@@ -31,6 +36,9 @@ class Runtimes:
         self._catalog_files = catalog_files
         self._clock = clock
         self._stack = AsyncExitStack()
+        self._tokenizers: dict[str, Tokenizer] = {}
+        self.grammar_check = GrammarCheck()
+        self._stack.push_async_callback(self.grammar_check.aclose)
 
     async def __aenter__(self) -> Self:
         return self
@@ -42,11 +50,16 @@ class Runtimes:
 
     def num_slots(self, weights: Weights) -> int:
         """Sequences that a replica of these weights runs at once: the setting, else the catalog's, else the engine's own."""
+        if weights.engine is EngineKind.UPSTREAM:
+            # The setting is about this machine.
+            return weights.options.get("num_slots", _DEFAULT_SLOTS[weights.engine])
         return self._settings.num_slots or weights.options.get("num_slots", _DEFAULT_SLOTS[weights.engine])
 
     async def load(self, weights: Weights) -> Engine:
         """A replica. Raises ModelLoadFailed, also when the file is not the one that the catalog pins."""
         num_slots = self.num_slots(weights)
+        if weights.upstream is not None:
+            return await self._start_upstream(weights, weights.upstream)
         if weights.engine is EngineKind.ECHO or weights.path is None:
             return EchoEngine(num_slots=num_slots)
         await self._verify(weights)
@@ -63,14 +76,31 @@ class Runtimes:
         self._stack.push_async_callback(engine.aclose)
         return engine
 
+    async def _start_upstream(self, weights: Weights, upstream: Upstream) -> UpstreamEngine:
+        program = SupervisedProgram(upstream.command, environment_of_programs()) if upstream.command else None
+        options = UpstreamOptions(
+            upstream=upstream,
+            num_slots=self.num_slots(weights),
+            key=await asyncio.to_thread(_key_of, upstream),
+        )
+        tokenizer = None if weights.path is None else await self.start_tokenizer(weights)
+        engine = UpstreamEngine(options, clock=self._clock, tokenizer=tokenizer, program=program)
+        await engine.start()
+        self._stack.push_async_callback(engine.aclose)
+        return engine
+
     async def start_tokenizer(self, weights: Weights) -> Tokenizer:
         """A tokenizer that is ready. Raises ModelLoadFailed."""
         if weights.engine is EngineKind.ECHO or weights.path is None:
             return EchoTokenizer()
+        if weights.name in self._tokenizers:
+            # An upstream's adapter counts with the same one.
+            return self._tokenizers[weights.name]
         await self._verify(weights)
         tokenizer = WorkerTokenizer(weights.path)
         await tokenizer.start()
         self._stack.push_async_callback(tokenizer.aclose)
+        self._tokenizers[weights.name] = tokenizer
         return tokenizer
 
     async def _verify(self, weights: Weights) -> None:
@@ -78,3 +108,28 @@ class Runtimes:
             await asyncio.to_thread(self._catalog_files.verify, weights)
         except CatalogError as error:
             raise ModelLoadFailed(str(error)) from error
+
+
+def _key_of(upstream: Upstream) -> str | None:
+    """The upstream's key, from where the operator put it. Raises ModelLoadFailed where it is not there."""
+    if upstream.key_env is not None:
+        key = read_variable(upstream.key_env)
+        if key is None:
+            raise ModelLoadFailed(f"the upstream's key: the variable {upstream.key_env} is not set")
+        return _checked(key.strip(), upstream.key_env)
+    if upstream.key_file is None:
+        return None
+    try:
+        key = upstream.key_file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelLoadFailed(
+            f"the upstream's key: {upstream.key_file} cannot be read: {type(error).__name__}"
+        ) from None
+    return _checked(key, str(upstream.key_file))
+
+
+def _checked(key: str, where: str) -> str:
+    """A key that can stand in a header. The message does not show it."""
+    if not key or not key.isascii() or not key.isprintable() or " " in key:
+        raise ModelLoadFailed(f"the upstream's key: {where} is empty, or holds more than a key")
+    return key

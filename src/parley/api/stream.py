@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from parley.api.interrupt import Interruptible
 from parley.api.reception import Reception, reception_of
 from parley.core.errors import ParleyError
-from parley.core.events import Event
+from parley.core.events import RunEvent
 from parley.core.usage import Outcome
 
 # A send that stands still for so long means a client that does not read. It is noticed up to a sixth later.
@@ -29,7 +29,7 @@ class OpenRun(Protocol):
 
     def __aiter__(self) -> Self: ...
 
-    async def __anext__(self) -> Event: ...
+    async def __anext__(self) -> RunEvent: ...
 
     async def aclose(self, outcome: Outcome | None = None) -> None: ...
 
@@ -44,7 +44,7 @@ class EventStream:
     def __init__(
         self,
         run: OpenRun,
-        frames: Callable[[Event], bytes],
+        frames: Callable[[RunEvent], bytes],
         headers: Mapping[str, str],
         *,
         stall_seconds: float = STALL_SECONDS,
@@ -74,7 +74,7 @@ class EventStream:
         """Close the Run of a reply that was never started. Harmless after `__call__`."""
         await self._run.aclose()
 
-    async def _events(self, send: Send) -> AsyncGenerator[Event, None]:
+    async def _events(self, send: Send) -> AsyncGenerator[RunEvent, None]:
         """The Run's events, with the reply's head sent before the first of them.
 
         The head waits for the first event, up to `head_seconds`: a Run that fails at once keeps its HTTP status, on
@@ -107,7 +107,7 @@ class EventStream:
         return head + [(name.lower().encode(), value.encode()) for name, value in self._headers.items()]
 
 
-async def collect(run: OpenRun, http: Request) -> list[Event]:
+async def collect(run: OpenRun, http: Request) -> list[RunEvent]:
     """All events of `run`, for a reply that is not streamed. The Run is closed on every way out.
 
     Raises ClientGone when the client leaves meanwhile, and whatever ends the Run. The body must have been read.

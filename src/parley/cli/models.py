@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from parley.api.platform.commands import AddModel, RemoveModel
+from parley.cli.connect import connect
 from parley.cli.failures import CommandFailed, in_one_line
 from parley.cli.options import folder_option
 from parley.cli.state import change_state, require_installation
@@ -23,7 +24,10 @@ from parley.operations.weights_header import read_weights
 
 @click.group()
 def command() -> None:
-    """List, show, add and remove models."""
+    """List, show, add and remove models, and connect to servers that have some."""
+
+
+command.add_command(connect)
 
 
 @command.command("list")
@@ -62,6 +66,8 @@ def show(name: str, data: Path | None) -> None:
 def add(path: Path, name: str | None, template: str | None, context: int | None, data: Path | None) -> None:
     """Copy the GGUF file PATH into the data folder and let it answer every stand-in name from now on."""
     with in_one_line():
+        if str(path).startswith(("http:/", "https:/")):
+            raise CommandFailed("that is an address; `parley models connect` adds a model that a server has")
         settings = load_settings({"data": data})
         require_installation(settings)
         files = catalog_files(DataFolder(settings.data))
@@ -140,7 +146,11 @@ def _facts(snapshot: Snapshot) -> list[tuple[str, str]]:
 
 
 def _weights_facts(snapshot: Snapshot, weights: Weights) -> list[tuple[str, str]]:
-    facts = [("serves", f"{snapshot.context_length:,} tokens of context"), ("template", weights.template)]
+    facts = [("serves", f"{snapshot.context_length:,} tokens of context")]
+    if weights.upstream is not None:
+        facts += [("upstream", f"{weights.upstream.model} at {weights.upstream.url} ({weights.upstream.kind})")]
+    if weights.is_tokenized_here:
+        facts.append(("template", weights.template))
     if weights.num_parameters is not None:
         facts.append(("parameters", f"{weights.num_parameters:,}"))
     if weights.path is not None:

@@ -255,6 +255,17 @@ def load_client_settings() -> ClientSettings:
     return ClientSettings(url=environment.get("PARLEY_URL") or None, api_key=environment.get("PARLEY_API_KEY") or None)
 
 
+def read_variable(name: str) -> str | None:
+    """A variable that the operator named in the catalog for an upstream's key; None when it is not set or empty."""
+    return os.environ.get(name) or None  # noqa: TID251 - the only reader of the environment
+
+
+def environment_of_programs() -> dict[str, str]:
+    """What the operator's own programs get: everything but Parley's settings, among which are keys."""
+    environment = os.environ  # noqa: TID251 - the only reader of the environment
+    return {name: value for name, value in environment.items() if not name.startswith(PREFIX)}
+
+
 def _find_file(flag: object, data: object) -> Path | None:
     """The file named by flag or `PARLEY_CONFIG`, which must exist; else `parley.toml` in the data folder if it is there."""
     named = flag or os.environ.get("PARLEY_CONFIG")  # noqa: TID251 - the only reader of the environment

@@ -46,16 +46,19 @@ def _removable(catalog: Catalog, name: str) -> Weights:
         if snapshot.is_stand_in or snapshot.weights is None:
             raise CatalogError(f"{name} only stands in for OpenAI's and has no file of its own")
         weights = snapshot.weights
-    if weights.path is None or weights.path.parent.name != "models":
+    if weights.upstream is None and (weights.path is None or weights.path.parent.name != "models"):
         raise CatalogError(f"{weights.name} comes with the package and cannot be removed")
     return weights
 
 
 def _next_default(catalog: Catalog, gone: Weights) -> str:
-    """What serves where the removed weights were the default: what was added last of the others, else what ships."""
+    """What serves where the removed weights were the default: what was added last of the others, else what ships.
+
+    Never an upstream, which only its operator's word makes the default.
+    """
     if catalog.default_weights.name != gone.name:
         return catalog.default_weights.name
-    others = [weights for weights in catalog.weights.values() if weights.name != gone.name]
+    others = [each for each in catalog.weights.values() if each.name != gone.name and each.upstream is None]
     added = [weights for weights in others if weights.path is not None and weights.path.parent.name == "models"]
     shipped = [weights for weights in others if weights.path is not None]
     return (added or shipped or others)[-1].name

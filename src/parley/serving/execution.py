@@ -1,19 +1,20 @@
 """Runs the rounds of one grant on slots of a pool and tells their events as those of the reply's choices."""
 
 import functools
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 
 from parley.core.engine import Engine
 from parley.core.errors import EngineFailed
-from parley.core.events import Delta, Event, Finished, FinishReason, ScoredToken, SequenceFinished
+from parley.core.events import Delta, Finished, FinishReason, RunEvent, ScoredToken, SequenceEvent, SequenceFinished
 from parley.core.grant import Grant, PreparedPrompt
 from parley.core.ids import new_id
-from parley.core.requests import Sampling, SequenceRequest
+from parley.core.requests import Sampling, SequenceRequest, TextPrompt
 from parley.serving.merge import merge
 from parley.serving.metering.meter import Meter
 from parley.serving.prompting.prepare import Prompting
+from parley.serving.prompting.reading import Reader
 from parley.serving.ranking import Ranking
 from parley.serving.rounds import Round, plan_rounds
 from parley.serving.scheduling.pool import Pool, Ticket
@@ -34,7 +35,9 @@ class Execution:
         request = grant.request
         self._num_candidates = max(request.best_of, request.n)
         self._rounds = plan_rounds(
-            num_prompts=len(grant.prompts), num_sequences=self._num_candidates, num_slots=pool.num_slots
+            num_prompts=len(grant.prompts),
+            num_sequences=self._num_candidates,
+            num_slots=pool.num_slots if grant.weights.takes_n else 1,
         )
         first = self._rounds[0]
         self._first_ticket: Ticket | None = pool.enqueue(
@@ -42,8 +45,12 @@ class Execution:
         )
         stack.callback(self._first_ticket.release)
 
-    async def events(self) -> AsyncGenerator[Event, None]:
-        """Events with `sequence` as choice index; `Finished` comes last, with the meter's count."""
+    def events(self) -> AsyncGenerator[RunEvent, None]:
+        """Events with `sequence` as choice index, calls read out of the text; `Finished` comes last, with the meter's count."""
+        readers = self._prompting.readers(self._grant.weights, self._grant.request)
+        return _read(self._told(), readers) if readers else self._told()
+
+    async def _told(self) -> AsyncGenerator[RunEvent, None]:
         parts = [self._ranked() if self._num_candidates > self._grant.request.n else self._candidates()]
         if self._grant.request.echo:
             parts.insert(0, self._echo())
@@ -53,7 +60,7 @@ class Execution:
                     yield event
         yield Finished(self._meter.usage)
 
-    async def _ranked(self) -> AsyncGenerator[Delta | SequenceFinished, None]:
+    async def _ranked(self) -> AsyncGenerator[SequenceEvent, None]:
         """The best `n` of each prompt's candidates."""
         request = self._grant.request
         ranking = Ranking(
@@ -83,7 +90,7 @@ class Execution:
         self._meter.slot_taken()
         return await self._pool.engine()
 
-    async def _echo(self) -> AsyncGenerator[Delta | SequenceFinished, None]:
+    async def _echo(self) -> AsyncGenerator[SequenceEvent, None]:
         """The prompts, before each of their choices; with log-probabilities when the request asks for them."""
         grant, n = self._grant, self._grant.request.n
         for index, prompt in enumerate(grant.prompts):
@@ -92,13 +99,15 @@ class Execution:
                 yield Delta(choice, text, 0, tokens)
 
     async def _echo_one(self, index: int, prompt: PreparedPrompt) -> tuple[str, tuple[ScoredToken, ...]]:
+        if isinstance(prompt.source, TextPrompt):
+            return prompt.source.text or "", ()
         num_top = self._grant.request.sampling.logprobs
         if num_top is None or not prompt.echo_ids:
             pieces = await self._prompting.pieces(self._grant.weights, prompt.echo_ids)
             return b"".join(pieces).decode(errors="replace"), ()
         ticket = self._take_ticket(1)
         engine = await self._engine(ticket)
-        self._meter.prompt_started(index, len(prompt.token_ids))
+        self._meter.prompt_started(index, prompt)
         scored = await engine.score(prompt.token_ids, num_top=num_top)
         ticket.release()
         shown = scored[len(prompt.token_ids) - len(prompt.echo_ids) :]
@@ -106,7 +115,7 @@ class Execution:
         first = ScoredToken(shown[0].token_id, shown[0].piece, None)
         return b"".join(token.piece for token in shown).decode(errors="replace"), (first, *shown[1:])
 
-    def _candidates(self) -> AsyncGenerator[Delta | SequenceFinished, None]:
+    def _candidates(self) -> AsyncGenerator[SequenceEvent, None]:
         """Events of all rounds; the order between rounds is free."""
         sources = [functools.partial(self._one_round, planned) for planned in self._rounds]
         if len(sources) == 1:
@@ -117,23 +126,23 @@ class Execution:
         first = planned.prompt_index * self._num_candidates + planned.first_sequence
         return range(first, first + planned.num_sequences)
 
-    async def _one_round(self, planned: Round) -> AsyncGenerator[Delta | SequenceFinished, None]:
+    async def _one_round(self, planned: Round) -> AsyncGenerator[SequenceEvent, None]:
         """One round from its ticket to its end; one that shall generate nothing needs neither."""
         prompt = self._grant.prompts[planned.prompt_index]
         numbers = self._numbers(planned)
         if not self._grant.max_tokens[planned.prompt_index]:
-            self._meter.prompt_started(planned.prompt_index, len(prompt.token_ids))
+            self._meter.prompt_started(planned.prompt_index, prompt)
             for candidate in numbers:
                 yield SequenceFinished(candidate, FinishReason.LENGTH)
             return
         ticket = self._take_ticket(planned.num_sequences)
         engine = await self._engine(ticket)
-        self._meter.prompt_started(planned.prompt_index, len(prompt.token_ids))
+        self._meter.prompt_started(planned.prompt_index, prompt)
         generation = await engine.generate(self._sequence_request(planned, prompt))
         self._stack.push_async_callback(generation.aclose)
         async for event in generation:
             if isinstance(event, Finished):
-                self._meter.add_cached(event.usage.cached_tokens)
+                self._meter.round_finished(planned.prompt_index, event)
                 break
             if isinstance(event, Delta):
                 self._meter.watch(event)
@@ -152,6 +161,10 @@ class Execution:
             max_tokens=grant.max_tokens[planned.prompt_index],
             sampling=self._sampling(planned),
             cache_salt=grant.principal.organization_id,
+            source=prompt.source,
+            is_limit_asked=prompt.source is None or grant.request.max_tokens is not None,
+            grammar=prompt.grammar,
+            markers=prompt.markers,
         )
 
     def _sampling(self, planned: Round) -> Sampling:
@@ -168,7 +181,20 @@ class Execution:
         return sampling
 
 
-def _renumber(event: Delta | SequenceFinished, offset: int) -> Delta | SequenceFinished:
+def _renumber(event: SequenceEvent, offset: int) -> SequenceEvent:
     if isinstance(event, Delta):
         return Delta(event.sequence + offset, event.text, event.num_tokens, event.tokens)
-    return SequenceFinished(event.sequence + offset, event.finish_reason)
+    if isinstance(event, SequenceFinished):
+        return SequenceFinished(event.sequence + offset, event.finish_reason)
+    return replace(event, sequence=event.sequence + offset)
+
+
+async def _read(told: AsyncGenerator[RunEvent, None], readers: Sequence[Reader]) -> AsyncGenerator[RunEvent, None]:
+    """What the choices' readers make of the events."""
+    async with aclosing(told):
+        async for event in told:
+            if isinstance(event, Finished):
+                yield event
+                continue
+            for read in readers[event.sequence].push(event):
+                yield read

@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 
-from parley.core.events import Event, Finished
+from parley.core.events import Finished, RunEvent
 from parley.core.grant import Grant
 from parley.core.usage import Outcome, Usage
 from parley.serving.execution import Execution
@@ -37,7 +37,7 @@ class Run:
     def __aiter__(self) -> "Run":
         return self
 
-    async def __anext__(self) -> Event:
+    async def __anext__(self) -> RunEvent:
         """The next event. `Finished` comes after everything is freed and settled. Raises EngineFailed."""
         if self._is_finished or self._closing is not None:
             raise StopAsyncIteration

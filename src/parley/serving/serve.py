@@ -2,6 +2,7 @@
 
 catalog.resolve    which snapshot is meant?            404
 authorize          may this caller use it, for this?   403, 404
+check_abilities    can an upstream do all that is asked? 400
 prompting.prepare  what is asked, in token ids?        400
 admit              does it fit, is it paid for?        400, 429
 Run                queue -> slot -> engine -> meter -> settle
@@ -14,6 +15,7 @@ from parley.core.grant import Grant, PreparedPrompt
 from parley.core.principal import Principal
 from parley.core.requests import GenerationRequest
 from parley.domain.catalog.service import Catalog
+from parley.serving.admission.abilities import check_abilities
 from parley.serving.admission.access import authorize
 from parley.serving.admission.context import resolve_max_tokens
 from parley.serving.admission.volume import check_reply_tokens
@@ -45,9 +47,11 @@ class Serving:
         """
         snapshot = self._catalog.resolve(request.model)
         weights = authorize(principal, request, snapshot)
+        check_abilities(request, weights)
         prompts: list[PreparedPrompt] = []
         max_tokens: list[int] = []
-        async with aclosing(self._prompting.prepare(request, snapshot, weights)) as prepared:
+        tenant = principal.organization_id
+        async with aclosing(self._prompting.prepare(request, snapshot, weights, tenant=tenant)) as prepared:
             async for prompt in prepared:
                 max_tokens.append(resolve_max_tokens(request, len(prompts), prompt, snapshot))
                 prompts.append(prompt)

@@ -5,8 +5,9 @@ import msgspec
 from parley.core.errors import InvalidRequest, ParleyError
 from parley.core.principal import Scope
 from parley.domain.accounts.model import Key, KeyRequest
+from parley.domain.catalog.entries import UpstreamEntry
 from parley.domain.catalog.model import CatalogError
-from parley.operations import add_model, manage_keys, remove_model
+from parley.operations import add_model, add_upstream, manage_keys, remove_model
 from parley.operations.records import Records
 from parley.operations.remove_model import InUse
 
@@ -47,12 +48,23 @@ class RemoveModel(msgspec.Struct, tag="models.remove", forbid_unknown_fields=Tru
     name: str
 
 
+class AddUpstream(msgspec.Struct, tag="models.add_upstream", forbid_unknown_fields=True, kw_only=True):
+    """Add a model that somebody's OpenAI-compatible server has; its vocabulary, if any, is in the data folder."""
+
+    name: str
+    upstream: UpstreamEntry
+    context_length: int
+    is_default: bool = False
+    vocabulary_sha256: str | None = None
+    template: str | None = None
+
+
 class ShowStatus(msgspec.Struct, tag="status", forbid_unknown_fields=True, kw_only=True):
     """Say where the server answers."""
 
 
 # What changes or shows the state that is kept.
-StateCommand = CreateKey | RevokeKey | ListKeys | AddModel | RemoveModel
+StateCommand = CreateKey | RevokeKey | ListKeys | AddModel | AddUpstream | RemoveModel
 Command = StateCommand | ShowStatus
 
 
@@ -125,6 +137,16 @@ async def _perform(records: Records, command: StateCommand, in_use: InUse) -> Re
         case RemoveModel():
             removed = await remove_model.remove_model(records, command.name, in_use)
             return Reply(removed=removed.weights, default=removed.default)
+        case AddUpstream():
+            upstream = add_upstream.AddUpstream(
+                name=command.name,
+                upstream=command.upstream,
+                context_length=command.context_length,
+                is_default=command.is_default,
+                vocabulary_sha256=command.vocabulary_sha256,
+                template=command.template,
+            )
+            return Reply(snapshot=(await add_upstream.add_upstream(records, upstream)).name)
 
 
 def _line(key: Key) -> KeyLine:

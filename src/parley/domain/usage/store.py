@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-from parley.core.usage import Outcome, Usage, UsageRecord
+from parley.core.usage import Doubt, Outcome, Usage, UsageRecord
 from parley.domain.usage.model import RecordFilter
 
 METADATA = MetaData()
@@ -50,6 +50,8 @@ _records = Table(
     # `user` is a reserved word of SQL.
     Column("end_user", Text, nullable=True),
     Column("metadata", JSON, nullable=False),
+    # Why the usage is less than certain; NULL where it is not.
+    Column("doubt", String(16), nullable=True),
 )
 
 # Written out, because the standard form of "insert once" is the one thing that Core spells per dialect; SQLite and
@@ -85,6 +87,7 @@ def to_row(record: UsageRecord) -> dict[str, Any]:
         "e2e_seconds": record.e2e_seconds,
         "end_user": record.user,
         "metadata": json.dumps(dict(record.metadata)) if record.metadata else "{}",
+        "doubt": None if record.doubt is None else record.doubt.value,
     }
 
 
@@ -123,4 +126,5 @@ def _record(row: Row[tuple[object, ...]]) -> UsageRecord:
         e2e_seconds=row.e2e_seconds,
         user=row.end_user,
         metadata=row.metadata,
+        doubt=None if row.doubt is None else Doubt(row.doubt),
     )

@@ -25,9 +25,9 @@ class Settlement:
 
     async def settle(self, grant: Grant, meter: Meter, outcome: Outcome) -> Usage:
         """The usage charged: a failure before the first token costs nothing."""
-        usage = meter.usage
+        usage, doubt = meter.usage, meter.doubt
         if outcome is Outcome.FAILED and not usage.output_tokens:
-            usage = Usage()
+            usage, doubt = Usage(), None
         request, principal = grant.request, grant.principal
         record = UsageRecord(
             request_id=grant.request_id,
@@ -49,6 +49,7 @@ class Settlement:
             e2e_seconds=meter.e2e_seconds,
             user=request.user,
             metadata=request.metadata,
+            doubt=doubt,
         )
         await self._sink.record(record)
         return usage

@@ -154,7 +154,10 @@ class WorkerTokenizer:
 
 def _vocabulary(facts: Header) -> Vocabulary:
     special, bos, end, fim = (facts[name] for name in ("special_tokens", "bos", "end_of_generation", "fim"))
+    written = facts["written_specials"]
     if not isinstance(special, dict) or not isinstance(bos, list) or not isinstance(end, list):
+        raise EngineFailed("the tokenizer worker described no vocabulary")
+    if not isinstance(written, list):
         raise EngineFailed("the tokenizer worker described no vocabulary")
     return Vocabulary(
         num_tokens=_number(facts["num_tokens"]),
@@ -163,6 +166,7 @@ def _vocabulary(facts: Header) -> Vocabulary:
         bos=tuple(bos),
         end_of_generation=frozenset(end),
         fim=(fim[0], fim[1], fim[2]) if isinstance(fim, list) else None,
+        written_specials=frozenset(written),
     )
 
 
