@@ -238,7 +238,9 @@ def make_bench(
     pools = Pools(loader=FakeLoader(lambda _: engine), rules=PoolRules(max_waiting=max_waiting), clock=clock)
     serving = Serving(
         catalog=FakeCatalog(*snapshots),
-        prompting=Prompting(tokenizers=Tokenizers(start, clock), templates=TEMPLATES, grammar_check=FakeGrammarCheck(faults)),
+        prompting=Prompting(
+            tokenizers=Tokenizers(start, clock), templates=TEMPLATES, grammar_check=FakeGrammarCheck(faults)
+        ),
         pools=pools,
         settlement=Settlement(sink, clock),
         clock=clock,
