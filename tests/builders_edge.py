@@ -52,6 +52,12 @@ class FakeKeys:
         self.looked_up.append(secret)
         return {KEY: OWNER, READ_ONLY_KEY: READER}.get(secret)
 
+    def recognise(self, token: str) -> None:
+        """Nobody is logged in."""
+
+    def csrf_token(self, session_token: str) -> str:
+        return f"csrf of {session_token}"
+
 
 @dataclass(kw_only=True)
 class Script:
@@ -195,7 +201,7 @@ class FakeEdge:
 
     def app(self, rules: EdgeRules, clock: Clock) -> ASGIApp:
         # Of the services, the handlers here use none but the catalog.
-        services = Services(serving=None, catalog=self.catalog, clock=clock)
+        services = Services(serving=None, catalog=self.catalog, clock=clock, platform=None)
         return build_stack(
             routes=self.routes(), services=services, keys=self.keys, open_requests=self.open_requests, rules=rules
         )

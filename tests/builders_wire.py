@@ -9,7 +9,7 @@ from typing import Any, cast
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message
 
-from parley.api.call import Call, Handler, Services
+from parley.api.call import Call, Handler, Platform, Services
 from parley.api.openai.opening import Head
 from parley.api.reception import Reception
 from parley.core.clock import FakeClock
@@ -202,6 +202,7 @@ async def call_handler(
             serving=cast("Serving", serving or FakeServing()),
             catalog=cast("Catalog", catalog or FakeCatalog([])),
             clock=FakeClock(),
+            platform=cast("Platform", None),
         ),
         request_id=REQUEST_ID,
         received_at=0.0,

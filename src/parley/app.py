@@ -9,7 +9,7 @@ from pathlib import Path
 
 from starlette.types import ASGIApp
 
-from parley.api.call import Services
+from parley.api.call import Platform, Services
 from parley.api.listener import open_listener
 from parley.api.open_requests import OpenRequests
 from parley.api.platform.control import ControlServer
@@ -19,9 +19,12 @@ from parley.api.stack import EdgeRules, build_stack
 from parley.core.clock import Clock, SystemClock
 from parley.core.residency import Residency
 from parley.core.snapshot import EngineKind, Weights
+from parley.domain.accounts.passwords import Passwords
 from parley.infra.memory import memory_budget_bytes
 from parley.infra.settings import Settings, server_url
 from parley.operations.first_start import ensure_owner
+from parley.operations.front_door import FrontDoor, SignUpRules
+from parley.operations.last_used import following
 from parley.operations.records import Records, open_records
 from parley.runtimes import ENGINES, EngineFactory, Runtimes
 from parley.serving.metering.settle import Settlement
@@ -46,7 +49,9 @@ class Started:
 class Application:
     """The stages and the HTTP stack, built around open records."""
 
-    def __init__(self, settings: Settings, records: Records, runtimes: Runtimes, clock: Clock) -> None:
+    def __init__(
+        self, settings: Settings, records: Records, runtimes: Runtimes, clock: Clock, platform: Platform
+    ) -> None:
         self._catalog = records.catalog
         rules = PoolRules(
             max_waiting=settings.max_waiting,
@@ -66,7 +71,7 @@ class Application:
         )
         self.asgi: ASGIApp = build_stack(
             routes=route_table(is_ready=self.is_ready, page=LandingPage()),
-            services=Services(serving=serving, catalog=records.catalog, clock=clock),
+            services=Services(serving=serving, catalog=records.catalog, clock=clock, platform=platform),
             keys=records.keys,
             open_requests=self.open_requests,
             rules=EdgeRules(cors_origins=settings.cors_origins, trusted_proxies=settings.proxy_networks),
@@ -113,7 +118,15 @@ async def serve(
         bootstrap_key = settings.bootstrap_key
         owner_key = await ensure_owner(records, bootstrap_key.get_secret_value() if bootstrap_key else None)
         runtimes = await stack.enter_async_context(Runtimes(settings, records.catalog_files, clock, engines=engines))
-        application = Application(settings, records, runtimes, clock)
+        platform = Platform(
+            records=records,
+            front_door=FrontDoor(records, Passwords(), SignUpRules.of(settings, url), clock),
+            last_used=await stack.enter_async_context(following(records)),
+        )
+        application = Application(settings, records, runtimes, clock, platform)
+        # A key that is revoked, on the writer's thread, takes what runs with it.
+        loop, open_requests = asyncio.get_running_loop(), application.open_requests
+        records.keys.watch(lambda key_ids: _tell(loop, open_requests.end_keys, key_ids))
         await stack.enter_async_context(application.pools)
         times = ServerTimes(drain_seconds=settings.drain_seconds)
         http = HttpServer(application.asgi, listener, open_requests=application.open_requests, times=times)
@@ -126,6 +139,12 @@ async def serve(
             on_ready(Started(url=url, weights=weights, owner_key=owner_key, owner_key_path=path))
 
         await _until_stopped(http, start, records)
+
+
+def _tell(loop: asyncio.AbstractEventLoop, listener: Callable[[frozenset[str]], None], key_ids: frozenset[str]) -> None:
+    with contextlib.suppress(RuntimeError):
+        # The loop is closed: nothing runs any more that could be ended.
+        loop.call_soon_threadsafe(listener, key_ids)
 
 
 async def _until_stopped(http: HttpServer, start: Callable[[], Coroutine[None, None, None]], records: Records) -> None:

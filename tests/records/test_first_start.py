@@ -11,6 +11,7 @@ from parley.core.clock import FakeClock
 from parley.core.principal import Scope
 from parley.infra.db import DatabaseRefused
 from parley.infra.folder import DataFolderError
+from parley.operations.command_line import operator
 from parley.operations.first_start import ensure_owner
 from parley.operations.manage_keys import revoke_key
 from parley.operations.records import open_records
@@ -74,7 +75,7 @@ async def test_another_bootstrap_key_at_a_later_start_is_ignored_and_said(
 async def test_a_revoked_bootstrap_key_does_not_come_back_with_the_environment(tmp_path: Path) -> None:
     async with open_records(settings_in(tmp_path / "d"), FakeClock()) as records:
         await ensure_owner(records, BOOTSTRAP_KEY)
-        await revoke_key(records, records.keys.authenticate(BOOTSTRAP_KEY).key_id)
+        await revoke_key(records, await operator(records), records.keys.authenticate(BOOTSTRAP_KEY).key_id)
     async with open_records(settings_in(tmp_path / "d"), FakeClock()) as records:
         await ensure_owner(records, BOOTSTRAP_KEY)
         assert records.keys.authenticate(BOOTSTRAP_KEY) is None

@@ -11,12 +11,22 @@ import pytest
 from parley.core.clock import FakeClock
 from parley.core.errors import InvalidRequest, NotFound
 from parley.core.principal import Scope
-from parley.domain.accounts.model import KeyRequest, has_valid_checksum, new_secret
-from parley.domain.accounts.service import Keys
+from parley.domain.accounts.key_shape import has_valid_checksum, new_secret
+from parley.domain.accounts.model import IssuedKey, Key, KeyRequest
+from parley.domain.accounts.ring import Ring
+from parley.operations import manage_keys
+from parley.operations.command_line import operator
 from parley.operations.first_start import ensure_owner
-from parley.operations.manage_keys import create_key, list_keys, revoke_key
 from parley.operations.records import Records, open_records
 from tests.builders_records import settings_in
+
+
+async def create_key(records: Records, request: KeyRequest) -> IssuedKey:
+    return await manage_keys.create_key(records, await operator(records), request)
+
+
+async def revoke_key(records: Records, key_id: str) -> Key:
+    return await manage_keys.revoke_key(records, await operator(records), key_id)
 
 
 @pytest.fixture
@@ -119,7 +129,7 @@ async def test_no_file_holds_a_key_that_was_shown_once(tmp_path: Path) -> None:
         # While it is open, the write-ahead log is there to be searched too.
         assert folder_holding(folder, issued.secret) == []
         assert folder_holding(folder, canary) == []
-        assert issued.secret[-4:] in {key.last_four for key in await list_keys(records)}
+        assert issued.secret[-4:] in {key.last_four for key in await manage_keys.all_keys(records)}
     assert folder_holding(folder, issued.secret) == []
     assert folder_holding(folder, canary) == []
     # The search is able to find: the owner's key is in its file and nowhere else.
@@ -132,4 +142,5 @@ def folder_holding(folder: Path, text: str) -> list[str]:
 
 def test_another_pepper_makes_every_key_worthless() -> None:
     secret = new_secret()
-    assert Keys(b"a" * 32).digest(secret) != Keys(b"b" * 32).digest(secret)
+    clock = FakeClock()
+    assert Ring(b"a" * 32, clock).digest(secret) != Ring(b"b" * 32, clock).digest(secret)

@@ -10,7 +10,9 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from parley.domain.accounts import store as accounts
+from parley.domain.accounts.store import tables as accounts
+from parley.domain.audit import store as audit
+from parley.domain.limits import store as limits
 from parley.domain.usage import store as usage
 from parley.infra.schema import HEAD, current_revision, downgrade, known_revisions, upgrade
 from parley.infra.sqlite import create_database_file, open_writer
@@ -32,7 +34,7 @@ def test_migrations_make_exactly_what_the_stores_use(tmp_path: Path) -> None:
     path = tmp_path / "parley.db"
     create_database_file(path, upgrade)
     together = sa.MetaData()
-    for metadata in (accounts.METADATA, usage.METADATA):
+    for metadata in (accounts.METADATA, audit.METADATA, limits.METADATA, usage.METADATA):
         for table in metadata.tables.values():
             table.to_metadata(together)
     with connected(path) as connection, connection.begin():

@@ -12,12 +12,24 @@ from starlette.requests import Request
 from parley.api.bad_keys import BadKeys
 from parley.api.call import Access
 from parley.api.client_address import client_address
-from parley.core.errors import AuthenticationFailed, MissingScope
+from parley.api.routing import Route
+from parley.api.session import Sessions, principal_of_session
+from parley.core.errors import AuthenticationFailed
 from parley.core.principal import Principal, Scope
+from parley.operations.authority import missing_scope
 
-_SCOPES = {Access.READ: Scope.READ, Access.MODEL_REQUEST: Scope.MODEL_REQUEST, Access.ADMIN: Scope.ADMIN}
 # What a key can look like at all; whatever else comes costs no look-up.
 _PLAUSIBLE_KEY = re.compile(r"[!-~]{8,256}")
+
+# The scope that each level needs; a level that is missing here is open to nobody.
+_SCOPES = {
+    Access.READ: Scope.READ,
+    Access.MODEL_REQUEST: Scope.MODEL_REQUEST,
+    Access.KEYS: Scope.KEYS,
+    Access.ADMIN_READ: Scope.ADMIN_READ,
+    Access.ADMIN: Scope.ADMIN,
+    Access.OPERATOR: Scope.OPERATOR,
+}
 
 NO_KEY = (
     "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth "
@@ -27,8 +39,8 @@ NO_KEY = (
 )
 
 
-class KeyRing(Protocol):
-    """Who owns which key. In memory, in constant time; `parley.domain.accounts` has the real one."""
+class KeyRing(Sessions, Protocol):
+    """Who owns which key, and which session. In memory, in constant time; `parley.domain.accounts` has the real one."""
 
     def authenticate(self, secret: str) -> Principal | None: ...
 
@@ -43,18 +55,28 @@ class Gatekeeper:
         self._bad_keys = bad_keys
         self._trusted_proxies = trusted_proxies
 
-    def admit(self, http: Request, access: Access) -> Principal:
+    def admit(self, http: Request, route: Route) -> Principal:
         """The principal. Raises AuthenticationFailed, MissingScope, or RateLimited after many wrong keys."""
+        if "authorization" not in http.headers and (principal := principal_of_session(http, self._keys)) is not None:
+            self._check_may(principal, route)
+            return principal
         principal = self._authenticate(http)
         _check_named_owner(http, principal)
-        scope = _SCOPES[access]
-        if not principal.may(scope):
-            raise MissingScope(
-                f"You have insufficient permissions for this operation. Missing scopes: {scope.value}. Check that you "
-                "have the correct role in your organization and project, and if you're using a restricted API key, "
-                "that it has the necessary scopes."
-            )
+        self._check_may(principal, route)
         return principal
+
+    def address_of(self, http: Request) -> str:
+        """The address of the client, behind trusted proxies too."""
+        return client_address(http, self._trusted_proxies)
+
+    def _check_may(self, principal: Principal, route: Route) -> None:
+        if route.access is Access.SESSION:
+            if principal.user_id is None or not principal.key_id.startswith("sess_"):
+                raise AuthenticationFailed("Log in first: this is for people, not for keys.", code="no_session")
+            return
+        scope = _SCOPES[route.access]
+        if not principal.may(scope) and not (route.family is not None and principal.may(route.family)):
+            raise missing_scope(scope)
 
     def _authenticate(self, http: Request) -> Principal:
         secret = _secret_of(http)
@@ -62,7 +84,7 @@ class Gatekeeper:
         if principal is None:
             # A right key is never refused for its neighbours' wrong ones: many offices share one address, and it is
             # the 178 bits of a key that keep it from being guessed, not this limit.
-            self._bad_keys.count(client_address(http, self._trusted_proxies))
+            self._bad_keys.count(self.address_of(http))
             raise AuthenticationFailed(
                 f"Incorrect API key provided: {masked(secret)}. You can find your API key in owner.key in "
                 "the server's data folder, make one with `parley keys create`, or ask the operator of this server for one.",

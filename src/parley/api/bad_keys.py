@@ -1,44 +1,24 @@
 """How many wrong keys one client address has sent lately: a token bucket each, in this process."""
 
-from collections import OrderedDict
-from dataclasses import dataclass
-
 from parley.core.clock import Clock
 from parley.core.errors import RateLimited
-
-
-@dataclass(slots=True)
-class _Bucket:
-    num_left: float
-    filled_at: float
+from parley.domain.accounts.attempts import Attempts
 
 
 class BadKeys:
-    """`num_per_minute` wrong keys per address, refilled evenly. The addresses seen longest ago are forgotten first.
-
-    Nothing of it is stored, so no store can be down; several servers count apart.
-    """
+    """`num_per_minute` wrong keys per address, refilled evenly. The addresses seen longest ago are forgotten first."""
 
     def __init__(self, clock: Clock, *, num_per_minute: int = 20, max_addresses: int = 10_000) -> None:
-        self._clock = clock
-        self._capacity = num_per_minute
-        self._max_addresses = max_addresses
-        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+        self._attempts = Attempts(clock, most=num_per_minute, window_seconds=60.0, max_subjects=max_addresses)
 
     def count(self, address: str) -> None:
         """Count one wrong key. Raises RateLimited when the address has none left."""
-        now = self._clock.monotonic()
-        bucket = self._buckets.pop(address, None) or _Bucket(self._capacity, now)
-        bucket.num_left = min(self._capacity, bucket.num_left + (now - bucket.filled_at) * self._capacity / 60)
-        bucket.filled_at = now
-        self._buckets[address] = bucket
-        if len(self._buckets) > self._max_addresses:
-            self._buckets.popitem(last=False)
-        if bucket.num_left < 1:
+        try:
+            self._attempts.count(address)
+        except RateLimited as refusal:
             raise RateLimited(
                 "Too many requests with an incorrect API key came from your address. Please check your key.",
                 kind="requests",
                 code="rate_limit_exceeded",
-                retry_after_seconds=(1 - bucket.num_left) * 60 / self._capacity,
-            )
-        bucket.num_left -= 1
+                retry_after_seconds=refusal.retry_after_seconds,
+            ) from None

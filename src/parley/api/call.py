@@ -7,19 +7,37 @@ from enum import StrEnum
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
+from parley.core.actor import Actor, ActorKind
 from parley.core.clock import Clock
 from parley.core.principal import Principal
 from parley.domain.catalog.service import Catalog
+from parley.operations.front_door import FrontDoor
+from parley.operations.last_used import LastUsed
+from parley.operations.records import Records
 from parley.serving.serve import Serving
 
 
 class Access(StrEnum):
-    """What a route asks of its caller; a route has no default."""
+    """What a route asks of its caller; a route has no default. Those beside PUBLIC and SESSION are scopes by name."""
 
     PUBLIC = "public"
+    # Any session that counts, also of a person whose organization waits for approval.
+    SESSION = "session"
     READ = "read"
     MODEL_REQUEST = "model.request"
+    KEYS = "keys"
+    ADMIN_READ = "admin.read"
     ADMIN = "admin"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """What the routes of accounts call."""
+
+    records: Records
+    front_door: FrontDoor
+    last_used: LastUsed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +47,7 @@ class Services:
     serving: Serving
     catalog: Catalog
     clock: Clock
+    platform: Platform
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,6 +62,8 @@ class Call:
     request_id: str
     received_at: float
     principal: Principal | None = None
+    # As the audit log shall know the caller.
+    address: str = "unknown"
     path_params: dict[str, str] = field(default_factory=dict)
     # Reply headers that a stage wants to add (x-parley-model, Deprecation, Sunset).
     reply_headers: dict[str, str] = field(default_factory=dict)
@@ -53,5 +74,25 @@ class Call:
             raise RuntimeError("a public route asked for its principal")
         return self.principal
 
+    @property
+    def platform(self) -> Platform:
+        return self.services.platform
 
+    @property
+    def records(self) -> Records:
+        return self.services.platform.records
+
+    def actor(self) -> Actor:
+        """The caller, as operations want to know it; a visitor on a public route."""
+        principal = self.principal
+        if principal is None:
+            kind, principal = ActorKind.VISITOR, _NOBODY
+        else:
+            kind = ActorKind.SESSION if principal.key_id.startswith("sess_") else ActorKind.API_KEY
+        return Actor(
+            kind=kind, principal=principal, address=self.address, user_agent=self.http.headers.get("user-agent")
+        )
+
+
+_NOBODY = Principal(organization_id="", project_id="", key_id="", scopes=frozenset())
 Handler = Callable[[Call], Awaitable[ASGIApp]]

@@ -11,6 +11,8 @@ from parley.api.reception import Reception, reception_of
 from parley.api.routing import Match, RouteTable
 from parley.api.stream import EventStream
 
+_UNAUDITED = frozenset({Access.READ, Access.MODEL_REQUEST})
+
 
 class Dispatcher:
     """Pure ASGI. Refuses in this order: path, method, key, server stopping; then the handler decides."""
@@ -41,9 +43,13 @@ class Dispatcher:
     def _call(self, match: Match, http: Request, reception: Reception) -> Call:
         """The call, with its principal: a route that is not public is refused here, before its body is read."""
         principal = None
-        if match.route.access is not Access.PUBLIC:
-            principal = self._gatekeeper.admit(http, match.route.access)
+        access = match.route.access
+        if access is not Access.PUBLIC:
+            principal = self._gatekeeper.admit(http, match.route)
             reception.organization_id = principal.organization_id
+            if access is Access.MODEL_REQUEST:
+                # What ends with its key; a change that is half made is not cut.
+                reception.key_id = principal.key_id
             self._open_requests.check_accepting()
         return Call(
             http=http,
@@ -51,5 +57,7 @@ class Dispatcher:
             request_id=reception.request_id,
             received_at=reception.received_at,
             principal=principal,
+            # What runs models is not audited by address, and need not find it out.
+            address="" if access in _UNAUDITED else self._gatekeeper.address_of(http),
             path_params=match.path_params,
         )

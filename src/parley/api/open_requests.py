@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from parley.api.reception import Reception
-from parley.core.errors import Overloaded
+from parley.core.errors import AuthenticationFailed, Overloaded
 
 
 class OpenRequests:
@@ -45,6 +45,14 @@ class OpenRequests:
         self._is_cut = True
         for reception in tuple(self._open):
             reception.interruption.interrupt(_cut_error())
+
+    def end_keys(self, key_ids: frozenset[str]) -> None:
+        """End every open request of keys that no longer count, streams in their middle too."""
+        for reception in tuple(self._open):
+            if reception.key_id in key_ids:
+                reception.interruption.interrupt(
+                    AuthenticationFailed("Your API key no longer counts.", code="invalid_api_key")
+                )
 
     @contextmanager
     def holding(self, reception: Reception) -> Iterator[None]:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from importlib import metadata
 from types import MappingProxyType
 from typing import Any
@@ -20,21 +19,13 @@ from parley.api.openai.engines import list_engines, refuse_chat, retrieve_engine
 from parley.api.openai.models import list_models, retrieve_model
 from parley.api.openai.retired import refuse
 from parley.api.openai.schemas import chat, completions, edits, models
+from parley.api.operation import Operation
+from parley.api.platform.described import PLATFORM_OPERATIONS
 from parley.api.platform.replicas import ListReplicasResponse, Replica, list_replicas, load_model, unload_model
 from parley.api.routing import Route
 
 _REF = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"\{(\w+)\}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
-    """What one handler reads and answers. `chunk` is what each event of its stream holds."""
-
-    request: type[msgspec.Struct] | None = None
-    reply: type[msgspec.Struct] | None = None
-    chunk: type[msgspec.Struct] | None = None
-    is_retired: bool = False
 
 
 # A handler that is missing here is in the document too, with a reply of which nothing is said.
@@ -66,6 +57,7 @@ OPERATIONS: Mapping[Handler, Operation] = MappingProxyType(
         list_replicas: Operation(reply=ListReplicasResponse),
         refuse: Operation(is_retired=True),
         refuse_chat: Operation(is_retired=True),
+        **PLATFORM_OPERATIONS,
     }
 )
 

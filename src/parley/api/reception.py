@@ -31,6 +31,8 @@ class Reception:
     received_at: float
     interruption: Interruptible = field(default_factory=Interruptible)
     organization_id: str | None = None
+    # Set where the request is to end when this key, or session, no longer counts.
+    key_id: str | None = None
     body: RequestBody | None = None
     status: int | None = None
     is_event_stream: bool = False

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 
 from parley.api.call import Access, Handler
+from parley.api.families import family_of
 from parley.api.health import ReadinessPage, show_health
 from parley.api.landing import LandingRoute, Page
 from parley.api.openai import chat, completions, edits, engines, models, retired
 from parley.api.openapi import OpenapiPage
-from parley.api.platform import replicas
+from parley.api.platform import audit_logs, entrance, keys, organizations, projects, replicas, users
 from parley.api.routing import Route, RouteTable
 
 
@@ -22,9 +23,9 @@ def route_table(*, is_ready: Callable[[], bool], page: Page) -> RouteTable:
         _get("/openapi.json", OpenapiPage(routes), Access.PUBLIC),
         _get("/v1/models", models.list_models, Access.READ),
         _get("/v1/models/{model}", models.retrieve_model, Access.READ),
-        _post("/v1/models/{model}/load", replicas.load_model, Access.ADMIN),
-        _post("/v1/models/{model}/unload", replicas.unload_model, Access.ADMIN),
-        _get("/v1/replicas", replicas.list_replicas, Access.ADMIN),
+        _post("/v1/models/{model}/load", replicas.load_model, Access.OPERATOR),
+        _post("/v1/models/{model}/unload", replicas.unload_model, Access.OPERATOR),
+        _get("/v1/replicas", replicas.list_replicas, Access.OPERATOR),
         _get("/v1/engines", engines.list_engines, Access.READ),
         _get("/v1/engines/{engine_id}", engines.retrieve_engine, Access.READ),
         _post("/v1/chat/completions", chat.create_chat_completion, Access.MODEL_REQUEST),
@@ -37,13 +38,83 @@ def route_table(*, is_ready: Callable[[], bool], page: Page) -> RouteTable:
         _post("/v1/engines/{engine_id}/search", retired.refuse, Access.READ),
         _post("/v1/answers", retired.refuse, Access.READ),
         _post("/v1/classifications", retired.refuse, Access.READ),
+        *_accounts(),
+        *_administration(),
     ]
     return RouteTable(routes)
 
 
+def _accounts() -> list[Route]:
+    """Ours: how people come in."""
+    return [
+        _post("/v1/account/sign_up", entrance.sign_up, Access.PUBLIC),
+        _post("/v1/account/verify", entrance.verify, Access.PUBLIC),
+        _post("/v1/account/log_in", entrance.log_in, Access.PUBLIC),
+        _post("/v1/account/ask_reset", entrance.ask_reset, Access.PUBLIC),
+        _post("/v1/account/reset", entrance.reset, Access.PUBLIC),
+        _post("/v1/account/accept_invite", entrance.accept_invite, Access.PUBLIC),
+        _post("/v1/account/log_out", entrance.log_out, Access.SESSION),
+        _get("/v1/account/session", entrance.show_session, Access.SESSION),
+    ]
+
+
+def _administration() -> list[Route]:
+    """OpenAI's administration, and ours where it has none: key changes and rotation, export, other organizations."""
+    own, project = "/v1/organization", "/v1/organization/projects/{project_id}"
+    return [
+        _get("/v1/organizations", organizations.list_organizations, Access.OPERATOR),
+        _post("/v1/organizations", organizations.create_organization, Access.OPERATOR),
+        _get("/v1/organizations/{organization_id}", organizations.retrieve_organization, Access.OPERATOR),
+        _post("/v1/organizations/{organization_id}", organizations.modify_organization, Access.OPERATOR),
+        _get(own, organizations.retrieve_own_organization, Access.ADMIN_READ),
+        _get(f"{own}/audit_logs", audit_logs.list_audit_logs, Access.ADMIN),
+        _get(f"{own}/audit_logs/export", audit_logs.export_audit_logs, Access.ADMIN),
+        _get(f"{own}/admin_api_keys", keys.list_admin_keys, Access.ADMIN),
+        _post(f"{own}/admin_api_keys", keys.create_admin_key, Access.ADMIN),
+        _get(f"{own}/admin_api_keys/{{key_id}}", keys.retrieve_admin_key, Access.ADMIN),
+        _delete(f"{own}/admin_api_keys/{{key_id}}", keys.delete_admin_key, Access.ADMIN),
+        _get(f"{own}/users", users.list_users, Access.ADMIN_READ),
+        _get(f"{own}/users/{{user_id}}", users.retrieve_user, Access.ADMIN_READ),
+        _post(f"{own}/users/{{user_id}}", users.modify_user, Access.ADMIN),
+        _delete(f"{own}/users/{{user_id}}", users.delete_user, Access.ADMIN),
+        _get(f"{own}/invites", users.list_invites, Access.ADMIN_READ),
+        _post(f"{own}/invites", users.create_invite, Access.ADMIN),
+        _get(f"{own}/invites/{{invite_id}}", users.retrieve_invite, Access.ADMIN_READ),
+        _delete(f"{own}/invites/{{invite_id}}", users.delete_invite, Access.ADMIN),
+        _get(f"{own}/projects", projects.list_projects, Access.ADMIN_READ),
+        _post(f"{own}/projects", projects.create_project, Access.ADMIN),
+        _get(project, projects.retrieve_project, Access.ADMIN_READ),
+        _post(project, projects.modify_project, Access.ADMIN),
+        _post(f"{project}/archive", projects.archive_project, Access.ADMIN),
+        _get(f"{project}/users", projects.list_project_users, Access.ADMIN_READ),
+        _post(f"{project}/users", projects.create_project_user, Access.ADMIN),
+        _get(f"{project}/users/{{user_id}}", projects.retrieve_project_user, Access.ADMIN_READ),
+        _post(f"{project}/users/{{user_id}}", projects.modify_project_user, Access.ADMIN),
+        _delete(f"{project}/users/{{user_id}}", projects.delete_project_user, Access.ADMIN),
+        _get(f"{project}/service_accounts", projects.list_service_accounts, Access.ADMIN_READ),
+        _post(f"{project}/service_accounts", projects.create_service_account, Access.ADMIN),
+        _get(
+            f"{project}/service_accounts/{{service_account_id}}",
+            projects.retrieve_service_account,
+            Access.ADMIN_READ,
+        ),
+        _delete(f"{project}/service_accounts/{{service_account_id}}", projects.delete_service_account, Access.ADMIN),
+        _get(f"{project}/api_keys", keys.list_project_keys, Access.ADMIN_READ),
+        _post(f"{project}/api_keys", keys.create_project_key, Access.KEYS),
+        _get(f"{project}/api_keys/{{key_id}}", keys.retrieve_project_key, Access.ADMIN_READ),
+        _post(f"{project}/api_keys/{{key_id}}", keys.modify_project_key, Access.KEYS),
+        _post(f"{project}/api_keys/{{key_id}}/rotate", keys.rotate_project_key, Access.KEYS),
+        _delete(f"{project}/api_keys/{{key_id}}", keys.delete_project_key, Access.KEYS),
+    ]
+
+
 def _get(path: str, handler: Handler, access: Access) -> Route:
-    return Route(method="GET", path=path, handler=handler, access=access)
+    return Route(method="GET", path=path, handler=handler, access=access, family=family_of(path))
 
 
 def _post(path: str, handler: Handler, access: Access) -> Route:
-    return Route(method="POST", path=path, handler=handler, access=access)
+    return Route(method="POST", path=path, handler=handler, access=access, family=family_of(path))
+
+
+def _delete(path: str, handler: Handler, access: Access) -> Route:
+    return Route(method="DELETE", path=path, handler=handler, access=access, family=family_of(path))

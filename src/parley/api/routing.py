@@ -7,24 +7,30 @@ from difflib import get_close_matches
 
 from parley.api.call import Access, Handler
 from parley.core.errors import MethodNotAllowed, NotFound
+from parley.core.principal import Scope
 
 _RUN_ON = re.compile("v1(.+)", re.DOTALL)
+_PARAMETER = re.compile(r"\{(\w+)\}")
 
 # Parts of OpenAI's API that exist there and not here: a typing mistake is not what their callers have made.
 _NOT_SERVED = re.compile(
     r"/v1/(?:audio|images|embeddings|moderations|files|uploads|fine-tunes|fine_tuning|batches|responses|conversations"
-    r"|assistants|threads|vector_stores|evals|realtime|videos|containers|organization)(?:/|$)"
+    r"|assistants|threads|vector_stores|evals|realtime|videos|containers)(?:/|$)"
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One method of one path. The path may have one `{parameter}`, which stands for any text, slashes included."""
+    """One method of one path. One `{parameter}` in it stands for any text, slashes included; several for a segment each.
+
+    `family` is the scope that grants a route of models besides `model.request`; None: it belongs to no family.
+    """
 
     method: str
     path: str
     handler: Handler
     access: Access
+    family: Scope | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +133,11 @@ def _has_slash(path_params: dict[str, str]) -> bool:
 
 
 def _compile(path: str) -> re.Pattern[str]:
-    before, _, rest = path.partition("{")
-    name, _, after = rest.partition("}")
-    if "{" in after:
-        raise ValueError(f"{path}: one parameter at most")
-    return re.compile(f"{re.escape(before)}(?P<{name}>.+){re.escape(after)}", re.DOTALL)
+    parts = _PARAMETER.split(path)
+    # Names stand at the odd places of a split by a pattern with one group.
+    one = ".+" if len(parts) == 3 else "[^/]+"
+    pattern = "".join(f"(?P<{part}>{one})" if place % 2 else re.escape(part) for place, part in enumerate(parts))
+    return re.compile(pattern, re.DOTALL)
 
 
 def _allowed(methods: dict[str, Route]) -> tuple[str, ...]:

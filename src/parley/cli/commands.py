@@ -12,7 +12,11 @@ _COMMANDS = {
     "chat": "Talk to a model, turn by turn.",
     "complete": "Continue a text.",
     "models": "List, show, add, remove, load and unload models.",
-    "keys": "List, create and revoke API keys.",
+    "keys": "List, create, rotate, revoke and find API keys.",
+    "orgs": "List, create, approve and suspend organizations.",
+    "projects": "List, create and archive projects.",
+    "users": "List, invite, change and remove members.",
+    "outbox": "Show the mails that no SMTP server took.",
     "doctor": "Check this machine and say what to do.",
 }
 

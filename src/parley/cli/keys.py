@@ -1,15 +1,18 @@
-"""`parley keys`: list, create and revoke API keys."""
+"""`parley keys`: list, create, rotate, revoke and find API keys."""
 
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from parley.api.platform.commands import CreateKey, KeyLine, ListKeys, RevokeKey
+from parley.api.platform.commands import CreateKey, IdentifyKeys, KeyLine, ListKeys, RevokeKey, RotateKey
 from parley.cli.failures import CommandFailed, in_one_line
 from parley.cli.options import folder_option
+from parley.cli.scanning import found_keys
 from parley.cli.state import change_state
 from parley.cli.tables import print_table
+from parley.core.clock import SystemClock
 from parley.core.principal import Scope
 from parley.infra.folder import DataFolder
 from parley.infra.settings import load_settings
@@ -17,7 +20,7 @@ from parley.infra.settings import load_settings
 
 @click.group()
 def command() -> None:
-    """List, create and revoke API keys."""
+    """List, create, rotate, revoke and find API keys."""
 
 
 @command.command("list")
@@ -35,14 +38,26 @@ def list_keys(data: Path | None) -> None:
     "--scope",
     "scopes",
     multiple=True,
-    type=click.Choice(["model.request", "read", "admin", "all"]),
+    type=click.Choice([scope.value for scope in Scope]),
     help="What the key may do; give it again for more. [model.request and read]",
 )
 @click.option("--model", "models", multiple=True, help="A model that the key may use; give it again for more. [all]")
+@click.option("--org", help="Id of its organization. [the first]")
+@click.option("--project", help="Id of its project. [the organization's oldest]")
+@click.option("--days", type=click.IntRange(1, 36_500), help="How long it counts. [until it is revoked]")
 @folder_option
-def create(name: str, scopes: tuple[str, ...], models: tuple[str, ...], data: Path | None) -> None:
+def create(  # noqa: PLR0913, PLR0917 - each parameter is an option of the command
+    name: str,
+    scopes: tuple[str, ...],
+    models: tuple[str, ...],
+    org: str | None,
+    project: str | None,
+    days: int | None,
+    data: Path | None,
+) -> None:
     """Make a key called NAME and print it. It is shown this once and kept nowhere."""
-    wanted = CreateKey(name=name, models=models or None)
+    end = None if days is None else SystemClock().now() + days * 86_400
+    wanted = CreateKey(name=name, models=models or None, organization_id=org, project_id=project, expires_at=end)
     if scopes:
         wanted.scopes = tuple(Scope(scope) for scope in scopes)
     with in_one_line():
@@ -50,6 +65,55 @@ def create(name: str, scopes: tuple[str, ...], models: tuple[str, ...], data: Pa
     # The key alone goes to stdout, so that a script can take it.
     click.echo(f"{reply.keys[0].id} may be used now. This is the only time that its key is shown:", err=True)
     click.echo(reply.secret)
+
+
+@command.command()
+@click.argument("key_id")
+@click.option(
+    "--overlap", type=click.IntRange(0, 720), default=0, show_default=True, help="Hours that the old key still counts."
+)
+@folder_option
+def rotate(key_id: str, overlap: int, data: Path | None) -> None:
+    """Make a key that may what KEY_ID may, print it, and let KEY_ID end."""
+    with in_one_line():
+        wanted = RotateKey(key_id=key_id, overlap_seconds=overlap * 3_600.0)
+        reply = change_state(load_settings({"data": data}), wanted)
+    when = f"in {overlap} hours" if overlap else "now"
+    click.echo(f"{reply.keys[0].id} may be used now; {key_id} ends {when}. The new key is shown this once:", err=True)
+    click.echo(reply.secret)
+
+
+@command.command()
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.option("--revoke", "is_revoking", is_flag=True, help="Revoke what is found and still counts, without asking.")
+@folder_option
+def scan(path: Path, is_revoking: bool, data: Path | None) -> None:
+    """Find keys of Parley in the files under PATH, by their checksum, and offer to revoke those that still count.
+
+    Exit code 1: there are keys that still count.
+    """
+    found = list(found_keys(path))
+    with in_one_line():
+        settings = load_settings({"data": data})
+        secrets = tuple(dict.fromkeys(key.secret for key in found))
+        # In portions: the control socket takes lines of 64 KiB.
+        known: dict[str, KeyLine | None] = {}
+        for start in range(0, len(secrets), 500):
+            portion = secrets[start : start + 500]
+            known |= dict(zip(portion, change_state(settings, IdentifyKeys(secrets=portion)).found, strict=True))
+    for key in found:
+        click.echo(f"{key.path}:{key.line}: ...{key.secret[-4:]} {_described(known[key.secret])}")
+    live = {line.id: line for line in known.values() if line is not None and line.revoked_at is None}
+    if not live:
+        click.echo(f"{len(found)} keys found, none of them counts.", err=True)
+        return
+    question = f"{len(live)} of them still count. Revoke them?"
+    if not is_revoking and not (sys.stdin.isatty() and click.confirm(question, err=True)):
+        raise CommandFailed(f"{len(live)} keys that still count were found; --revoke revokes them")
+    with in_one_line():
+        for key_id in live:
+            change_state(settings, RevokeKey(key_id=key_id))
+            click.echo(f"{key_id} no longer counts.")
 
 
 @command.command()
@@ -78,6 +142,12 @@ def _is_key_in(path: Path, key: KeyLine) -> bool:
         return path.read_text(encoding="ascii").strip().endswith(key.last_four)
     except (OSError, ValueError):
         return False
+
+
+def _described(key: KeyLine | None) -> str:
+    if key is None:
+        return "a key of another installation"
+    return f"{key.id} ({key.name}), {'counts' if key.revoked_at is None else 'revoked'}"
 
 
 def _row(key: KeyLine) -> tuple[str, ...]:

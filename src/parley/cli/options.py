@@ -21,3 +21,8 @@ def server_options(command: F) -> F:
     command = folder_option(command)
     command = click.option("--key", help="API key. [PARLEY_API_KEY, or owner.key in the data folder]")(command)
     return click.option("--url", help="Server. [PARLEY_URL, or the one that runs on the data folder]")(command)
+
+
+def organization_option(command: F) -> F:
+    """`--org`: the organization."""
+    return click.option("--org", help="Id of the organization. [the first]")(command)

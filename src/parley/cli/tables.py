@@ -1,6 +1,6 @@
 """Tables on the terminal; one row per line where a program reads them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -25,3 +25,8 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     if not console.is_terminal:
         console.width = _WIDTH_FOR_PROGRAMS
     console.print(table)
+
+
+def print_lines(columns: Sequence[str], lines: Iterable[Mapping[str, str]]) -> None:
+    """Print lines that name their cells; a cell that is missing is empty."""
+    print_table(columns, [tuple([line.get(column, "") for column in columns]) for line in lines])

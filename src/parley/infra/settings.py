@@ -62,6 +62,31 @@ class Settings(BaseSettings):
         None,
         description="A key of 20 to 200 characters; the first one that an installation is given becomes an owner key.",
     )
+    mode: Literal["open", "metered"] = Field(
+        "open",
+        description="open: the first organization has no limits and no balance to run out of; metered: it has, as others.",
+    )
+    sign_up: Literal["open", "approval", "closed"] = Field(
+        "open",
+        description="Who may sign up: open: whoever reads the code that is mailed; approval: then waits for the operator.",
+    )
+    sign_up_domains: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Domains of e-mail addresses that may sign up, separated by commas. Without it, every one."
+    )
+    public_url: str | None = Field(
+        None, description="Where people reach this server, for links in mails; https:// makes session cookies secure."
+    )
+    smtp_host: str | None = Field(
+        None,
+        description="Server that mails are sent through. Without it they go to the folder outbox of the data folder.",
+    )
+    smtp_port: int = Field(587, ge=1, le=65535, description="Its port.")
+    smtp_user: str | None = Field(None, description="Whom to log in there as.")
+    smtp_password: SecretStr | None = Field(None, description="The password for that.")
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="How the connection to it is encrypted; none: not at all."
+    )
+    mail_from: str = Field("parley@localhost", min_length=3, description="The sender of mails.")
     drain_seconds: float = Field(
         120.0, ge=0, le=86_400, description="How long running requests may go on after SIGTERM before they are cut."
     )
@@ -142,7 +167,14 @@ class Settings(BaseSettings):
             raise ValueError("must be printable ASCII without spaces")
         return value
 
-    @field_validator("cors_origins", "trusted_proxies", mode="before")
+    @field_validator("public_url", mode="after")
+    @classmethod
+    def _usable_url(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https?://[^\s/?#]+", value.rstrip("/")):
+            raise ValueError("must be an address such as https://ai.example.org, without a path")
+        return None if value is None else value.rstrip("/")
+
+    @field_validator("cors_origins", "trusted_proxies", "sign_up_domains", mode="before")
     @classmethod
     def _split_at_commas(cls, value: object) -> object:
         if isinstance(value, str):
@@ -306,5 +338,6 @@ def _explain(fault: Any, sources: Mapping[str, str]) -> str:  # noqa: ANN401 - p
     if fault["type"] in _NUMBERS:
         return f"{source}: must be {_NUMBERS[fault['type']]}, not {str(fault.get('input'))[:80]!r}"
     reason = str(fault["msg"]).removeprefix("Value error, ")
-    got = "" if name in {"bootstrap_key", "database_url", "hub_token"} else f" (it is {str(fault.get('input'))[:80]!r})"
+    is_secret = name in {"bootstrap_key", "database_url", "hub_token", "smtp_password"}
+    got = "" if is_secret else f" (it is {str(fault.get('input'))[:80]!r})"
     return f"{source}: {reason}{got}"

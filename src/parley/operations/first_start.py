@@ -3,7 +3,8 @@
 import logging
 from functools import partial
 
-from parley.domain.accounts.model import OWNER_SCOPES, KeyRequest, new_secret
+from parley.domain.accounts.key_shape import new_secret
+from parley.domain.accounts.model import OWNER_SCOPES, KeyRequest
 from parley.infra.db import Transaction
 from parley.infra.folder import write_private
 from parley.operations.records import Records
@@ -30,13 +31,13 @@ async def ensure_owner(records: Records, bootstrap_key: str | None) -> str | Non
 
 
 def _found(records: Records, owner_key: str, transaction: Transaction) -> None:
-    project = records.accounts.found(transaction, "Default organization")
+    project = records.accounts.found(transaction, "Default organization", is_house=True)
     records.accounts.issue(transaction, project, KeyRequest(name="owner", scopes=OWNER_SCOPES), secret=owner_key)
 
 
 async def _bootstrap(records: Records, secret: str) -> None:
     def issue(transaction: Transaction) -> bool:
-        if any(key.name == _BOOTSTRAP.name for key in records.accounts.list_keys(transaction.connection)):
+        if any(key.name == _BOOTSTRAP.name for key in records.accounts.all_keys(transaction.connection)):
             return False
         project = records.accounts.default_project(transaction.connection)
         records.accounts.issue(transaction, project, _BOOTSTRAP, secret=secret)

@@ -1,34 +1,214 @@
-"""Create, revoke and list keys: each one unit of work."""
+"""Create, change, rotate, revoke and list keys: each one unit of work with its entry in the audit log."""
 
-from parley.core.errors import InvalidRequest
-from parley.domain.accounts.model import IssuedKey, Key, KeyRequest
-from parley.infra.db import Transaction
+from dataclasses import dataclass, replace
+
+from parley.core.actor import Actor
+from parley.core.errors import InvalidRequest, NotFound
+from parley.core.limits import Limits
+from parley.core.pages import Page, PageRequest
+from parley.core.principal import Scope
+from parley.domain.accounts.model import ADMIN_SCOPES, IssuedKey, Key, KeyRequest, Project
+from parley.infra.db import Connection, Transaction
+from parley.operations.authority import (
+    checked_name,
+    live_project_of,
+    note,
+    project_of,
+    require,
+    within_maker,
+)
 from parley.operations.records import Records
 
-_MAX_NAME_CHARACTERS = 256
+MAX_OVERLAP_SECONDS = 30 * 86_400
 
 
-async def create_key(records: Records, request: KeyRequest) -> IssuedKey:
-    """A new key of the default project; it counts when this returns. Raises InvalidRequest for a model that nobody knows."""
-    if len(request.name) > _MAX_NAME_CHARACTERS:
-        raise InvalidRequest(f"A key's name may have {_MAX_NAME_CHARACTERS} characters.", param="name")
-    known = {name for name, _, _ in records.catalog.entries()}
-    unknown = sorted((request.allowed_models or frozenset()) - known)
-    if unknown:
-        raise InvalidRequest(f"There is no model called {unknown[0]!r}.", param="models")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyChange:
+    """What shall change of a key; None: it stays as it is."""
+
+    name: str | None = None
+    scopes: frozenset[Scope] | None = None
+    allowed_models: frozenset[str] | None = None
+    expires_at: float | None = None
+    limits: Limits | None = None
+    budget_nano: int | None = None
+
+
+async def create_key(
+    records: Records, actor: Actor, request: KeyRequest, *, project_id: str | None = None
+) -> IssuedKey:
+    """A new key of the project, or, where none is named, of the organization's oldest; it counts when this returns.
+
+    Raises InvalidRequest for a model that nobody knows, MissingScope for more than the actor may.
+    """
+    request = _checked(records, actor, request)
 
     def issue(transaction: Transaction) -> IssuedKey:
-        project = records.accounts.default_project(transaction.connection)
-        return records.accounts.issue(transaction, project, request)
+        if project_id is None:
+            project = records.accounts.default_project(transaction.connection, actor.organization_id)
+        else:
+            project = live_project_of(records, transaction.connection, actor, project_id)
+        issued = records.accounts.issue(transaction, project, request)
+        note(records, transaction, actor, "api_key.created", after=issued.key)
+        return issued
 
     return await records.database.transaction(issue)
 
 
-async def revoke_key(records: Records, key_id: str) -> Key:
-    """The key no longer counts when this returns. Raises NotFound."""
-    return await records.database.transaction(lambda transaction: records.accounts.revoke(transaction, key_id))
+async def change_key(records: Records, actor: Actor, key_id: str, change: KeyChange, *, project_id: str) -> Key:
+    """The key as it is from now on. Raises NotFound, and what `create_key` raises."""
+
+    def work(transaction: Transaction) -> Key:
+        live_project_of(records, transaction.connection, actor, project_id)
+        key = _project_key(records, transaction.connection, actor, project_id, key_id)
+        wanted = KeyRequest(
+            name=key.name if change.name is None else change.name,
+            scopes=key.scopes if change.scopes is None else change.scopes,
+            allowed_models=key.allowed_models if change.allowed_models is None else change.allowed_models,
+            expires_at=key.expires_at if change.expires_at is None else change.expires_at,
+            limits=key.limits if change.limits is None else change.limits,
+            budget_nano=key.budget_nano if change.budget_nano is None else change.budget_nano,
+        )
+        checked = _checked(records, actor, wanted)
+        changed = replace(
+            key,
+            name=checked.name,
+            scopes=checked.scopes,
+            allowed_models=checked.allowed_models,
+            expires_at=checked.expires_at,
+            limits=checked.limits,
+            budget_nano=checked.budget_nano,
+        )
+        records.accounts.change_key(transaction, changed)
+        note(records, transaction, actor, "api_key.updated", before=key, after=changed)
+        return changed
+
+    return await records.database.transaction(work)
 
 
-async def list_keys(records: Records) -> list[Key]:
-    """Every key, the oldest first, revoked ones too."""
-    return await records.database.read(records.accounts.list_keys)
+async def rotate_key(
+    records: Records, actor: Actor, key_id: str, *, project_id: str | None, overlap_seconds: float
+) -> IssuedKey:
+    """A new key that may what the old one may; the old one counts for `overlap_seconds` more. Raises NotFound."""
+    if not 0 <= overlap_seconds <= MAX_OVERLAP_SECONDS:
+        raise InvalidRequest(
+            f"Invalid 'overlap_seconds': expected 0 to {MAX_OVERLAP_SECONDS}.", param="overlap_seconds"
+        )
+
+    def work(transaction: Transaction) -> IssuedKey:
+        connection = transaction.connection
+        old = _key(records, connection, actor, project_id, key_id)
+        project = live_project_of(records, connection, actor, old.project_id)
+        request = KeyRequest(
+            name=old.name,
+            scopes=old.scopes,
+            allowed_models=old.allowed_models,
+            expires_at=old.expires_at,
+            user_id=old.user_id,
+            service_account_id=old.service_account_id,
+            limits=old.limits,
+            budget_nano=old.budget_nano,
+        )
+        issued = records.accounts.issue(transaction, project, within_maker(actor, request))
+        ended = _end(records, transaction, old, overlap_seconds)
+        note(records, transaction, actor, "api_key.rotated", before=old, after=ended)
+        note(records, transaction, actor, "api_key.created", after=issued.key)
+        return issued
+
+    return await records.database.transaction(work)
+
+
+async def revoke_key(records: Records, actor: Actor, key_id: str, *, project_id: str | None = None) -> Key:
+    """The key no longer counts when this returns. `project_id` None: any key of the organization. Raises NotFound."""
+
+    def work(transaction: Transaction) -> Key:
+        key = _key(records, transaction.connection, actor, project_id, key_id)
+        revoked = records.accounts.revoke(transaction, key)
+        if key.revoked_at is None:
+            note(records, transaction, actor, "api_key.deleted", before=key, after=revoked)
+        return revoked
+
+    return await records.database.transaction(work)
+
+
+async def find_key(records: Records, actor: Actor, key_id: str, *, project_id: str | None) -> Key:
+    """A key of the project, or, where none is named, an admin key of the organization. Raises NotFound."""
+    return await records.database.read(lambda connection: _listed_key(records, connection, actor, project_id, key_id))
+
+
+async def list_keys(records: Records, actor: Actor, page: PageRequest, *, project_id: str | None) -> Page[Key]:
+    """Keys that are not revoked: of the project, or, where none is named, the organization's admin keys."""
+
+    def work(connection: Connection) -> Page[Key]:
+        if project_id is not None:
+            project_of(records, connection, actor, project_id)
+        return records.accounts.list_keys(connection, actor.organization_id, page, project_id=project_id)
+
+    return await records.database.read(work)
+
+
+async def all_keys(records: Records) -> list[Key]:
+    """Every key of the installation, the oldest first, revoked ones too: for its operator."""
+    return await records.database.read(records.accounts.all_keys)
+
+
+async def identify_keys(records: Records, secrets: list[str]) -> list[Key | None]:
+    """For each secret the key that it is, if it is one of ours, revoked or not: for the operator who found it."""
+    return await records.database.read(
+        lambda connection: [records.accounts.key_of_secret(connection, secret) for secret in secrets]
+    )
+
+
+def _checked(records: Records, actor: Actor, request: KeyRequest) -> KeyRequest:
+    if not request.scopes:
+        raise InvalidRequest("A key needs a scope.", param="scopes")
+    # Whoever may make the keys of a project makes none that administers.
+    require(actor, Scope.KEYS if request.scopes.isdisjoint(ADMIN_SCOPES) else Scope.ADMIN)
+    known = {name for name, _, _ in records.catalog.entries()}
+    unknown = sorted((request.allowed_models or frozenset()) - known)
+    if unknown:
+        raise InvalidRequest(f"There is no model called {unknown[0][:80]!r}.", param="models")
+    return within_maker(actor, replace(request, name=checked_name(request.name)))
+
+
+def _end(records: Records, transaction: Transaction, old: Key, overlap_seconds: float) -> Key:
+    if not overlap_seconds:
+        return records.accounts.revoke(transaction, old)
+    end = records.clock.now() + overlap_seconds
+    ended = replace(old, expires_at=end if old.expires_at is None else min(end, old.expires_at))
+    records.accounts.change_key(transaction, ended)
+    return ended
+
+
+def _key(records: Records, connection: Connection, actor: Actor, project_id: str | None, key_id: str) -> Key:
+    """The key, of the project where one is named. Raises NotFound."""
+    if project_id is not None:
+        return _project_key(records, connection, actor, project_id, key_id)
+    key = records.accounts.key(connection, key_id, organization_id=actor.organization_id)
+    require(actor, Scope.OPERATOR if Scope.OPERATOR in key.scopes else Scope.ADMIN)
+    return key
+
+
+def _project_key(records: Records, connection: Connection, actor: Actor, project_id: str, key_id: str) -> Key:
+    project: Project = project_of(records, connection, actor, project_id)
+    key = records.accounts.key(connection, key_id, organization_id=actor.organization_id)
+    if key.project_id != project.id or key.is_admin:
+        raise NotFound("No such key.")
+    # Without the administration's scope, one's own keys alone.
+    is_own = key.user_id is not None and key.user_id == actor.principal.user_id
+    if not actor.principal.may(Scope.ADMIN) and not is_own and key.id != actor.principal.key_id:
+        raise NotFound("No such key.")
+    return key
+
+
+def _listed_key(records: Records, connection: Connection, actor: Actor, project_id: str | None, key_id: str) -> Key:
+    if project_id is not None:
+        project = project_of(records, connection, actor, project_id)
+        key = records.accounts.key(connection, key_id, organization_id=actor.organization_id)
+        is_there = key.project_id == project.id and not key.is_admin
+    else:
+        key = records.accounts.key(connection, key_id, organization_id=actor.organization_id)
+        is_there = key.is_admin
+    if not is_there or key.revoked_at is not None:
+        raise NotFound("No such key.")
+    return key

@@ -9,13 +9,18 @@ from pathlib import Path
 import parley.bundled
 from parley.core.clock import Clock
 from parley.core.template import TEMPLATE_NAMES
-from parley.domain.accounts.service import Accounts, Keys
+from parley.domain.accounts.doors import Doors
+from parley.domain.accounts.membership import Membership
+from parley.domain.accounts.ring import Ring
+from parley.domain.accounts.service import Accounts
+from parley.domain.audit.service import AuditLog
 from parley.domain.catalog.service import Catalog, CatalogFiles
 from parley.domain.catalog.store import Places
 from parley.domain.catalog.verified import VerifiedFiles
 from parley.domain.usage.service import UsageRecords
 from parley.infra.db import Database
 from parley.infra.folder import DataFolder, exclusive_lock
+from parley.infra.mail import MailRoom, mail_room
 from parley.infra.settings import Settings
 
 
@@ -25,8 +30,12 @@ class Records:
 
     folder: DataFolder
     database: Database
-    keys: Keys
+    keys: Ring
     accounts: Accounts
+    membership: Membership
+    doors: Doors
+    audit: AuditLog
+    mail: MailRoom
     usage: UsageRecords
     catalog: Catalog
     catalog_files: CatalogFiles
@@ -54,16 +63,19 @@ async def open_records(settings: Settings, clock: Clock) -> AsyncIterator[Record
         # The owner's key is written after the database was made: where there is one, there was a database.
         database = await Database.open(database_path, may_create=not folder.owner_key_path.exists())
         stack.push_async_callback(database.aclose)
-        is_new = await database.read(Accounts(Keys(b""), clock).is_empty)
-        keys = Keys(folder.pepper(may_create=is_new))
-        accounts = Accounts(keys, clock)
-        for key in await database.read(accounts.list_keys):
-            keys.admit(key)
+        is_new = await database.read(Accounts(Ring(b"", clock), clock).is_empty)
+        keys = Ring(folder.pepper(may_create=is_new), clock)
+        accounts = Accounts(keys, clock, is_house_metered=settings.mode == "metered")
+        await database.read(accounts.fill)
         yield Records(
             folder=folder,
             database=database,
             keys=keys,
             accounts=accounts,
+            membership=Membership(accounts, keys, clock),
+            doors=Doors(accounts, keys, clock),
+            audit=AuditLog(clock),
+            mail=await stack.enter_async_context(mail_room(settings, folder.outbox_path, clock)),
             usage=UsageRecords(database),
             catalog=catalog,
             catalog_files=files,

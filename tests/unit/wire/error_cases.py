@@ -29,12 +29,21 @@ class _OneKey:
     def authenticate(self, secret: str) -> Principal | None:
         return _READ_ONLY if secret == "sk-right00000000000000" else None
 
+    def recognise(self, token: str) -> None:
+        """Nobody is logged in."""
+
+    def csrf_token(self, session_token: str) -> str:
+        return ""
+
 
 def _admit(**headers: str) -> Principal:
     keeper = Gatekeeper(keys=_OneKey(), bad_keys=BadKeys(FakeClock()))
     raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     scope = {"type": "http", "headers": raw, "client": ("127.0.0.1", 1)}
-    return keeper.admit(Request(scope), Access.MODEL_REQUEST)
+    route = Route(
+        method="POST", path="/v1/completions", handler=completions.create_completion, access=Access.MODEL_REQUEST
+    )
+    return keeper.admit(Request(scope), route)
 
 
 def _find(method: str, path: str) -> object:

@@ -2,12 +2,15 @@
 
 import msgspec
 
-from parley.core.errors import InvalidRequest, ParleyError
+from parley.api.platform.account_commands import AccountCommand, perform_on_accounts
+from parley.core.actor import Actor
+from parley.core.errors import ParleyError
 from parley.core.principal import Scope
 from parley.domain.accounts.model import Key, KeyRequest
 from parley.domain.catalog.entries import UpstreamEntry
 from parley.domain.catalog.model import CatalogError
 from parley.operations import add_model, add_upstream, manage_keys, remove_model
+from parley.operations.command_line import operator
 from parley.operations.records import Records
 from parley.operations.remove_model import InUse
 
@@ -18,12 +21,30 @@ class CreateKey(msgspec.Struct, tag="keys.create", forbid_unknown_fields=True, k
     name: str
     scopes: tuple[Scope, ...] = (Scope.MODEL_REQUEST, Scope.READ)
     models: tuple[str, ...] | None = None
+    # None: the first organization, and its oldest project.
+    organization_id: str | None = None
+    project_id: str | None = None
+    # Seconds since the epoch.
+    expires_at: float | None = None
 
 
 class RevokeKey(msgspec.Struct, tag="keys.revoke", forbid_unknown_fields=True, kw_only=True):
     """Let a key no longer count."""
 
     key_id: str
+
+
+class RotateKey(msgspec.Struct, tag="keys.rotate", forbid_unknown_fields=True, kw_only=True):
+    """Make a key that may what this one may; this one counts for `overlap_seconds` more."""
+
+    key_id: str
+    overlap_seconds: float = 0.0
+
+
+class IdentifyKeys(msgspec.Struct, tag="keys.identify", forbid_unknown_fields=True, kw_only=True):
+    """Say of each secret which key it is: the answer has a key, or null, for each."""
+
+    secrets: tuple[str, ...]
 
 
 class ListKeys(msgspec.Struct, tag="keys.list", forbid_unknown_fields=True, kw_only=True):
@@ -63,8 +84,9 @@ class ShowStatus(msgspec.Struct, tag="status", forbid_unknown_fields=True, kw_on
     """Say where the server answers."""
 
 
+KeyCommand = CreateKey | RotateKey | IdentifyKeys | RevokeKey | ListKeys
 # What changes or shows the state that is kept.
-StateCommand = CreateKey | RevokeKey | ListKeys | AddModel | AddUpstream | RemoveModel
+StateCommand = KeyCommand | AddModel | AddUpstream | RemoveModel | AccountCommand
 Command = StateCommand | ShowStatus
 
 
@@ -79,6 +101,7 @@ class KeyLine(msgspec.Struct, kw_only=True):
     models: list[str] | None
     created_at: float
     revoked_at: float | None
+    expires_at: float | None = None
 
 
 class Reply(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -86,6 +109,10 @@ class Reply(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     error: str | None = None
     keys: list[KeyLine] = []
+    # For IdentifyKeys: in the order of the secrets.
+    found: list[KeyLine | None] = []
+    # Objects of accounts, one line each, by column.
+    lines: list[dict[str, str]] = []
     # The new key itself; this is the only time that it is shown.
     secret: str | None = None
     # The snapshot that was added.
@@ -109,20 +136,8 @@ async def perform(records: Records, command: StateCommand, in_use: InUse) -> Rep
 
 async def _perform(records: Records, command: StateCommand, in_use: InUse) -> Reply:
     match command:
-        case CreateKey():
-            if not command.scopes:
-                raise InvalidRequest("A key needs a scope.", param="scopes")
-            request = KeyRequest(
-                name=command.name,
-                scopes=frozenset(command.scopes),
-                allowed_models=None if command.models is None else frozenset(command.models),
-            )
-            issued = await manage_keys.create_key(records, request)
-            return Reply(keys=[_line(issued.key)], secret=issued.secret)
-        case RevokeKey():
-            return Reply(keys=[_line(await manage_keys.revoke_key(records, command.key_id))])
-        case ListKeys():
-            return Reply(keys=[_line(key) for key in await manage_keys.list_keys(records)])
+        case CreateKey() | RotateKey() | IdentifyKeys() | RevokeKey() | ListKeys():
+            return await _perform_on_keys(records, command)
         case AddModel():
             addition = add_model.AddModel(
                 name=command.name,
@@ -147,6 +162,46 @@ async def _perform(records: Records, command: StateCommand, in_use: InUse) -> Re
                 template=command.template,
             )
             return Reply(snapshot=(await add_upstream.add_upstream(records, upstream)).name)
+        case _:
+            done = await perform_on_accounts(records, command)
+            return Reply(lines=done.lines, secret=done.secret)
+
+
+async def _perform_on_keys(records: Records, command: KeyCommand) -> Reply:
+    match command:
+        case CreateKey():
+            request = KeyRequest(
+                name=command.name,
+                scopes=frozenset(command.scopes),
+                allowed_models=None if command.models is None else frozenset(command.models),
+                expires_at=command.expires_at,
+            )
+            actor = await operator(records, command.organization_id)
+            issued = await manage_keys.create_key(records, actor, request, project_id=command.project_id)
+            return Reply(keys=[_line(issued.key)], secret=issued.secret)
+        case RotateKey():
+            issued = await manage_keys.rotate_key(
+                records,
+                await _owner_of(records, command.key_id),
+                command.key_id,
+                project_id=None,
+                overlap_seconds=command.overlap_seconds,
+            )
+            return Reply(keys=[_line(issued.key)], secret=issued.secret)
+        case IdentifyKeys():
+            found = await manage_keys.identify_keys(records, list(command.secrets))
+            return Reply(found=[None if key is None else _line(key) for key in found])
+        case RevokeKey():
+            actor = await _owner_of(records, command.key_id)
+            return Reply(keys=[_line(await manage_keys.revoke_key(records, actor, command.key_id))])
+        case ListKeys():
+            return Reply(keys=[_line(key) for key in await manage_keys.all_keys(records)])
+
+
+async def _owner_of(records: Records, key_id: str) -> Actor:
+    """The operator, at work in the organization of a key. Raises NotFound."""
+    key = await records.database.read(lambda connection: records.accounts.key(connection, key_id))
+    return await operator(records, key.organization_id)
 
 
 def _line(key: Key) -> KeyLine:
@@ -159,4 +214,5 @@ def _line(key: Key) -> KeyLine:
         models=None if key.allowed_models is None else sorted(key.allowed_models),
         created_at=key.created_at,
         revoked_at=key.revoked_at,
+        expires_at=key.expires_at,
     )

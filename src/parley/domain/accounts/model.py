@@ -1,28 +1,54 @@
-"""Accounts: organizations, their projects, the projects' keys, and the rules of what a key looks like."""
+"""Accounts: organizations, their projects, and the keys that work for a project."""
 
-import zlib
 from dataclasses import dataclass
+from enum import StrEnum
 
-from parley.core.ids import base62, random_base62
-from parley.core.principal import Principal, Scope
+from parley.core.limits import NO_LIMITS, Limits
+from parley.core.principal import Scope
 
-OWNER_SCOPES = frozenset({Scope.ALL, Scope.ADMIN})
-_PREFIX = "sk-"
-_NUM_RANDOM = 30
-_NUM_CHECKSUM = 6
+OWNER_SCOPES = frozenset({Scope.ALL, Scope.ADMIN, Scope.OWNER, Scope.OPERATOR})
+# What a key with one of these is for is not a project's work: it is an admin key.
+ADMIN_SCOPES = frozenset({Scope.ADMIN_READ, Scope.ADMIN, Scope.OWNER, Scope.OPERATOR})
+
+
+class OrganizationStatus(StrEnum):
+    """A pending organization waits for the operator's approval; a suspended one was stopped by the operator."""
+
+    ACTIVE = "active"
+    PENDING = "pending"
+    SUSPENDED = "suspended"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Organization:
+    """`is_house`: the one of the first start, whose owners operate the installation. `tier` names its limits."""
+
     id: str
     name: str
     created_at: float
+    status: OrganizationStatus = OrganizationStatus.ACTIVE
+    is_house: bool = False
+    tier: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
+    """Nothing can be done with an archived project, and it cannot be brought back."""
+
     id: str
     organization_id: str
+    name: str
+    created_at: float
+    archived_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceAccount:
+    """A program that has keys of a project, independent of any person."""
+
+    id: str
+    organization_id: str
+    project_id: str
     name: str
     created_at: float
 
@@ -33,6 +59,7 @@ class Key:
 
     id: str
     organization_id: str
+    # An admin key has one too: what it runs is counted there.
     project_id: str
     name: str
     digest: bytes
@@ -42,17 +69,18 @@ class Key:
     allowed_models: frozenset[str] | None
     created_at: float
     revoked_at: float | None = None
+    expires_at: float | None = None
+    last_used_at: float | None = None
+    # Whose it is, where it is somebody's: it never may more than this person may.
+    user_id: str | None = None
+    service_account_id: str | None = None
+    limits: Limits = NO_LIMITS
+    # What it may cost in a calendar month (UTC), in nano-dollars.
+    budget_nano: int | None = None
 
     @property
-    def principal(self) -> Principal:
-        """Who calls with this key."""
-        return Principal(
-            organization_id=self.organization_id,
-            project_id=self.project_id,
-            key_id=self.id,
-            scopes=self.scopes,
-            allowed_models=self.allowed_models,
-        )
+    def is_admin(self) -> bool:
+        return not self.scopes.isdisjoint(ADMIN_SCOPES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +90,11 @@ class KeyRequest:
     name: str
     scopes: frozenset[Scope] = frozenset({Scope.MODEL_REQUEST, Scope.READ})
     allowed_models: frozenset[str] | None = None
+    expires_at: float | None = None
+    user_id: str | None = None
+    service_account_id: str | None = None
+    limits: Limits = NO_LIMITS
+    budget_nano: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,26 +103,3 @@ class IssuedKey:
 
     key: Key
     secret: str
-
-
-def new_secret() -> str:
-    """A fresh key: `sk-`, 30 random base62 digits (178 bits), and the CRC-32 of all that in 6 base62 digits."""
-    body = _PREFIX + random_base62(_NUM_RANDOM)
-    return body + _checksum(body)
-
-
-def has_valid_checksum(secret: str) -> bool:
-    """Whether a text is a key that `new_secret` could have made: for scanners, which need no look-up to tell."""
-    body, checksum = secret[:-_NUM_CHECKSUM], secret[-_NUM_CHECKSUM:]
-    random = body.removeprefix(_PREFIX)
-    return (
-        len(secret) == len(_PREFIX) + _NUM_RANDOM + _NUM_CHECKSUM
-        and body.startswith(_PREFIX)
-        and random.isascii()
-        and random.isalnum()
-        and checksum == _checksum(body)
-    )
-
-
-def _checksum(body: str) -> str:
-    return base62(zlib.crc32(body.encode("ascii")), width=_NUM_CHECKSUM)

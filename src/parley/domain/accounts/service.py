@@ -1,82 +1,146 @@
-"""The accounts' verbs: issue, revoke and recognise keys."""
+"""The accounts' verbs on organizations, projects, service accounts and keys."""
 
-import hmac
-from collections.abc import Iterable
+from dataclasses import replace
 
 from parley.core.clock import Clock
 from parley.core.errors import NotFound
 from parley.core.ids import new_id
-from parley.core.principal import Principal
-from parley.domain.accounts import store
-from parley.domain.accounts.model import IssuedKey, Key, KeyRequest, Organization, Project, new_secret
+from parley.core.pages import Page, PageRequest
+from parley.domain.accounts.key_shape import new_secret
+from parley.domain.accounts.model import (
+    IssuedKey,
+    Key,
+    KeyRequest,
+    Organization,
+    OrganizationStatus,
+    Project,
+    ServiceAccount,
+)
+from parley.domain.accounts.ring import Ring
+from parley.domain.accounts.standing import Standing
+from parley.domain.accounts.store import entrances, keys, organizations, people
 from parley.infra.db import Connection, Transaction
 
-# Longer than any key; what is longer is no key and is not worth a digest.
-_MAX_SECRET_CHARACTERS = 256
-
-
-class Keys:
-    """The keys that count, in memory, by digest. Follows the database at every commit that changes a key."""
-
-    def __init__(self, pepper: bytes, keys: Iterable[Key] = ()) -> None:
-        self._pepper = pepper
-        # Replaced entry by entry; each is one atomic step, so the loop may read while the writer's thread changes it.
-        self._live: dict[bytes, tuple[bytes, Principal]] = {}
-        for key in keys:
-            self.admit(key)
-
-    def authenticate(self, secret: str) -> Principal | None:
-        """Who calls with this secret, or None when it does not count.
-
-        The look-up is by the whole digest under a secret pepper, so neither its time nor its collisions can be steered.
-        """
-        if len(secret) > _MAX_SECRET_CHARACTERS:
-            return None
-        digest = self.digest(secret)
-        stored, principal = self._live.get(digest, (bytes(len(digest)), None))
-        return principal if hmac.compare_digest(stored, digest) else None
-
-    def digest(self, secret: str) -> bytes:
-        """What is kept of a secret: HMAC-SHA256 under the pepper."""
-        # A lone surrogate cannot come from a key, but must not become an error either.
-        return hmac.digest(self._pepper, secret.encode("utf-8", "surrogatepass"), "sha256")
-
-    def admit(self, key: Key) -> None:
-        """Let a key count from now on, unless it is revoked."""
-        if key.revoked_at is None:
-            self._live[key.digest] = (key.digest, key.principal)
-
-    def dismiss(self, key: Key) -> None:
-        """Let a key no longer count, from now on."""
-        self._live.pop(key.digest, None)
+NEW_TIER = "free"
 
 
 class Accounts:
     """Organizations, projects and keys in the database. Every verb works inside the transaction that it is handed."""
 
-    def __init__(self, keys: Keys, clock: Clock) -> None:
-        self._keys = keys
+    def __init__(self, ring: Ring, clock: Clock, *, is_house_metered: bool = False) -> None:
+        self._ring = ring
         self._clock = clock
+        self._is_house_metered = is_house_metered
 
     def is_empty(self, connection: Connection) -> bool:
         """Whether no organization exists: nothing has been started on this database."""
-        return store.count_organizations(connection) == 0
+        return organizations.count_organizations(connection) == 0
 
-    def found(self, transaction: Transaction, organization_name: str) -> Project:
-        """Make an organization with its first project."""
+    def found(
+        self,
+        transaction: Transaction,
+        name: str,
+        *,
+        is_house: bool = False,
+        status: OrganizationStatus = OrganizationStatus.ACTIVE,
+    ) -> Project:
+        """Make an organization with its first project, which is returned."""
         now = self._clock.now()
-        organization = Organization(id=new_id("org-"), name=organization_name, created_at=now)
-        project = Project(id=new_id("proj_"), organization_id=organization.id, name="Default project", created_at=now)
-        store.insert_organization(transaction.connection, organization)
-        store.insert_project(transaction.connection, project)
+        organization = Organization(
+            id=new_id("org-"), name=name, created_at=now, is_house=is_house, status=status, tier=NEW_TIER
+        )
+        organizations.insert_organization(transaction.connection, organization)
+        return self.add_project(transaction, organization.id, "Default project")
+
+    def organization(self, connection: Connection, organization_id: str) -> Organization:
+        """Raises NotFound."""
+        found = organizations.find_organization(connection, organization_id)
+        if found is None:
+            raise NotFound("No such organization.")
+        return found
+
+    def list_organizations(self, connection: Connection, page: PageRequest) -> Page[Organization]:
+        return organizations.list_organizations(connection, page)
+
+    def all_organizations(self, connection: Connection) -> list[Organization]:
+        return organizations.all_organizations(connection)
+
+    def change_organization(self, transaction: Transaction, organization: Organization) -> None:
+        """Store its name, status and tier; its keys and sessions follow."""
+        organizations.update_organization(transaction.connection, organization)
+        self.follow(transaction, organization.id)
+
+    def add_project(self, transaction: Transaction, organization_id: str, name: str) -> Project:
+        """A new project; the sessions of those who reach every project see it at once."""
+        project = Project(id=new_id("proj_"), organization_id=organization_id, name=name, created_at=self._clock.now())
+        organizations.insert_project(transaction.connection, project)
+        self.follow(transaction, organization_id)
         return project
 
-    def default_project(self, connection: Connection) -> Project:
-        """The project of the first start. Raises NotFound before there was one."""
-        project = store.first_project(connection)
+    def default_project(self, connection: Connection, organization_id: str | None = None) -> Project:
+        """The oldest project of an organization that is not archived; None: of the first organization. Raises NotFound."""
+        if organization_id is None:
+            first = organizations.first_project(connection)
+            organization_id = None if first is None else first.organization_id
+        project = None if organization_id is None else organizations.first_project(connection, organization_id)
         if project is None:
             raise NotFound("There is no project yet.")
         return project
+
+    def project(self, connection: Connection, organization_id: str, project_id: str) -> Project:
+        """The organization's project. Raises NotFound, in the same words for one that is another's."""
+        found = organizations.find_project(connection, organization_id, project_id)
+        if found is None:
+            raise NotFound("No such project.")
+        return found
+
+    def list_projects(
+        self,
+        connection: Connection,
+        organization_id: str,
+        page: PageRequest,
+        *,
+        project_ids: frozenset[str] | None,
+        includes_archived: bool,
+    ) -> Page[Project]:
+        """Projects of the organization; only those of `project_ids` where it is given."""
+        return organizations.list_projects(
+            connection, organization_id, page, project_ids=project_ids, includes_archived=includes_archived
+        )
+
+    def change_project(self, transaction: Transaction, project: Project) -> None:
+        """Store its name and end; with the end its keys no longer count."""
+        organizations.update_project(transaction.connection, project)
+        self.follow(transaction, project.organization_id)
+
+    def add_service_account(self, transaction: Transaction, project: Project, name: str) -> ServiceAccount:
+        account = ServiceAccount(
+            id=new_id("svc_acct_"),
+            organization_id=project.organization_id,
+            project_id=project.id,
+            name=name,
+            created_at=self._clock.now(),
+        )
+        organizations.insert_service_account(transaction.connection, account)
+        return account
+
+    def service_account(self, connection: Connection, project: Project, account_id: str) -> ServiceAccount:
+        """Raises NotFound."""
+        found = organizations.find_service_account(connection, project.id, account_id)
+        if found is None:
+            raise NotFound("No such service account.")
+        return found
+
+    def list_service_accounts(
+        self, connection: Connection, project: Project, page: PageRequest
+    ) -> Page[ServiceAccount]:
+        return organizations.list_service_accounts(connection, project.id, page)
+
+    def remove_service_account(self, transaction: Transaction, account: ServiceAccount) -> None:
+        """Forget it, and revoke its keys."""
+        for key in keys.keys_of(transaction.connection, service_account_id=account.id):
+            self.revoke(transaction, key)
+        organizations.delete_service_account(transaction.connection, account.id)
 
     def issue(
         self, transaction: Transaction, project: Project, request: KeyRequest, *, secret: str | None = None
@@ -88,25 +152,88 @@ class Accounts:
             organization_id=project.organization_id,
             project_id=project.id,
             name=request.name,
-            digest=self._keys.digest(secret),
+            digest=self._ring.digest(secret),
             last_four=secret[-4:],
             scopes=request.scopes,
             allowed_models=request.allowed_models,
             created_at=self._clock.now(),
+            expires_at=request.expires_at,
+            user_id=request.user_id,
+            service_account_id=request.service_account_id,
+            limits=request.limits,
+            budget_nano=request.budget_nano,
         )
-        store.insert_key(transaction.connection, key)
-        transaction.on_commit(lambda: self._keys.admit(key))
+        keys.insert_key(transaction.connection, key)
+        standing = self._standing(transaction.connection, key.organization_id)
+        transaction.on_commit(lambda: self._ring.admit(standing, key))
         return IssuedKey(key=key, secret=secret)
 
-    def revoke(self, transaction: Transaction, key_id: str) -> Key:
-        """Let a key no longer count. Revoking it again changes nothing. Raises NotFound."""
-        store.set_revoked(transaction.connection, key_id, self._clock.now())
-        key = store.find_key(transaction.connection, key_id)
-        if key is None:
-            raise NotFound(f"No such key: {key_id}")
-        transaction.on_commit(lambda: self._keys.dismiss(key))
-        return key
+    def change_key(self, transaction: Transaction, key: Key) -> None:
+        """Store what may change of a key; it counts so from now on."""
+        keys.update_key(transaction.connection, key)
+        standing = self._standing(transaction.connection, key.organization_id)
+        transaction.on_commit(lambda: self._ring.admit(standing, key))
 
-    def list_keys(self, connection: Connection) -> list[Key]:
+    def revoke(self, transaction: Transaction, key: Key) -> Key:
+        """Let a key no longer count. Revoking it again changes nothing."""
+        if key.revoked_at is not None:
+            return key
+        revoked = replace(key, revoked_at=self._clock.now())
+        keys.set_revoked(transaction.connection, key.id, self._clock.now())
+        transaction.on_commit(lambda: self._ring.dismiss([key]))
+        return revoked
+
+    def key(self, connection: Connection, key_id: str, *, organization_id: str | None = None) -> Key:
+        """The key, of the organization where one is named. Raises NotFound."""
+        found = keys.find_key(connection, key_id)
+        if found is None or organization_id not in {None, found.organization_id}:
+            raise NotFound("No such key.")
+        return found
+
+    def key_of_secret(self, connection: Connection, secret: str) -> Key | None:
+        """The key whose secret this is."""
+        return keys.find_by_digest(connection, self._ring.digest(secret))
+
+    def all_keys(self, connection: Connection) -> list[Key]:
         """Every key, the oldest first, revoked ones too."""
-        return store.list_keys(connection)
+        return keys.all_keys(connection)
+
+    def list_keys(
+        self, connection: Connection, organization_id: str, page: PageRequest, *, project_id: str | None
+    ) -> Page[Key]:
+        """The keys that are not revoked: of the project, or, where it is None, the organization's admin keys."""
+        return keys.list_keys(connection, organization_id, page, project_id=project_id)
+
+    def note_used(self, transaction: Transaction, times: dict[str, float]) -> None:
+        """Keep when keys were last used."""
+        keys.set_last_used(transaction.connection, times)
+
+    def follow(self, transaction: Transaction, organization_id: str) -> None:
+        """Let the keys and sessions of an organization count as the database says, once this is committed."""
+        connection = transaction.connection
+        standing = self._standing(connection, organization_id)
+        live = keys.live_keys(connection, organization_id)
+        sessions = entrances.all_sessions(connection, organization_id)
+        transaction.on_commit(lambda: self._ring.replace(organization_id, standing, live, sessions))
+
+    def fill(self, connection: Connection) -> None:
+        """Let every key and session count that the database has: at the start, before anybody asks."""
+        standing = self._standing(connection, None)
+        self._ring.replace(None, standing, keys.live_keys(connection), entrances.all_sessions(connection))
+
+    def standing_of(self, connection: Connection, organization_id: str) -> Standing:
+        """How things stand in one organization."""
+        return self._standing(connection, organization_id)
+
+    def _standing(self, connection: Connection, organization_id: str | None) -> Standing:
+        if organization_id is None:
+            found = organizations.all_organizations(connection)
+        else:
+            found = [self.organization(connection, organization_id)]
+        return Standing(
+            organizations={organization.id: organization for organization in found},
+            projects={project.id: project for project in organizations.all_projects(connection, organization_id)},
+            roles=people.roles(connection, organization_id),
+            project_roles=people.project_roles(connection, organization_id),
+            is_house_metered=self._is_house_metered,
+        )

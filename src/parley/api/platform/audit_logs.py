@@ -1,0 +1,191 @@
+"""`/v1/organization/audit_logs`: who changed what, from where; and all of it as one file."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from msgspec import UNSET, UnsetType
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from parley.api.call import Call
+from parley.api.openai.opening import json_reply
+from parley.api.openai.schemas.shared import ReplyStruct
+from parley.api.platform.listing import choice, integer, page_request, text, texts
+from parley.core.actor import ActorKind
+from parley.core.pages import Page
+from parley.domain.audit.model import AuditEntry, AuditFilter
+
+_MAX_EXPORTED = 100_000
+_COLUMNS = (
+    "id",
+    "effective_at",
+    "type",
+    "resource_id",
+    "project_id",
+    "actor_kind",
+    "actor_id",
+    "actor_user_id",
+    "actor_email",
+    "address",
+    "user_agent",
+    "before",
+    "after",
+)
+
+
+class AuditUser(ReplyStruct, kw_only=True):
+    id: str
+    email: str | None
+
+
+class AuditSession(ReplyStruct, kw_only=True):
+    user: AuditUser
+    ip_address: str | None
+    user_agent: str | None
+
+
+class AuditKey(ReplyStruct, kw_only=True):
+    id: str
+    type: str
+    user: AuditUser | None
+
+
+class AuditActor(ReplyStruct, kw_only=True):
+    """OpenAI's two kinds, and ours: the command line on the server's machine."""
+
+    type: str
+    session: AuditSession | UnsetType = UNSET
+    api_key: AuditKey | UnsetType = UNSET
+    ip_address: str | None
+    user_agent: str | None
+
+
+class AuditProject(ReplyStruct, kw_only=True):
+    id: str
+
+
+class ListAuditLogs(ReplyStruct, kw_only=True):
+    """One page of the log, the newest entry first."""
+
+    object: Literal["list"] = "list"
+    data: Sequence[Mapping[str, Any]]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+async def list_audit_logs(call: Call) -> ASGIApp:
+    """The changes of the organization, the newest first."""
+    page = page_request(call.http)
+    found = await _read(call, limit=page.limit, after=page.after)
+    data = [_to_wire(entry) for entry in found.items]
+    return json_reply(
+        ListAuditLogs(
+            data=data,
+            first_id=found.items[0].id if data else None,
+            last_id=found.items[-1].id if data else None,
+            has_more=found.has_more,
+        )
+    )
+
+
+async def export_audit_logs(call: Call) -> ASGIApp:
+    """The log as a file, the newest entry first: JSON lines, or CSV with `format=csv`."""
+    is_csv = choice(call.http, "format", ("jsonl", "csv"), "jsonl") == "csv"
+    found = await _read(call, limit=_MAX_EXPORTED, after=text(call.http, "after"))
+    rows = [_row(entry) for entry in found.items]
+    body = _csv(rows) if is_csv else "".join(json.dumps(row) + "\n" for row in rows)
+    kind = "csv" if is_csv else "jsonl"
+    headers = {"content-disposition": f'attachment; filename="audit_log.{kind}"'}
+    return Response(body, media_type="text/csv" if is_csv else "application/jsonl", headers=headers)
+
+
+async def _read(call: Call, *, limit: int, after: str | None) -> Page[AuditEntry]:
+    wanted = AuditFilter(
+        since=_bound(call, "gte", "gt", 1),
+        until=_bound(call, "lte", "lt", -1),
+        types=texts(call.http, "event_types"),
+        project_ids=texts(call.http, "project_ids"),
+        actor_ids=texts(call.http, "actor_ids"),
+        actor_emails=texts(call.http, "actor_emails"),
+        resource_ids=texts(call.http, "resource_ids"),
+    )
+    records, organization_id = call.records, call.require_principal().organization_id
+    return await records.database.read(
+        lambda connection: records.audit.list_entries(connection, organization_id, wanted, limit=limit, after=after)
+    )
+
+
+def _bound(call: Call, included: str, excluded: str, step: int) -> float | None:
+    """`effective_at[gte]`, or `effective_at[gt]` a second further."""
+    value = integer(call.http, f"effective_at[{included}]")
+    if value is not None:
+        # A second of the wire is all of it.
+        return float(value) if step > 0 else value + 0.999_999
+    value = integer(call.http, f"effective_at[{excluded}]")
+    return None if value is None else float(value + 1) if step > 0 else value - 0.000_001
+
+
+def _to_wire(entry: AuditEntry) -> dict[str, object]:
+    """OpenAI puts what was changed under a key that is the entry's type."""
+    user = AuditUser(id=entry.actor_user_id, email=entry.actor_email) if entry.actor_user_id else None
+    actor = AuditActor(type=entry.actor_kind.value, ip_address=entry.address, user_agent=entry.user_agent)
+    if entry.actor_kind is ActorKind.API_KEY:
+        actor.api_key = AuditKey(id=entry.actor_id, type="service_account" if user is None else "user", user=user)
+    elif user is not None:
+        actor.type = "session"
+        actor.session = AuditSession(user=user, ip_address=entry.address, user_agent=entry.user_agent)
+    change = entry.change
+    shown: dict[str, object] = {
+        "id": entry.id,
+        "type": change.type,
+        "effective_at": int(entry.effective_at),
+        "actor": actor,
+        "resource_id": change.resource_id,
+        "before": change.before,
+        "after": change.after,
+        change.type: {"id": change.resource_id, "data": change.after or change.before or {}},
+    }
+    if change.project_id is not None:
+        shown["project"] = AuditProject(id=change.project_id)
+    return shown
+
+
+def _row(entry: AuditEntry) -> dict[str, object]:
+    change = entry.change
+    values = (
+        entry.id,
+        entry.effective_at,
+        change.type,
+        change.resource_id,
+        change.project_id,
+        entry.actor_kind.value,
+        entry.actor_id,
+        entry.actor_user_id,
+        entry.actor_email,
+        entry.address,
+        entry.user_agent,
+        change.before,
+        change.after,
+    )
+    return dict(zip(_COLUMNS, values, strict=True))
+
+
+def _csv(rows: list[dict[str, object]]) -> str:
+    written = io.StringIO()
+    writer = csv.writer(written)
+    writer.writerow(_COLUMNS)
+    for row in rows:
+        writer.writerow([_cell(row[column]) for column in _COLUMNS])
+    return written.getvalue()
+
+
+def _cell(value: object) -> str:
+    """A cell that no spreadsheet takes for a formula."""
+    if value is None:
+        return ""
+    shown = json.dumps(value) if isinstance(value, dict) else str(value)
+    return "'" + shown if shown[:1] in {"=", "+", "-", "@", "\t", "\r"} else shown

@@ -1,0 +1,203 @@
+"""`/v1/organization/projects/{id}/api_keys` and `/v1/organization/admin_api_keys`: keys, never shown twice."""
+
+from collections.abc import Sequence
+
+from msgspec import UNSET
+from starlette.types import ASGIApp
+
+from parley.api.call import Call
+from parley.api.explain.decode import JsonBody
+from parley.api.openai.opening import json_reply
+from parley.api.platform import shapes
+from parley.api.platform.listing import page_reply, page_request
+from parley.api.platform.schemas import replies, requests
+from parley.core.limits import NO_LIMITS
+from parley.core.principal import Scope
+from parley.domain.accounts.model import IssuedKey, Key, KeyRequest
+from parley.domain.accounts.people import User
+from parley.operations import manage_keys
+from parley.operations.manage_keys import KeyChange
+
+_CREATE = JsonBody(requests.CreateKeyRequest)
+_UPDATE = JsonBody(requests.UpdateKeyRequest)
+_ROTATE = JsonBody(requests.RotateKeyRequest)
+_CREATE_ADMIN = JsonBody(requests.CreateAdminKeyRequest)
+_USUAL_SCOPES = frozenset({Scope.MODEL_REQUEST, Scope.READ})
+# What a new admin key may where its maker names no scopes: to administer, and to hand out what a project needs.
+_USUAL_ADMIN_SCOPES = frozenset({Scope.ADMIN, Scope.ALL})
+
+
+async def list_project_keys(call: Call) -> ASGIApp:
+    """The keys of a project."""
+    page = await manage_keys.list_keys(
+        call.records, call.actor(), page_request(call.http), project_id=call.path_params["project_id"]
+    )
+    users = await _users_of(call, page.items)
+    return page_reply(page, lambda key: _project_key(call, key, users), lambda key: key.id)
+
+
+async def create_project_key(call: Call) -> ASGIApp:
+    """Make a key of a project; it is shown this once."""
+    body = await _CREATE.read(call.http)
+    request = KeyRequest(
+        name=body.name,
+        scopes=_USUAL_SCOPES if body.scopes is None else frozenset(body.scopes),
+        allowed_models=None if body.models is None else frozenset(body.models),
+        expires_at=body.expires_at,
+        user_id=call.require_principal().user_id,
+        limits=shapes.to_limits(body.limits) or NO_LIMITS,
+        budget_nano=shapes.to_nano(body.monthly_budget_usd),
+    )
+    issued = await manage_keys.create_key(
+        call.records, call.actor(), request, project_id=call.path_params["project_id"]
+    )
+    return await _issued(call, issued)
+
+
+async def retrieve_project_key(call: Call) -> ASGIApp:
+    """One key of a project."""
+    key = await manage_keys.find_key(
+        call.records, call.actor(), call.path_params["key_id"], project_id=call.path_params["project_id"]
+    )
+    return json_reply(_project_key(call, key, await _users_of(call, [key])))
+
+
+async def modify_project_key(call: Call) -> ASGIApp:
+    """Change what a key may do, from now on."""
+    body = await _UPDATE.read(call.http)
+    change = KeyChange(
+        name=body.name,
+        scopes=None if body.scopes is None else frozenset(body.scopes),
+        allowed_models=None if body.models is None else frozenset(body.models),
+        expires_at=body.expires_at,
+        limits=shapes.to_limits(body.limits),
+        budget_nano=shapes.to_nano(body.monthly_budget_usd),
+    )
+    key = await manage_keys.change_key(
+        call.records, call.actor(), call.path_params["key_id"], change, project_id=call.path_params["project_id"]
+    )
+    return json_reply(_project_key(call, key, await _users_of(call, [key])))
+
+
+async def rotate_project_key(call: Call) -> ASGIApp:
+    """Make a key that may what this one may, and let this one end, at once or after an overlap."""
+    body = await _ROTATE.read(call.http) if await call.http.body() else requests.RotateKeyRequest()
+    issued = await manage_keys.rotate_key(
+        call.records,
+        call.actor(),
+        call.path_params["key_id"],
+        project_id=call.path_params["project_id"],
+        overlap_seconds=body.overlap_seconds,
+    )
+    return await _issued(call, issued)
+
+
+async def delete_project_key(call: Call) -> ASGIApp:
+    """Revoke a key; it no longer counts when this is answered, and what runs with it ends."""
+    key_id = call.path_params["key_id"]
+    await manage_keys.revoke_key(call.records, call.actor(), key_id, project_id=call.path_params["project_id"])
+    return json_reply(replies.Deleted(object="organization.project.api_key.deleted", id=key_id))
+
+
+async def list_admin_keys(call: Call) -> ASGIApp:
+    """The organization's admin keys."""
+    page = await manage_keys.list_keys(call.records, call.actor(), page_request(call.http), project_id=None)
+    users = await _users_of(call, page.items)
+    return page_reply(page, lambda key: _admin_key(call, key, users), lambda key: key.id)
+
+
+async def create_admin_key(call: Call) -> ASGIApp:
+    """Make a key that administers the organization; it is shown this once."""
+    body = await _CREATE_ADMIN.read(call.http)
+    principal = call.require_principal()
+    scopes = frozenset({scope for scope in _USUAL_ADMIN_SCOPES if principal.may(scope)})
+    request = KeyRequest(
+        name=body.name,
+        scopes=scopes if body.scopes is None else frozenset({*body.scopes, Scope.ADMIN_READ}),
+        expires_at=body.expires_at,
+        user_id=principal.user_id,
+    )
+    issued = await manage_keys.create_key(call.records, call.actor(), request)
+    reply = _admin_key(call, issued.key, await _users_of(call, [issued.key]))
+    reply.value = issued.secret
+    return json_reply(reply)
+
+
+async def retrieve_admin_key(call: Call) -> ASGIApp:
+    """One admin key."""
+    key = await manage_keys.find_key(call.records, call.actor(), call.path_params["key_id"], project_id=None)
+    return json_reply(_admin_key(call, key, await _users_of(call, [key])))
+
+
+async def delete_admin_key(call: Call) -> ASGIApp:
+    """Revoke an admin key."""
+    key_id = call.path_params["key_id"]
+    await manage_keys.find_key(call.records, call.actor(), key_id, project_id=None)
+    await manage_keys.revoke_key(call.records, call.actor(), key_id)
+    return json_reply(replies.Deleted(object="organization.admin_api_key.deleted", id=key_id))
+
+
+async def _issued(call: Call, issued: IssuedKey) -> ASGIApp:
+    reply = _project_key(call, issued.key, await _users_of(call, [issued.key]))
+    reply.value = issued.secret
+    return json_reply(reply)
+
+
+async def _users_of(call: Call, keys: Sequence[Key]) -> dict[str, User]:
+    ids = [key.user_id for key in keys if key.user_id is not None]
+    if not ids:
+        return {}
+    return await call.records.database.read(lambda connection: call.records.membership.users(connection, ids))
+
+
+def _project_key(call: Call, key: Key, users: dict[str, User]) -> replies.ProjectKey:
+    return replies.ProjectKey(
+        id=key.id,
+        name=key.name,
+        redacted_value=f"sk-...{key.last_four}",
+        created_at=int(key.created_at),
+        last_used_at=shapes.whole(call.platform.last_used.when(key.id, key.last_used_at)),
+        owner=_owner(key, users),
+        project_id=key.project_id,
+        scopes=sorted(key.scopes),
+        models=None if key.allowed_models is None else sorted(key.allowed_models),
+        expires_at=shapes.whole(key.expires_at),
+        limits=key.limits.stated(),
+        monthly_budget_usd=shapes.to_dollars(key.budget_nano),
+        value=UNSET,
+    )
+
+
+def _owner(key: Key, users: dict[str, User]) -> replies.KeyOwner:
+    user = users.get(key.user_id or "")
+    if user is not None:
+        shown = replies.ProjectUser(
+            id=user.id, name=user.name, email=user.email, role="member", added_at=int(user.created_at)
+        )
+        return replies.KeyOwner(type="user", user=shown)
+    if key.service_account_id is not None:
+        account = replies.ServiceAccount(id=key.service_account_id, name=key.name, created_at=int(key.created_at))
+        return replies.KeyOwner(type="service_account", service_account=account)
+    return replies.KeyOwner(type=None)
+
+
+def _admin_key(call: Call, key: Key, users: dict[str, User]) -> replies.AdminKey:
+    user = users.get(key.user_id or "")
+    owner = replies.AdminKeyOwner(
+        type="organization" if user is None else "user",
+        object="organization" if user is None else "organization.user",
+        id=key.organization_id if user is None else user.id,
+        name="" if user is None else user.name,
+        created_at=int(key.created_at if user is None else user.created_at),
+        role="owner" if Scope.OWNER in key.scopes else "admin",
+    )
+    return replies.AdminKey(
+        id=key.id,
+        name=key.name,
+        redacted_value=f"sk-...{key.last_four}",
+        created_at=int(key.created_at),
+        last_used_at=shapes.whole(call.platform.last_used.when(key.id, key.last_used_at)),
+        owner=owner,
+        scopes=sorted(key.scopes),
+        expires_at=shapes.whole(key.expires_at),
+    )

@@ -1,0 +1,169 @@
+"""Wire types of what administration answers, named and shaped as OpenAI's where it has them."""
+
+from typing import Literal
+
+from msgspec import UNSET, UnsetType
+
+from parley.api.openai.schemas.shared import ReplyStruct
+
+
+class Project(ReplyStruct, kw_only=True):
+    id: str
+    object: Literal["organization.project"] = "organization.project"
+    name: str
+    created_at: int
+    archived_at: int | None
+    status: Literal["active", "archived"]
+
+
+class User(ReplyStruct, kw_only=True):
+    """A member of the organization."""
+
+    object: Literal["organization.user"] = "organization.user"
+    id: str
+    name: str
+    email: str
+    role: str
+    added_at: int
+
+
+class ProjectUser(ReplyStruct, kw_only=True):
+    """A member of a project."""
+
+    object: Literal["organization.project.user"] = "organization.project.user"
+    id: str
+    name: str
+    email: str
+    role: str
+    added_at: int
+
+
+class InviteProject(ReplyStruct, kw_only=True):
+    id: str
+    role: str
+
+
+class Invite(ReplyStruct, kw_only=True):
+    """An invite; its token is in the mail alone."""
+
+    object: Literal["organization.invite"] = "organization.invite"
+    id: str
+    email: str
+    role: str
+    status: Literal["pending", "accepted", "expired"]
+    created_at: int
+    invited_at: int
+    expires_at: int
+    accepted_at: int | None
+    projects: list[InviteProject]
+
+
+class Deleted(ReplyStruct, kw_only=True):
+    """What a DELETE answers."""
+
+    object: str
+    id: str
+    deleted: bool = True
+
+
+class ServiceAccountKey(ReplyStruct, kw_only=True):
+    """The first key of a service account; `value` is shown this once."""
+
+    object: Literal["organization.project.service_account.api_key"] = "organization.project.service_account.api_key"
+    value: str
+    name: str
+    created_at: int
+    id: str
+
+
+class ServiceAccount(ReplyStruct, kw_only=True):
+    object: Literal["organization.project.service_account"] = "organization.project.service_account"
+    id: str
+    name: str
+    role: str = "member"
+    created_at: int
+    api_key: ServiceAccountKey | UnsetType = UNSET
+
+
+class KeyOwner(ReplyStruct, kw_only=True):
+    """Whose a key is; `type` null: the organization's own."""
+
+    type: Literal["user", "service_account"] | None
+    user: ProjectUser | None = None
+    service_account: ServiceAccount | None = None
+
+
+class ProjectKey(ReplyStruct, kw_only=True):
+    """A project's key: OpenAI's fields, then ours. `value` is there where the key was made just now, and never again."""
+
+    object: Literal["organization.project.api_key"] = "organization.project.api_key"
+    id: str
+    name: str
+    redacted_value: str
+    created_at: int
+    last_used_at: int | None
+    owner: KeyOwner
+    project_id: str
+    scopes: list[str]
+    models: list[str] | None
+    expires_at: int | None
+    limits: dict[str, int]
+    monthly_budget_usd: float | None
+    value: str | UnsetType = UNSET
+
+
+class AdminKeyOwner(ReplyStruct, kw_only=True):
+    """Whose an admin key is, in the shape in which OpenAI shows it."""
+
+    type: Literal["user", "organization"]
+    object: Literal["organization.user", "organization"]
+    id: str
+    name: str
+    created_at: int
+    role: str
+
+
+class AdminKey(ReplyStruct, kw_only=True):
+    """A key that administers. `value` is there where the key was made just now, and never again."""
+
+    object: Literal["organization.admin_api_key"] = "organization.admin_api_key"
+    id: str
+    name: str
+    redacted_value: str
+    created_at: int
+    last_used_at: int | None
+    owner: AdminKeyOwner
+    scopes: list[str]
+    expires_at: int | None
+    value: str | UnsetType = UNSET
+
+
+class Organization(ReplyStruct, kw_only=True):
+    """An organization as its owners and the operator see it."""
+
+    object: Literal["organization"] = "organization"
+    id: str
+    name: str
+    created_at: int
+    status: str
+    tier: str
+
+
+class SessionUser(ReplyStruct, kw_only=True):
+    """Who is logged in. `csrf_token` goes into the header x-csrf-token of every request that changes something."""
+
+    object: Literal["session"] = "session"
+    id: str
+    user_id: str
+    email: str
+    name: str
+    organization: Organization
+    scopes: list[str]
+    expires_at: int
+    csrf_token: str
+
+
+class Accepted(ReplyStruct, kw_only=True):
+    """What a visitor is told, whatever is known of the address."""
+
+    status: str

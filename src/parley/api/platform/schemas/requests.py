@@ -1,0 +1,141 @@
+"""Wire types of what administration is asked for. What the server sets (ids, times, owners) is in none of them."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from parley.api.openai.schemas.shared import RequestStruct
+from parley.core.principal import Scope
+
+Name = Annotated[str, Meta(min_length=1, max_length=256)]
+Email = Annotated[str, Meta(min_length=3, max_length=254)]
+Password = Annotated[str, Meta(max_length=1024)]
+Token = Annotated[str, Meta(max_length=256)]
+# OpenAI's words beside ours: a reader is a viewer, a project's member a developer.
+RoleName = Literal["owner", "admin", "developer", "viewer", "reader", "member"]
+Cap = Annotated[int, Meta(ge=0, le=2**53)]
+Time = Annotated[int, Meta(ge=0, le=2**40, description="Seconds since the epoch.")]
+Dollars = Annotated[float, Meta(ge=0, le=1_000_000_000, description="US dollars in a calendar month (UTC).")]
+
+
+class CreateProjectRequest(RequestStruct, kw_only=True):
+    name: Name
+
+
+class UpdateProjectRequest(RequestStruct, kw_only=True):
+    name: Name
+
+
+class UpdateUserRequest(RequestStruct, kw_only=True):
+    role: RoleName
+
+
+class AddProjectUserRequest(RequestStruct, kw_only=True):
+    user_id: Annotated[str, Meta(max_length=64)]
+    role: RoleName
+
+
+class InviteProjectRequest(RequestStruct, kw_only=True):
+    id: Annotated[str, Meta(max_length=64)]
+    role: RoleName
+
+
+class CreateInviteRequest(RequestStruct, kw_only=True):
+    email: Email
+    role: RoleName
+    projects: Annotated[list[InviteProjectRequest], Meta(max_length=100)] | None = None
+
+
+class CreateServiceAccountRequest(RequestStruct, kw_only=True):
+    name: Name
+
+
+class KeyLimits(RequestStruct, kw_only=True):
+    """A key's own limits; null or absent: none beside those of its project and organization."""
+
+    requests_per_minute: Cap | None = None
+    tokens_per_minute: Cap | None = None
+    images_per_minute: Cap | None = None
+    audio_minutes_per_minute: Cap | None = None
+    requests_per_day: Cap | None = None
+    tokens_per_day: Cap | None = None
+    concurrent_requests: Cap | None = None
+
+
+class CreateKeyRequest(RequestStruct, kw_only=True):
+    """`scopes`: what the key may do; it can have none that its maker lacks. `models`: those that it may use."""
+
+    name: Name
+    scopes: Annotated[list[Scope], Meta(min_length=1, max_length=32)] | None = None
+    models: Annotated[list[Annotated[str, Meta(max_length=256)]], Meta(max_length=256)] | None = None
+    expires_at: Time | None = None
+    limits: KeyLimits | None = None
+    monthly_budget_usd: Dollars | None = None
+
+
+class UpdateKeyRequest(RequestStruct, kw_only=True):
+    """What is absent stays as it is."""
+
+    name: Name | None = None
+    scopes: Annotated[list[Scope], Meta(min_length=1, max_length=32)] | None = None
+    models: Annotated[list[Annotated[str, Meta(max_length=256)]], Meta(max_length=256)] | None = None
+    expires_at: Time | None = None
+    limits: KeyLimits | None = None
+    monthly_budget_usd: Dollars | None = None
+
+
+class RotateKeyRequest(RequestStruct, kw_only=True):
+    """`overlap_seconds`: how long the old key counts beside the new one."""
+
+    overlap_seconds: Annotated[int, Meta(ge=0, le=30 * 86_400)] = 0
+
+
+class CreateAdminKeyRequest(RequestStruct, kw_only=True):
+    name: Name
+    scopes: Annotated[list[Scope], Meta(min_length=1, max_length=32)] | None = None
+    expires_at: Time | None = None
+
+
+class CreateOrganizationRequest(RequestStruct, kw_only=True):
+    name: Name
+
+
+class UpdateOrganizationRequest(RequestStruct, kw_only=True):
+    """What is absent stays as it is. `active` approves an organization that is pending."""
+
+    name: Name | None = None
+    status: Literal["active", "pending", "suspended"] | None = None
+    tier: Annotated[str, Meta(min_length=1, max_length=32)] | None = None
+
+
+class SignUpRequest(RequestStruct, kw_only=True):
+    email: Email
+    password: Password
+    name: Annotated[str, Meta(max_length=256)] | None = None
+    organization_name: Annotated[str, Meta(max_length=256)] | None = None
+
+
+class VerifyRequest(RequestStruct, kw_only=True):
+    email: Email
+    code: Annotated[str, Meta(max_length=32)]
+
+
+class LogInRequest(RequestStruct, kw_only=True):
+    email: Email
+    password: Password
+    organization_id: Annotated[str, Meta(max_length=64)] | None = None
+
+
+class AskResetRequest(RequestStruct, kw_only=True):
+    email: Email
+
+
+class ResetRequest(RequestStruct, kw_only=True):
+    token: Token
+    password: Password
+
+
+class AcceptInviteRequest(RequestStruct, kw_only=True):
+    token: Token
+    password: Password
+    name: Annotated[str, Meta(max_length=256)] | None = None

@@ -1,0 +1,35 @@
+"""Limits as a value: how much of what in which window. Who counts against them is `domain/limits`."""
+
+from dataclasses import dataclass, fields
+from typing import Self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Caps; None is no cap. Minutes and days are windows that refill evenly, not on the clock's stroke."""
+
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    images_per_minute: int | None = None
+    audio_minutes_per_minute: int | None = None
+    requests_per_day: int | None = None
+    tokens_per_day: int | None = None
+    concurrent_requests: int | None = None
+
+    def within(self, other: Self) -> Self:
+        """The tighter of both, cap by cap."""
+        return type(self)(**{name: _tighter(getattr(self, name), getattr(other, name)) for name in LIMIT_NAMES})
+
+    def stated(self) -> dict[str, int]:
+        """The caps that are set, by name."""
+        return {name: value for name in LIMIT_NAMES if (value := getattr(self, name)) is not None}
+
+
+LIMIT_NAMES = tuple([field.name for field in fields(Limits)])
+NO_LIMITS = Limits()
+
+
+def _tighter(one: int | None, other: int | None) -> int | None:
+    if one is None or other is None:
+        return one if other is None else other
+    return min(one, other)

@@ -1,0 +1,28 @@
+"""Pages of a list: what comes after an object of it, and whether more follows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageRequest:
+    """At most `limit` objects behind the one whose id is `after`; None: from the beginning."""
+
+    limit: int = 20
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[T]):
+    """Some objects in their order, and whether others follow."""
+
+    items: Sequence[T]
+    has_more: bool
+
+
+def page_of(items: Sequence[T], limit: int) -> Page[T]:
+    """A page of what was read with one more than `limit`."""
+    return Page(items=items[:limit], has_more=len(items) > limit)

@@ -1,0 +1,36 @@
+"""What a key looks like, so that a scanner can tell one from any other text without a look-up."""
+
+import re
+import zlib
+from collections.abc import Iterator
+
+from parley.core.ids import base62, random_base62
+
+_PREFIX = "sk-"
+_NUM_RANDOM = 30
+_NUM_CHECKSUM = 6
+# No letter or digit of a longer word on either side.
+_CANDIDATE = re.compile(rf"(?<![0-9A-Za-z])sk-[0-9A-Za-z]{{{_NUM_RANDOM + _NUM_CHECKSUM}}}(?![0-9A-Za-z])")
+
+
+def new_secret() -> str:
+    """A fresh key: `sk-`, 30 random base62 digits (178 bits), and the CRC-32 of all that in 6 base62 digits."""
+    body = _PREFIX + random_base62(_NUM_RANDOM)
+    return body + _checksum(body)
+
+
+def has_valid_checksum(secret: str) -> bool:
+    """Whether a text is a key that `new_secret` could have made."""
+    body, checksum = secret[:-_NUM_CHECKSUM], secret[-_NUM_CHECKSUM:]
+    return _CANDIDATE.fullmatch(secret) is not None and checksum == _checksum(body)
+
+
+def find_secrets(text: str) -> Iterator[tuple[int, str]]:
+    """Every key in `text` with the offset of its first character."""
+    for found in _CANDIDATE.finditer(text):
+        if has_valid_checksum(found.group()):
+            yield found.start(), found.group()
+
+
+def _checksum(body: str) -> str:
+    return base62(zlib.crc32(body.encode("ascii")), width=_NUM_CHECKSUM)

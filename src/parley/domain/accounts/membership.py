@@ -1,0 +1,168 @@
+"""The accounts' verbs on people: users, members of organizations and projects, invites."""
+
+from dataclasses import replace
+
+from parley.core.clock import Clock
+from parley.core.errors import InvalidRequest, NotFound
+from parley.core.ids import new_id
+from parley.core.pages import Page, PageRequest
+from parley.domain.accounts.entrances import INVITE_SECONDS, new_token
+from parley.domain.accounts.model import Organization, Project
+from parley.domain.accounts.people import Invite, InviteRequest, Member, Role, User
+from parley.domain.accounts.ring import Ring
+from parley.domain.accounts.service import Accounts
+from parley.domain.accounts.store import entrances, keys, people
+from parley.infra.db import Connection, Transaction
+
+
+class Membership:
+    """Who belongs where. Every verb works inside the transaction that it is handed."""
+
+    def __init__(self, accounts: Accounts, ring: Ring, clock: Clock) -> None:
+        self._accounts = accounts
+        self._ring = ring
+        self._clock = clock
+
+    def add_user(self, transaction: Transaction, *, email: str, name: str, password_hash: str | None) -> User:
+        """A new user. The caller has seen that the address is nobody's yet."""
+        user = User(
+            id=new_id("user-"), email=email, name=name, created_at=self._clock.now(), password_hash=password_hash
+        )
+        people.insert_user(transaction.connection, user)
+        return user
+
+    def user_by_email(self, connection: Connection, email: str) -> User | None:
+        return people.find_user_by_email(connection, email)
+
+    def users(self, connection: Connection, user_ids: list[str]) -> dict[str, User]:
+        """Users by id; those that are unknown are left out."""
+        return people.find_users(connection, user_ids)
+
+    def organizations_of(self, connection: Connection, user: User) -> list[tuple[Organization, Role]]:
+        """Where the user is a member, the oldest membership first."""
+        return [
+            (self._accounts.organization(connection, organization_id), role)
+            for organization_id, role in people.organizations_of(connection, user.id)
+        ]
+
+    def add_member(self, transaction: Transaction, organization_id: str, user: User, role: Role) -> Member:
+        """Raises InvalidRequest for one who is a member already."""
+        if people.find_member(transaction.connection, organization_id, user.id) is not None:
+            raise InvalidRequest("That user is a member of the organization already.", code="already_member")
+        member = Member(user=user, role=role, added_at=self._clock.now())
+        people.insert_member(transaction.connection, organization_id, member)
+        self._accounts.follow(transaction, organization_id)
+        return member
+
+    def member(self, connection: Connection, organization_id: str, user_id: str) -> Member:
+        """Raises NotFound."""
+        found = people.find_member(connection, organization_id, user_id)
+        if found is None:
+            raise NotFound("No such user.")
+        return found
+
+    def list_members(self, connection: Connection, organization_id: str, page: PageRequest) -> Page[Member]:
+        return people.list_members(connection, organization_id, page)
+
+    def change_role(self, transaction: Transaction, organization_id: str, member: Member, role: Role) -> Member:
+        """Raises InvalidRequest where the organization would have no owner left."""
+        self._keep_an_owner(transaction.connection, organization_id, member, role)
+        people.set_role(transaction.connection, organization_id, member.user.id, role)
+        self._accounts.follow(transaction, organization_id)
+        return replace(member, role=role)
+
+    def remove_member(self, transaction: Transaction, organization_id: str, member: Member) -> None:
+        """Take a member out: their keys here are revoked, their sessions here end. Raises InvalidRequest for the last owner."""
+        connection = transaction.connection
+        self._keep_an_owner(connection, organization_id, member, None)
+        for key in keys.keys_of(connection, user_id=member.user.id):
+            if key.organization_id == organization_id:
+                self._accounts.revoke(transaction, key)
+        for session in entrances.sessions_of(connection, member.user.id):
+            if session.organization_id == organization_id:
+                entrances.delete_session(connection, session.id)
+        people.delete_member(connection, organization_id, member.user.id)
+        self._accounts.follow(transaction, organization_id)
+
+    def add_to_project(self, transaction: Transaction, project: Project, member: Member, role: Role) -> Member:
+        """Raises InvalidRequest for one who is in it already."""
+        if people.find_project_member(transaction.connection, project.id, member.user.id) is not None:
+            raise InvalidRequest("That user is a member of the project already.", code="already_member")
+        added = Member(user=member.user, role=role, added_at=self._clock.now())
+        people.insert_project_member(transaction.connection, project.id, added)
+        self._accounts.follow(transaction, project.organization_id)
+        return added
+
+    def project_member(self, connection: Connection, project: Project, user_id: str) -> Member:
+        """Raises NotFound."""
+        found = people.find_project_member(connection, project.id, user_id)
+        if found is None:
+            raise NotFound("No such user.")
+        return found
+
+    def list_project_members(self, connection: Connection, project: Project, page: PageRequest) -> Page[Member]:
+        return people.list_project_members(connection, project.id, page)
+
+    def change_project_role(self, transaction: Transaction, project: Project, member: Member, role: Role) -> Member:
+        people.set_project_role(transaction.connection, project.id, member.user.id, role)
+        self._accounts.follow(transaction, project.organization_id)
+        return replace(member, role=role)
+
+    def remove_from_project(self, transaction: Transaction, project: Project, member: Member) -> None:
+        """Take a member out of a project: their keys of it no longer count, unless their role reaches it anyway."""
+        people.delete_project_member(transaction.connection, project.id, member.user.id)
+        self._accounts.follow(transaction, project.organization_id)
+
+    def invite(self, transaction: Transaction, organization_id: str, request: InviteRequest) -> tuple[Invite, str]:
+        """A new invite, and the token that its mail brings."""
+        token, now = new_token(), self._clock.now()
+        invite = Invite(
+            id=new_id("invite-"),
+            organization_id=organization_id,
+            email=request.email,
+            role=request.role,
+            projects=request.projects,
+            digest=self._ring.digest(token),
+            invited_at=now,
+            expires_at=now + INVITE_SECONDS,
+        )
+        people.insert_invite(transaction.connection, invite)
+        return invite, token
+
+    def find_invite(self, connection: Connection, organization_id: str, invite_id: str) -> Invite:
+        """Raises NotFound."""
+        found = people.find_invite(connection, organization_id, invite_id)
+        if found is None:
+            raise NotFound("No such invite.")
+        return found
+
+    def invite_of_token(self, connection: Connection, token: str) -> Invite:
+        """The invite that may still be accepted. Raises InvalidRequest: unknown, used and expired are told alike."""
+        found = people.find_invite_by_digest(connection, self._ring.digest(token))
+        if found is None or found.status(self._clock.now()) != "pending":
+            raise InvalidRequest("This invitation does not count any more. Ask for a new one.", code="invalid_token")
+        return found
+
+    def list_invites(self, connection: Connection, organization_id: str, page: PageRequest) -> Page[Invite]:
+        return people.list_invites(connection, organization_id, page)
+
+    def accept(self, transaction: Transaction, invite: Invite, user: User) -> Member:
+        """Make the user a member of what the invite names; projects that are gone meanwhile are left out."""
+        connection = transaction.connection
+        people.set_accepted(connection, invite, self._clock.now())
+        member = self.add_member(transaction, invite.organization_id, user, invite.role)
+        standing = self._accounts.standing_of(connection, invite.organization_id)
+        for project_id, role in invite.projects.items():
+            project = standing.projects.get(project_id)
+            if project is not None and project.archived_at is None:
+                self.add_to_project(transaction, project, member, role)
+        return member
+
+    def withdraw(self, transaction: Transaction, invite: Invite) -> None:
+        """Delete an invite, accepted or not."""
+        people.delete_invite(transaction.connection, invite.id)
+
+    def _keep_an_owner(self, connection: Connection, organization_id: str, member: Member, role: Role | None) -> None:
+        is_last = member.role is Role.OWNER and people.count_owners(connection, organization_id) == 1
+        if is_last and role is not Role.OWNER:
+            raise InvalidRequest("An organization keeps at least one owner.", code="last_owner")

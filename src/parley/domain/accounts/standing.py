@@ -1,0 +1,116 @@
+"""What a key or a session may do, given how things stand: pure, and the one place where all of it comes together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from parley.core.principal import Principal, Scope, closure
+from parley.domain.accounts.entrances import Session
+from parley.domain.accounts.model import Key, Organization, OrganizationStatus, Project
+from parley.domain.accounts.people import Role, lower, reaches_every_project, role_scopes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How things stand: organizations and projects by id, and every role by (organization or project, user)."""
+
+    organizations: Mapping[str, Organization]
+    projects: Mapping[str, Project]
+    roles: Mapping[tuple[str, str], Role]
+    project_roles: Mapping[tuple[str, str], Role]
+    # Whether the first organization is metered as well.
+    is_house_metered: bool
+
+    def role_in(self, project: Project, user_id: str) -> Role | None:
+        """The role that counts for the user in the project; None: it is not theirs."""
+        role = self.roles.get((project.organization_id, user_id))
+        if role is None or reaches_every_project(role):
+            return role
+        there = self.project_roles.get((project.id, user_id))
+        return None if there is None else lower(role, there)
+
+    def is_metered(self, organization: Organization) -> bool:
+        """Whether limits and the balance may refuse its requests."""
+        return self.is_house_metered or not organization.is_house
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedIn:
+    """A session that counts: its user in each project that is theirs, by id."""
+
+    session: Session
+    principals: Mapping[str, Principal]
+    # Where no project is named: the oldest of them; without any, a principal that may do nothing in one.
+    usual: Principal
+
+    def principal(self, project_id: str | None) -> Principal | None:
+        """Who calls, in the project that is named; None: that is not theirs."""
+        return self.usual if not project_id else self.principals.get(project_id)
+
+
+def principal_of(standing: Standing, key: Key) -> Principal | None:
+    """Who calls with this key; None: it does not count, whatever the time."""
+    organization = standing.organizations.get(key.organization_id)
+    project = standing.projects.get(key.project_id)
+    if organization is None or project is None or key.revoked_at is not None:
+        return None
+    if organization.status is not OrganizationStatus.ACTIVE or (project.archived_at is not None and not key.is_admin):
+        return None
+    scopes = key.scopes
+    if key.user_id is not None:
+        role = (
+            standing.roles.get((organization.id, key.user_id))
+            if key.is_admin
+            else standing.role_in(project, key.user_id)
+        )
+        if role is None:
+            return None
+        scopes = closure(scopes) & closure(role_scopes(role, is_house=organization.is_house))
+    return Principal(
+        organization_id=key.organization_id,
+        project_id=key.project_id,
+        key_id=key.id,
+        scopes=scopes,
+        allowed_models=key.allowed_models,
+        user_id=key.user_id,
+        project_ids=None if key.is_admin else frozenset({key.project_id}),
+        is_metered=standing.is_metered(organization),
+        limits=key.limits,
+        budget_nano=key.budget_nano,
+        expires_at=key.expires_at,
+    )
+
+
+def signed_in(standing: Standing, session: Session) -> SignedIn | None:
+    """What a session's user may do; None: the user is no member any more."""
+    organization = standing.organizations.get(session.organization_id)
+    role = standing.roles.get((session.organization_id, session.user_id))
+    if organization is None or role is None:
+        return None
+    is_active = organization.status is OrganizationStatus.ACTIVE
+    theirs: dict[str, Role] = {}
+    for project in standing.projects.values():
+        if project.organization_id == organization.id and project.archived_at is None:
+            there = standing.role_in(project, session.user_id)
+            if there is not None:
+                theirs[project.id] = there
+    project_ids = None if reaches_every_project(role) else frozenset(theirs)
+
+    def principal(project_id: str, scopes: frozenset[Scope]) -> Principal:
+        return Principal(
+            organization_id=organization.id,
+            project_id=project_id,
+            key_id=session.id,
+            scopes=scopes if is_active else frozenset(),
+            user_id=session.user_id,
+            project_ids=project_ids,
+            is_metered=standing.is_metered(organization),
+            expires_at=session.expires_at,
+        )
+
+    principals = {
+        project_id: principal(project_id, role_scopes(there, is_house=organization.is_house))
+        for project_id, there in theirs.items()
+    }
+    nothing = role_scopes(role, is_house=organization.is_house) - {Scope.ALL, Scope.KEYS}
+    usual = next(iter(principals.values()), None) or principal("", nothing)
+    return SignedIn(session=session, principals=principals, usual=usual)

@@ -1,0 +1,106 @@
+"""The audit log's table and all SQL on it: inserts and selects, nothing else."""
+
+from typing import Any
+
+from sqlalchemy import JSON, Column, Connection, Double, Integer, MetaData, Row, Select, String, Table, select
+
+from parley.core.actor import ActorKind
+from parley.core.pages import Page, page_of
+from parley.domain.audit.model import AuditEntry, AuditFilter, Change
+
+METADATA = MetaData()
+
+_log = Table(
+    "audit_log",
+    METADATA,
+    # The order in which entries were written, which a clock that jumps cannot say.
+    Column("position", Integer, primary_key=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("effective_at", Double, nullable=False),
+    Column("organization_id", String(64), nullable=False, index=True),
+    Column("project_id", String(64), nullable=True),
+    Column("type", String(64), nullable=False),
+    Column("resource_id", String(256), nullable=False),
+    Column("actor_kind", String(16), nullable=False),
+    Column("actor_id", String(64), nullable=False),
+    Column("actor_user_id", String(64), nullable=True),
+    Column("actor_email", String(254), nullable=True),
+    Column("address", String(64), nullable=True),
+    Column("user_agent", String(256), nullable=True),
+    Column("before", JSON(none_as_null=True), nullable=True),
+    Column("after", JSON(none_as_null=True), nullable=True),
+)
+
+
+def insert(connection: Connection, entry: AuditEntry) -> None:
+    change = entry.change
+    connection.execute(
+        _log.insert().values(
+            id=entry.id,
+            effective_at=entry.effective_at,
+            organization_id=change.organization_id,
+            project_id=change.project_id,
+            type=change.type,
+            resource_id=change.resource_id,
+            actor_kind=entry.actor_kind.value,
+            actor_id=entry.actor_id,
+            actor_user_id=entry.actor_user_id,
+            actor_email=entry.actor_email,
+            address=entry.address,
+            user_agent=entry.user_agent,
+            before=None if change.before is None else dict(change.before),
+            after=None if change.after is None else dict(change.after),
+        )
+    )
+
+
+def list_entries(
+    connection: Connection, organization_id: str, wanted: AuditFilter, *, limit: int, after: str | None
+) -> Page[AuditEntry]:
+    """Entries of one organization, the newest first; those behind (older than) `after`, where it is one of them."""
+    query = _filtered(select(_log).where(_log.c.organization_id == organization_id), wanted)
+    if after is not None:
+        own = select(_log.c.position).where(_log.c.id == after, _log.c.organization_id == organization_id)
+        position = connection.execute(own).scalar()
+        if position is not None:
+            query = query.where(_log.c.position < position)
+    rows = connection.execute(query.order_by(_log.c.position.desc()).limit(limit + 1))
+    return page_of([_entry(row) for row in rows], limit)
+
+
+def _filtered(query: Select[Any], wanted: AuditFilter) -> Select[Any]:
+    if wanted.since is not None:
+        query = query.where(_log.c.effective_at >= wanted.since)
+    if wanted.until is not None:
+        query = query.where(_log.c.effective_at <= wanted.until)
+    for column, values in (
+        (_log.c.type, wanted.types),
+        (_log.c.project_id, wanted.project_ids),
+        (_log.c.actor_id, wanted.actor_ids),
+        (_log.c.actor_email, wanted.actor_emails),
+        (_log.c.resource_id, wanted.resource_ids),
+    ):
+        if values:
+            query = query.where(column.in_(sorted(values)))
+    return query
+
+
+def _entry(row: Row[Any]) -> AuditEntry:
+    return AuditEntry(
+        id=row.id,
+        effective_at=row.effective_at,
+        change=Change(
+            type=row.type,
+            organization_id=row.organization_id,
+            resource_id=row.resource_id,
+            project_id=row.project_id,
+            before=row.before,
+            after=row.after,
+        ),
+        actor_kind=ActorKind(row.actor_kind),
+        actor_id=row.actor_id,
+        actor_user_id=row.actor_user_id,
+        actor_email=row.actor_email,
+        address=row.address,
+        user_agent=row.user_agent,
+    )

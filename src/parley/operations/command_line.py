@@ -1,0 +1,23 @@
+"""The command line as an actor: whoever may use the data folder operates the installation."""
+
+from parley.core.actor import Actor, ActorKind
+from parley.core.principal import Principal
+from parley.domain.accounts.model import OWNER_SCOPES
+from parley.infra.db import Connection
+from parley.operations.records import Records
+
+_NAME = "command_line"
+
+
+async def operator(records: Records, organization_id: str | None = None) -> Actor:
+    """The operator, at work in an organization; None: in the first. Raises NotFound."""
+
+    def look(connection: Connection) -> str:
+        if organization_id is None:
+            return records.accounts.default_project(connection).organization_id
+        return records.accounts.organization(connection, organization_id).id
+
+    principal = Principal(
+        organization_id=await records.database.read(look), project_id="", key_id=_NAME, scopes=OWNER_SCOPES
+    )
+    return Actor(kind=ActorKind.COMMAND_LINE, principal=principal)

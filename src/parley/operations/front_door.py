@@ -1,0 +1,274 @@
+"""How people come in: sign up, verify, log in, reset a password, accept an invite. What is wrong is told in the same words."""
+
+from dataclasses import dataclass, replace
+
+from parley.core.actor import Actor
+from parley.core.clock import Clock
+from parley.core.errors import AuthenticationFailed, InvalidRequest, PermissionDenied
+from parley.core.principal import Principal
+from parley.domain.accounts.attempts import Attempts
+from parley.domain.accounts.entrances import Session
+from parley.domain.accounts.model import OrganizationStatus
+from parley.domain.accounts.passwords import Passwords
+from parley.domain.accounts.people import Member, Role, User, normal_email
+from parley.infra.db import Connection, Transaction
+from parley.infra.settings import Settings
+from parley.operations.authority import checked_name, note
+from parley.operations.letters import code_letter, known_letter, reset_letter
+from parley.operations.members import seen_member
+from parley.operations.records import Records
+
+_HOUR = 3_600.0
+_QUARTER = 900.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignUpRules:
+    """What the operator says of sign-ups. No `domains`: every one."""
+
+    is_open: bool = True
+    needs_approval: bool = False
+    domains: tuple[str, ...] = ()
+    public_url: str
+
+    @classmethod
+    def of(cls, settings: Settings, url: str) -> "SignUpRules":
+        """`url` is where the server listens, for links where no public address is set."""
+        return cls(
+            is_open=settings.sign_up != "closed",
+            needs_approval=settings.sign_up == "approval",
+            domains=tuple([domain.lower().lstrip("@") for domain in settings.sign_up_domains]),
+            public_url=settings.public_url or url,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applicant:
+    """What a person says of themselves."""
+
+    email: str
+    password: str
+    name: str
+    organization_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entered:
+    """Somebody who is in: the session, the token for its cookie, and who it is."""
+
+    session: Session
+    token: str
+    user: User
+
+
+class FrontDoor:
+    """The verbs, with the limits on how often each may be tried. `visitor` is who asks, as far as anybody knows."""
+
+    def __init__(self, records: Records, passwords: Passwords, rules: SignUpRules, clock: Clock) -> None:
+        self._records = records
+        self._passwords = passwords
+        self.rules = rules
+        # By client address, then by account: neither many accounts from one place nor one account from many.
+        self._sign_ups = Attempts(clock, most=5, window_seconds=_HOUR)
+        self._codes = Attempts(clock, most=20, window_seconds=_QUARTER)
+        self._log_ins = Attempts(clock, most=10, window_seconds=_QUARTER)
+        self._resets = Attempts(clock, most=5, window_seconds=_HOUR)
+
+    async def sign_up(self, visitor: Actor, applicant: Applicant) -> None:
+        """Mail a code to the address. Whether it has an account already, only its reader learns.
+
+        Raises PermissionDenied where sign-up is closed or not for that domain, RateLimited, InvalidRequest.
+        """
+        self._sign_ups.count(visitor.address or "unknown")
+        email = normal_email(applicant.email)
+        self._check_rules(email)
+        name = checked_name(applicant.name or email.partition("@")[0])
+        organization_name = checked_name(applicant.organization_name or name)
+        # Hashed in either case, so that the reply takes as long.
+        password_hash = await self._passwords.hash(applicant.password)
+
+        def work(transaction: Transaction) -> str | None:
+            if self._records.membership.user_by_email(transaction.connection, email) is not None:
+                return None
+            return self._records.doors.begin_sign_up(
+                transaction,
+                email=email,
+                name=name,
+                organization_name=organization_name,
+                password_hash=password_hash,
+            )
+
+        code = await self._records.database.transaction(work)
+        letter = known_letter(email, public_url=self.rules.public_url) if code is None else code_letter(email, code)
+        self._records.mail.post(letter)
+
+    async def verify(self, visitor: Actor, *, email: str, code: str) -> Entered:
+        """Make the user, with an organization of their own, and log them in. Raises InvalidRequest for a wrong code."""
+        self._codes.count(visitor.address or "unknown")
+        email = normal_email(email)
+
+        def work(transaction: Transaction) -> Entered | None:
+            sign_up = self._records.doors.try_code(transaction, email, code.strip())
+            if sign_up is None or self._records.membership.user_by_email(transaction.connection, email) is not None:
+                return None
+            user = self._records.membership.add_user(
+                transaction, email=email, name=sign_up.name, password_hash=sign_up.password_hash
+            )
+            status = OrganizationStatus.PENDING if self.rules.needs_approval else OrganizationStatus.ACTIVE
+            project = self._records.accounts.found(transaction, sign_up.organization_name, status=status)
+            member = self._records.membership.add_member(transaction, project.organization_id, user, Role.OWNER)
+            by = _as_user(visitor, user, project.organization_id)
+            note(
+                self._records,
+                transaction,
+                by,
+                "organization.created",
+                after={
+                    "id": project.organization_id,
+                    "organization_id": project.organization_id,
+                    "name": sign_up.organization_name,
+                    "status": status.value,
+                },
+            )
+            note(self._records, transaction, by, "user.added", after=seen_member(project.organization_id, member))
+            return self._enter(transaction, visitor, user, project.organization_id)
+
+        entered = await self._records.database.transaction(work)
+        if entered is None:
+            raise InvalidRequest("The code is wrong, or does not count any more.", param="code", code="invalid_code")
+        return entered
+
+    async def log_in(self, visitor: Actor, *, email: str, password: str, organization_id: str | None = None) -> Entered:
+        """A new session, whatever session the browser had. Raises AuthenticationFailed, RateLimited."""
+        email = normal_email(email)
+        # Counted before the password is looked at, so that guesses side by side are counted too.
+        self._log_ins.count(f"address {visitor.address}")
+        self._log_ins.count(f"account {email}")
+        user = await self._records.database.read(
+            lambda connection: self._records.membership.user_by_email(connection, email)
+        )
+        is_right = await self._passwords.is_right(password, None if user is None else user.password_hash)
+        if not is_right or user is None:
+            raise AuthenticationFailed("The e-mail address or the password is wrong.", code="invalid_login")
+        self._log_ins.forget(f"account {email}")
+
+        def work(transaction: Transaction) -> Entered:
+            theirs = [
+                organization.id
+                for organization, _ in self._records.membership.organizations_of(transaction.connection, user)
+            ]
+            if not theirs or (organization_id is not None and organization_id not in theirs):
+                raise AuthenticationFailed("You are no member of that organization.", code="no_organization")
+            return self._enter(transaction, visitor, user, organization_id or theirs[0])
+
+        return await self._records.database.transaction(work)
+
+    async def log_out(self, actor: Actor) -> None:
+        """End the session."""
+
+        def work(transaction: Transaction) -> None:
+            self._records.doors.close_session(transaction, actor.principal.key_id)
+            note(self._records, transaction, actor, "logout.succeeded", before={"id": actor.principal.key_id})
+
+        await self._records.database.transaction(work)
+
+    async def ask_reset(self, visitor: Actor, *, email: str) -> None:
+        """Mail a link to the address, if it has an account. Raises RateLimited."""
+        email = normal_email(email)
+        self._resets.count(f"address {visitor.address}")
+        self._resets.count(f"account {email}")
+
+        def work(transaction: Transaction) -> str | None:
+            user = self._records.membership.user_by_email(transaction.connection, email)
+            return None if user is None else self._records.doors.begin_reset(transaction, user)
+
+        token = await self._records.database.transaction(work)
+        if token is not None:
+            self._records.mail.post(reset_letter(email, token, public_url=self.rules.public_url))
+
+    async def reset(self, visitor: Actor, *, token: str, password: str) -> None:
+        """Set a new password, once for each link; every session of the user ends. Raises InvalidRequest."""
+        self._codes.count(visitor.address or "unknown")
+        password_hash = await self._passwords.hash(password)
+
+        def work(transaction: Transaction) -> User:
+            user = self._records.doors.reset_password(transaction, token, password_hash)
+            for organization, _ in self._records.membership.organizations_of(transaction.connection, user):
+                by = _as_user(visitor, user, organization.id)
+                note(
+                    self._records,
+                    transaction,
+                    by,
+                    "password.reset",
+                    after={"id": user.id, "organization_id": organization.id},
+                )
+            return user
+
+        user = await self._records.database.transaction(work)
+        self._log_ins.forget(f"account {user.email}")
+
+    async def accept_invite(self, visitor: Actor, *, token: str, name: str, password: str) -> Entered:
+        """Join an organization: as the user that the address has already, with their password, or as a new one.
+
+        Raises InvalidRequest, AuthenticationFailed, RateLimited.
+        """
+        self._codes.count(visitor.address or "unknown")
+        membership = self._records.membership
+
+        def look(connection: Connection) -> tuple[str, User | None]:
+            invite = membership.invite_of_token(connection, token)
+            return invite.email, membership.user_by_email(connection, invite.email)
+
+        email, known = await self._records.database.read(look)
+        if known is not None and not await self._passwords.is_right(password, known.password_hash):
+            raise AuthenticationFailed("The password is wrong.", code="invalid_login")
+        new_hash = await self._passwords.hash(password) if known is None else None
+        new_name = checked_name(name or email.partition("@")[0]) if known is None else ""
+
+        def work(transaction: Transaction) -> Entered:
+            invite = membership.invite_of_token(transaction.connection, token)
+            user = membership.user_by_email(transaction.connection, email)
+            if user is None:
+                user = membership.add_user(transaction, email=email, name=new_name, password_hash=new_hash)
+            elif known is None:
+                raise InvalidRequest("This address has an account by now; try again.", code="invalid_token")
+            member: Member = membership.accept(transaction, invite, user)
+            by = _as_user(visitor, user, invite.organization_id)
+            note(
+                self._records,
+                transaction,
+                by,
+                "invite.accepted",
+                after={**seen_member(invite.organization_id, member), "invite_id": invite.id},
+            )
+            return self._enter(transaction, visitor, user, invite.organization_id)
+
+        return await self._records.database.transaction(work)
+
+    def _enter(self, transaction: Transaction, visitor: Actor, user: User, organization_id: str) -> Entered:
+        session, token = self._records.doors.open_session(transaction, user, organization_id)
+        by = _as_user(visitor, user, organization_id)
+        by = replace(by, principal=replace(by.principal, key_id=session.id))
+        note(
+            self._records,
+            transaction,
+            by,
+            "login.succeeded",
+            after={"id": session.id, "organization_id": organization_id},
+        )
+        return Entered(session=session, token=token, user=user)
+
+    def _check_rules(self, email: str) -> None:
+        if not self.rules.is_open:
+            raise PermissionDenied("Nobody can sign up here. Ask for an invitation.", code="sign_up_closed")
+        domain = email.rpartition("@")[2]
+        if self.rules.domains and domain not in self.rules.domains:
+            raise PermissionDenied("Addresses of that domain cannot sign up here.", code="domain_not_allowed")
+
+
+def _as_user(visitor: Actor, user: User, organization_id: str) -> Actor:
+    """The visitor, who has shown who they are; for the audit log alone, with no right to anything."""
+    principal = Principal(
+        organization_id=organization_id, project_id="", key_id="", scopes=frozenset(), user_id=user.id
+    )
+    return replace(visitor, principal=principal)

@@ -1,0 +1,82 @@
+"""Organizations, as the installation's operator sees them: list, create, approve, suspend, change."""
+
+from dataclasses import dataclass, replace
+
+from parley.core.actor import Actor
+from parley.core.errors import InvalidRequest
+from parley.core.pages import Page, PageRequest
+from parley.core.principal import Scope
+from parley.domain.accounts.model import Organization, OrganizationStatus
+from parley.infra.db import Transaction
+from parley.operations.authority import checked_name, note, require
+from parley.operations.records import Records
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrganizationChange:
+    """What shall change; None: it stays as it is."""
+
+    name: str | None = None
+    status: OrganizationStatus | None = None
+    tier: str | None = None
+
+
+async def list_organizations(records: Records, actor: Actor, page: PageRequest) -> Page[Organization]:
+    """Every organization of the installation."""
+    require(actor, Scope.OPERATOR)
+    return await records.database.read(lambda connection: records.accounts.list_organizations(connection, page))
+
+
+async def find_organization(records: Records, actor: Actor, organization_id: str) -> Organization:
+    """Raises NotFound."""
+    if organization_id != actor.organization_id:
+        require(actor, Scope.OPERATOR)
+    return await records.database.read(lambda connection: records.accounts.organization(connection, organization_id))
+
+
+async def create_organization(records: Records, actor: Actor, name: str) -> Organization:
+    """A new organization with its first project, and nobody in it yet."""
+    require(actor, Scope.OPERATOR)
+    name = checked_name(name)
+
+    def work(transaction: Transaction) -> Organization:
+        project = records.accounts.found(transaction, name)
+        organization = records.accounts.organization(transaction.connection, project.organization_id)
+        note(records, transaction, actor, "organization.created", after=_seen(organization))
+        return organization
+
+    return await records.database.transaction(work)
+
+
+async def change_organization(
+    records: Records, actor: Actor, organization_id: str, change: OrganizationChange
+) -> Organization:
+    """Approve (active), suspend, rename, or put into another tier; keys and sessions follow at once. Raises NotFound."""
+    require(actor, Scope.OPERATOR)
+
+    def work(transaction: Transaction) -> Organization:
+        found = records.accounts.organization(transaction.connection, organization_id)
+        changed = replace(
+            found,
+            name=found.name if change.name is None else checked_name(change.name),
+            status=change.status or found.status,
+            tier=change.tier or found.tier,
+        )
+        if found.is_house and changed.status is not OrganizationStatus.ACTIVE:
+            raise InvalidRequest("The first organization operates the installation and stays active.", param="status")
+        records.accounts.change_organization(transaction, changed)
+        note(records, transaction, actor, "organization.updated", before=_seen(found), after=_seen(changed))
+        return changed
+
+    return await records.database.transaction(work)
+
+
+def _seen(organization: Organization) -> dict[str, object]:
+    """An organization as the audit log shows it; the entry is in its own log."""
+    return {
+        "id": organization.id,
+        "organization_id": organization.id,
+        "name": organization.name,
+        "status": organization.status.value,
+        "tier": organization.tier,
+    }
