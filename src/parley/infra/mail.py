@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import smtplib
 import ssl
@@ -75,12 +76,13 @@ class Outbox:
     def __init__(self, folder: Path, clock: Clock) -> None:
         self._folder = folder
         self._clock = clock
+        self._numbers = itertools.count()
 
     def carry(self, message: EmailMessage) -> None:
         """See Carrier."""
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        # Nanoseconds of fixed width: names in the order of time.
-        name = f"{int(self._clock.now() * 1_000_000):020d}-{new_id('')[:8]}.eml"
+        # Of fixed width: names in the order of time, and of two in one moment in the order in which they came.
+        name = f"{int(self._clock.now() * 1_000_000):020d}-{next(self._numbers):06d}-{new_id('')[:8]}.eml"
         write_private(self._folder / name, message.as_bytes(policy=SMTP).decode("ascii"))
         for old in sorted(self._folder.glob("*.eml"))[:-_MAX_IN_OUTBOX]:
             old.unlink(missing_ok=True)

@@ -1,0 +1,123 @@
+"""The audit log: every change is in it, whole and once, nobody can change it, and it can be taken away as a file."""
+
+import csv
+import io
+import json
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from parley.core.errors import NotFound
+from parley.infra.db import Transaction
+from parley.operations.authority import note
+from parley.operations.command_line import operator
+from tests.builders_accounts import Town
+
+HOUSE = "/v1/organization"
+
+
+async def test_a_change_is_noted_with_who_what_before_after_and_from_where(town: Town) -> None:
+    project = await town.ok("POST", f"{HOUSE}/projects", {"name": "old"})
+    await town.ok("POST", f"{HOUSE}/projects/{project['id']}", {"name": "new"}, user_agent="curl/8")
+    entry = (await town.ok("GET", f"{HOUSE}/audit_logs?limit=1"))["data"][0]
+    assert entry["type"] == "project.updated"
+    assert (entry["before"]["name"], entry["after"]["name"]) == ("old", "new")
+    assert entry["actor"]["type"] == "api_key"
+    assert entry["actor"]["ip_address"] == "127.0.0.1"
+    assert entry["actor"]["user_agent"] == "curl/8"
+    assert entry["project.updated"]["id"] == entry["resource_id"] == project["id"]
+
+
+async def test_every_route_that_changes_something_leaves_an_entry(town: Town) -> None:
+    ada = await town.sign_up("ada@example.org")
+    project = (await ada.call("POST", f"{HOUSE}/projects", {"name": "p"})).json()["id"]
+    inside = f"{HOUSE}/projects/{project}"
+    user = await town.join("dev@example.org", "developer", by=ada)
+    key = (await ada.call("POST", f"{inside}/api_keys", {"name": "k"})).json()["id"]
+    bot = (await ada.call("POST", f"{inside}/service_accounts", {"name": "bot"})).json()["id"]
+    admin = (await ada.call("POST", f"{HOUSE}/admin_api_keys", {"name": "a"})).json()["id"]
+    invite = (await ada.call("POST", f"{HOUSE}/invites", {"email": "x@example.org", "role": "reader"})).json()["id"]
+    steps = [
+        ("POST", f"{inside}/users", {"user_id": user.user_id, "role": "member"}, "project.user.added"),
+        ("POST", f"{inside}/users/{user.user_id}", {"role": "reader"}, "project.user.updated"),
+        ("DELETE", f"{inside}/users/{user.user_id}", None, "project.user.deleted"),
+        ("POST", f"{HOUSE}/users/{user.user_id}", {"role": "viewer"}, "user.updated"),
+        ("DELETE", f"{HOUSE}/users/{user.user_id}", None, "user.deleted"),
+        ("POST", f"{inside}/api_keys/{key}", {"name": "k2"}, "api_key.updated"),
+        ("DELETE", f"{inside}/api_keys/{key}", None, "api_key.deleted"),
+        ("DELETE", f"{HOUSE}/admin_api_keys/{admin}", None, "api_key.deleted"),
+        ("DELETE", f"{inside}/service_accounts/{bot}", None, "service_account.deleted"),
+        ("DELETE", f"{HOUSE}/invites/{invite}", None, "invite.deleted"),
+        ("POST", inside, {"name": "q"}, "project.updated"),
+        ("POST", f"{inside}/archive", None, "project.archived"),
+    ]
+    for method, path, body, type_ in steps:
+        reply = await ada.call(method, path, body)
+        assert reply.status_code == 200, reply.text
+        entries = (await ada.call("GET", f"{HOUSE}/audit_logs?limit=2")).json()["data"]
+        assert type_ in {entry["type"] for entry in entries}
+        assert entries[0]["actor"]["session"]["user"]["email"] == "ada@example.org"
+    everything = (await ada.call("GET", f"{HOUSE}/audit_logs?limit=100")).json()["data"]
+    assert {"organization.created", "user.added", "login.succeeded", "invite.sent", "invite.accepted"} <= {
+        entry["type"] for entry in everything
+    }
+
+
+async def test_what_was_refused_leaves_no_entry(town: Town) -> None:
+    before = await town.ok("GET", f"{HOUSE}/audit_logs")
+    assert (await town.call("POST", f"{HOUSE}/projects/proj_x", {"name": "p"})).status_code == 404
+    assert (await town.call("POST", f"{HOUSE}/projects", {"name": ""})).status_code == 400
+    assert await town.ok("GET", f"{HOUSE}/audit_logs") == before
+
+
+async def test_an_entry_and_its_change_are_kept_together_or_not_at_all(town: Town) -> None:
+    actor = await operator(town.records)
+
+    def half(transaction: Transaction) -> None:
+        project = town.records.accounts.add_project(transaction, actor.organization_id, "half")
+        note(town.records, transaction, actor, "project.created", after=project)
+        raise NotFound("in the middle")
+
+    before = await town.ok("GET", f"{HOUSE}/audit_logs")
+    with pytest.raises(NotFound):
+        await town.records.database.transaction(half)
+    assert await town.ok("GET", f"{HOUSE}/audit_logs") == before
+    assert "half" not in (await town.call("GET", f"{HOUSE}/projects")).text
+
+
+async def test_the_database_itself_refuses_to_change_or_delete_an_entry(town: Town) -> None:
+    await town.ok("POST", f"{HOUSE}/projects", {"name": "p"})
+    with closing(sqlite3.connect(town.records.folder.path / "parley.db")) as connection:
+        for statement in ("UPDATE audit_log SET type = 'x'", "DELETE FROM audit_log"):
+            with pytest.raises(sqlite3.IntegrityError, match="only grows"):
+                connection.execute(statement)
+
+
+async def test_entries_are_found_by_type_actor_resource_and_time(town: Town) -> None:
+    first = await town.ok("POST", f"{HOUSE}/projects", {"name": "first"})
+    town.clock.advance(100)
+    second = await town.ok("POST", f"{HOUSE}/projects", {"name": "second"})
+    now = int(town.clock.now())
+
+    async def found(query: str) -> list[str]:
+        return [entry["resource_id"] for entry in (await town.ok("GET", f"{HOUSE}/audit_logs?{query}"))["data"]]
+
+    assert await found("event_types[]=project.created") == [second["id"], first["id"]]
+    assert await found(f"resource_ids[]={first['id']}") == [first["id"]]
+    assert await found(f"effective_at[gte]={now}") == [second["id"]]
+    assert await found(f"effective_at[gt]={now}") == []
+    assert await found(f"effective_at[lt]={now}&event_types[]=project.created") == [first["id"]]
+    assert await found("actor_emails[]=nobody@example.org") == []
+    page = await town.ok("GET", f"{HOUSE}/audit_logs?limit=1")
+    assert page["has_more"]
+    assert await found(f"limit=1&after={page['last_id']}") == [first["id"]]
+
+
+async def test_the_log_comes_as_lines_or_as_a_table_that_no_spreadsheet_obeys(town: Town) -> None:
+    await town.ok("POST", f"{HOUSE}/projects", {"name": "p"}, user_agent="=cmd()")
+    lines = (await town.call("GET", f"{HOUSE}/audit_logs/export")).text.splitlines()
+    table = list(csv.DictReader(io.StringIO((await town.call("GET", f"{HOUSE}/audit_logs/export?format=csv")).text)))
+    assert [json.loads(line)["id"] for line in lines] == [row["id"] for row in table]
+    assert table[0]["user_agent"] == "'=cmd()"
+    assert json.loads(table[0]["after"])["name"] == "p"
