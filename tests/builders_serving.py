@@ -24,6 +24,7 @@ from parley.core.snapshot import Capability, EngineKind, Snapshot, Weights
 from parley.core.template import Role
 from parley.core.tokenizer import Segment
 from parley.core.usage import Usage, UsageRecord
+from parley.serving.admission.rates import Rates, Unlimited
 from parley.serving.engines.echo import EchoEngine
 from parley.serving.metering.settle import Settlement
 from parley.serving.prompting.echo_tokenizer import EchoTokenizer
@@ -226,6 +227,7 @@ def make_bench(
     max_waiting: int = 8,
     snapshots: Sequence[Snapshot] = (make_snapshot(),),
     faults: Mapping[str, str] = MappingProxyType({}),
+    rates: Rates | None = None,
 ) -> Bench:
     engine = engine or EchoEngine(num_slots=4)
     clock, sink = FakeClock(), RecordingSink()
@@ -243,6 +245,7 @@ def make_bench(
         ),
         pools=pools,
         settlement=Settlement(sink, clock),
+        rates=rates or Unlimited(),
         clock=clock,
     )
     return Bench(serving, sink, pools, clock, engine, tokenizer)

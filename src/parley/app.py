@@ -67,6 +67,7 @@ class Application:
             prompting=Prompting(tokenizers=self._tokenizers, templates=TEMPLATES, grammar_check=runtimes.grammar_check),
             pools=self.pools,
             settlement=Settlement(records.usage, clock),
+            rates=records.rates,
             clock=clock,
         )
         self.asgi: ASGIApp = build_stack(

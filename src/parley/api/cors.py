@@ -8,7 +8,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 # What a page's script may read of a reply, beside what every script may.
 _EXPOSED = (
     "x-request-id, openai-processing-ms, openai-version, openai-organization, x-parley-model, retry-after, "
-    "retry-after-ms, x-should-retry, deprecation, sunset"
+    "retry-after-ms, x-should-retry, deprecation, sunset, x-ratelimit-limit-requests, x-ratelimit-limit-tokens, "
+    "x-ratelimit-remaining-requests, x-ratelimit-remaining-tokens, x-ratelimit-reset-requests, x-ratelimit-reset-tokens"
 )
 _METHODS = "GET, HEAD, POST, DELETE, OPTIONS"
 _PREFLIGHT_SECONDS = b"600"

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from parley.api.interrupt import Interruptible
+from parley.api.limit_headers import limit_headers
 from parley.api.request_body import RequestBody
 from parley.core.clock import Clock
 from parley.core.ids import new_id
+from parley.core.limits import Levels
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +35,8 @@ class Reception:
     organization_id: str | None = None
     # Set where the request is to end when this key, or session, no longer counts.
     key_id: str | None = None
+    # How the caller's limits stand, for the headers; None where nothing was asked of them.
+    levels: Levels | None = None
     body: RequestBody | None = None
     status: int | None = None
     is_event_stream: bool = False
@@ -88,6 +92,8 @@ class ReceptionLayer:
         ]
         if reception.is_suspect:
             headers.append((b"connection", b"close"))
+        if reception.levels is not None:
+            headers += limit_headers(reception.levels)
         if reception.organization_id is not None:
             headers.append((b"openai-organization", reception.organization_id.encode()))
         return headers

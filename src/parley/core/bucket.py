@@ -1,30 +1,56 @@
-"""A token bucket: so much at once, refilled evenly. Pure; the time is handed in."""
+"""A token bucket: so much at once, refilled evenly. Pure and exact; the time is handed in."""
 
 from dataclasses import dataclass
+
+_NANO = 1_000_000_000
 
 
 @dataclass(slots=True)
 class Bucket:
-    """`capacity` units, refilled in `window_seconds` from empty to full. `now` is always monotonic seconds.
+    """`capacity` units, refilled in a window from empty to full. `now` is always monotonic seconds.
 
-    `level` may fall below 0: what was used beyond what was taken is owed.
+    What is in it is kept as a whole number of unit-nanoseconds, so that no rounding adds up over a million refills.
+    It may fall below nothing: what was used beyond what was taken is owed.
     """
 
-    capacity: float
-    window_seconds: float
-    level: float
-    filled_at: float
+    capacity: int
+    window_ns: int
+    credit: int
+    filled_ns: int
 
     @classmethod
-    def full(cls, capacity: float, window_seconds: float, now: float) -> "Bucket":
-        return cls(capacity, window_seconds, capacity, now)
+    def full(cls, capacity: int, window_seconds: float, now: float) -> "Bucket":
+        window_ns = int(window_seconds * _NANO)
+        return cls(capacity, window_ns, capacity * window_ns, int(now * _NANO))
 
     def refill(self, now: float) -> None:
-        """Bring `level` up to `now`; a time before the last one changes nothing."""
-        if now > self.filled_at:
-            self.level = min(self.capacity, self.level + (now - self.filled_at) * self.capacity / self.window_seconds)
-            self.filled_at = now
+        """Bring it up to `now`; a time before the last one changes nothing."""
+        now_ns = int(now * _NANO)
+        if now_ns > self.filled_ns:
+            most = self.capacity * self.window_ns
+            self.credit = min(most, self.credit + (now_ns - self.filled_ns) * self.capacity)
+            self.filled_ns = now_ns
 
-    def seconds_until(self, amount: float) -> float:
-        """How long from the last refill until `amount` is there; never shorter than 0."""
-        return max(0.0, (amount - self.level) * self.window_seconds / self.capacity)
+    def resize(self, capacity: int) -> None:
+        """From now on `capacity` units; what is in it stays, as far as there is room."""
+        self.capacity = capacity
+        self.credit = min(self.credit, capacity * self.window_ns)
+
+    def has(self, amount: int) -> bool:
+        """Whether `amount` units are in it, as of the last refill."""
+        return self.credit >= amount * self.window_ns
+
+    def take(self, amount: int) -> None:
+        """Take `amount` units, whether or not they are there; a negative amount is given back, up to the brim."""
+        self.credit = min(self.credit - amount * self.window_ns, self.capacity * self.window_ns)
+
+    @property
+    def level(self) -> int:
+        """Whole units in it; never below 0."""
+        return max(0, self.credit // self.window_ns)
+
+    def seconds_until(self, amount: int) -> float:
+        """From the last refill until `amount` units are there, rounded up to a nanosecond."""
+        if self.capacity == 0:
+            return float(self.window_ns) / _NANO
+        return max(0, -((self.credit - amount * self.window_ns) // self.capacity)) / _NANO

@@ -22,6 +22,8 @@ ParleyError
     └── ModelLoadFailed            its weights or its program could not be brought up (503)
 """
 
+from parley.core.limits import Levels
+
 
 class ParleyError(Exception):
     """A fact that ends a request. `message` is a sentence for the client and holds no internals (paths, addresses)."""
@@ -31,6 +33,8 @@ class ParleyError(Exception):
         self.message = message
         self.param = param
         self.code = code
+        # How the caller's limits stood, where they had been asked before this was known.
+        self.levels: Levels | None = None
 
 
 class InvalidRequest(ParleyError):

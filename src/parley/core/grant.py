@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from parley.core.limits import Levels
 from parley.core.principal import Principal
 from parley.core.requests import GenerationRequest, Grammar, Prompt
 from parley.core.snapshot import Snapshot, Weights
@@ -39,5 +40,7 @@ class Grant:
     weights: Weights
     prompts: tuple[PreparedPrompt, ...]
     max_tokens: tuple[int, ...]
+    # How the caller's limits stand with this request taken from them.
+    levels: Levels = Levels()  # noqa: RUF009 - it is frozen
     # Monotonic seconds at which the request was received at our edge.
     received_at: float

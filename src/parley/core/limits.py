@@ -33,3 +33,29 @@ def _tighter(one: int | None, other: int | None) -> int | None:
     if one is None or other is None:
         return one if other is None else other
     return min(one, other)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitNeed:
+    """What one request takes from its limits: the most that it may use, whose unused part is given back."""
+
+    tokens: int = 0
+    images: int = 0
+    audio_minutes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """How one limit stands after a decision: the cap, what is left of it, and in how many seconds it is whole again."""
+
+    limit: int
+    remaining: int
+    reset_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Levels:
+    """The limits by the minute that are nearest to refusing; None: nothing limits."""
+
+    requests: Level | None = None
+    tokens: Level | None = None

@@ -64,7 +64,11 @@ async def change_organization(
         )
         if found.is_house and changed.status is not OrganizationStatus.ACTIVE:
             raise InvalidRequest("The first organization operates the installation and stays active.", param="status")
+        if changed.tier not in records.rates.tier_names:
+            known = ", ".join(records.rates.tier_names)
+            raise InvalidRequest(f"There is no such tier; there are {known}.", param="tier")
         records.accounts.change_organization(transaction, changed)
+        transaction.on_commit(lambda: records.rates.set_tier(changed.id, changed.tier))
         note(records, transaction, actor, "organization.updated", before=_seen(found), after=_seen(changed))
         return changed
 

@@ -17,6 +17,8 @@ from parley.domain.audit.service import AuditLog
 from parley.domain.catalog.service import Catalog, CatalogFiles
 from parley.domain.catalog.store import Places
 from parley.domain.catalog.verified import VerifiedFiles
+from parley.domain.limits.counters import ProcessCounters
+from parley.domain.limits.service import RateLimits
 from parley.domain.usage.service import UsageRecords
 from parley.infra.db import Database
 from parley.infra.folder import DataFolder, exclusive_lock
@@ -35,6 +37,7 @@ class Records:
     membership: Membership
     doors: Doors
     audit: AuditLog
+    rates: RateLimits
     mail: MailRoom
     usage: UsageRecords
     catalog: Catalog
@@ -67,6 +70,10 @@ async def open_records(settings: Settings, clock: Clock) -> AsyncIterator[Record
         keys = Ring(folder.pepper(may_create=is_new), clock)
         accounts = Accounts(keys, clock, is_house_metered=settings.mode == "metered")
         await database.read(accounts.fill)
+        rates = RateLimits(ProcessCounters(), clock)
+        await database.read(rates.fill)
+        for organization in await database.read(accounts.all_organizations):
+            rates.set_tier(organization.id, organization.tier)
         yield Records(
             folder=folder,
             database=database,
@@ -75,6 +82,7 @@ async def open_records(settings: Settings, clock: Clock) -> AsyncIterator[Record
             membership=Membership(accounts, keys, clock),
             doors=Doors(accounts, keys, clock),
             audit=AuditLog(clock),
+            rates=rates,
             mail=await stack.enter_async_context(mail_room(settings, folder.outbox_path, clock)),
             usage=UsageRecords(database),
             catalog=catalog,

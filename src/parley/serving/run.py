@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from parley.core.events import Finished, RunEvent
 from parley.core.grant import Grant
 from parley.core.usage import Outcome, Usage
+from parley.serving.admission.rates import OpenPermit, used_tokens
 from parley.serving.execution import Execution
 from parley.serving.metering.meter import Meter
 from parley.serving.metering.settle import Settlement
@@ -19,11 +20,21 @@ class Run:
     One task iterates. It, or another once the iteration has ended, closes. Exactly one usage record comes of every Run.
     """
 
-    def __init__(self, *, grant: Grant, pool: Pool, prompting: Prompting, meter: Meter, settlement: Settlement) -> None:
+    def __init__(
+        self,
+        *,
+        grant: Grant,
+        pool: Pool,
+        prompting: Prompting,
+        meter: Meter,
+        settlement: Settlement,
+        permit: OpenPermit,
+    ) -> None:
         """Takes a place in the pool's queue; raises Overloaded when there is none, and then needs no closing."""
         self.grant = grant
         self._meter = meter
         self._settlement = settlement
+        self._permit = permit
         self._outcome = Outcome.ABORTED
         self._usage = Usage()
         self._closing: asyncio.Future[None] | None = None
@@ -75,7 +86,11 @@ class Run:
             await self._events.aclose()
 
     async def _settle(self) -> None:
-        self._usage = await self._settlement.settle(self.grant, self._meter, self._outcome)
+        try:
+            self._usage = await self._settlement.settle(self.grant, self._meter, self._outcome)
+        finally:
+            # What counts against limits is what was worked, also where it is not charged.
+            self._permit.close(used_tokens(self._meter.usage))
 
 
 async def _complete(task: "asyncio.Future[None]") -> None:

@@ -5,13 +5,14 @@ authorize          may this caller use it, for this?   403, 404
 check_abilities    can an upstream do all that is asked? 400
 prompting.prepare  what is asked, in token ids?        400
 admit              does it fit, is it paid for?        400, 429
+rates.admit        is there room in its limits?       429
 Run                queue -> slot -> engine -> meter -> settle
 """
 
 from contextlib import aclosing
 
 from parley.core.clock import Clock
-from parley.core.errors import ModelNotFound
+from parley.core.errors import ModelNotFound, ParleyError
 from parley.core.grant import Grant, PreparedPrompt
 from parley.core.principal import Principal
 from parley.core.requests import GenerationRequest
@@ -21,6 +22,7 @@ from parley.domain.catalog.service import Catalog
 from parley.serving.admission.abilities import check_abilities
 from parley.serving.admission.access import authorize
 from parley.serving.admission.context import resolve_max_tokens
+from parley.serving.admission.rates import Rates, need_of
 from parley.serving.admission.volume import check_reply_tokens
 from parley.serving.metering.meter import Meter
 from parley.serving.metering.settle import Settlement
@@ -33,8 +35,16 @@ class Serving:
     """The stages joined. Built in `app.py`."""
 
     def __init__(
-        self, *, catalog: Catalog, prompting: Prompting, pools: Pools, settlement: Settlement, clock: Clock
+        self,
+        *,
+        catalog: Catalog,
+        prompting: Prompting,
+        pools: Pools,
+        settlement: Settlement,
+        rates: Rates,
+        clock: Clock,
     ) -> None:
+        self._rates = rates
         self._catalog = catalog
         self._prompting = prompting
         self._pools = pools
@@ -59,6 +69,8 @@ class Serving:
                 max_tokens.append(resolve_max_tokens(request, len(prompts), prompt, snapshot))
                 prompts.append(prompt)
         check_reply_tokens(request, prompts, max_tokens)
+        need = need_of(request, prompts, max_tokens)
+        permit = self._rates.admit(principal, model=snapshot.name, family=snapshot.family, need=need)
         grant = Grant(
             request_id=request_id,
             principal=principal,
@@ -68,14 +80,22 @@ class Serving:
             prompts=tuple(prompts),
             max_tokens=tuple(max_tokens),
             received_at=received_at,
+            levels=permit.levels,
         )
-        return Run(
-            grant=grant,
-            pool=self._pools.pool_for(weights),
-            prompting=self._prompting,
-            meter=Meter(self._clock, received_at=received_at),
-            settlement=self._settlement,
-        )
+        try:
+            return Run(
+                grant=grant,
+                pool=self._pools.pool_for(weights),
+                prompting=self._prompting,
+                meter=Meter(self._clock, received_at=received_at),
+                settlement=self._settlement,
+                permit=permit,
+            )
+        except ParleyError as refusal:
+            # There is no Run to close it.
+            permit.close(0)
+            refusal.levels = permit.levels
+            raise
 
     async def load(self, model: str) -> ReplicaStatus:
         """Bring the weights behind `model` into memory, whatever failed before. Raises ModelNotFound, ModelLoadFailed."""

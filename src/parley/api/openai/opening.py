@@ -9,7 +9,9 @@ import msgspec
 from starlette.responses import Response
 
 from parley.api.call import Call
+from parley.api.reception import reception_of
 from parley.api.stream import OpenRun
+from parley.core.errors import ParleyError
 from parley.core.grant import Grant
 from parley.core.ids import new_id
 from parley.core.requests import GenerationRequest
@@ -41,10 +43,17 @@ async def open_run(
     call: Call, request: GenerationRequest, *, id_prefix: str, service_tier: str | None = None
 ) -> Opened:
     """Open a Run of `request`, or raise its refusal. Nothing is awaited between the opening and the return."""
-    run = await call.services.serving.open(
-        call.require_principal(), request, request_id=call.request_id, received_at=call.received_at
-    )
+    reception = reception_of(call.http.scope)
+    try:
+        run = await call.services.serving.open(
+            call.require_principal(), request, request_id=call.request_id, received_at=call.received_at
+        )
+    except ParleyError as refusal:
+        reception.levels = refusal.levels
+        raise
     grant = run.grant
+    # On every reply from here on, also one that fails.
+    reception.levels = grant.levels
     head = Head(
         id=new_id(id_prefix),
         created=int(call.services.clock.now()),

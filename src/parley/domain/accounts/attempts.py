@@ -28,14 +28,14 @@ class Attempts:
         self._buckets[subject] = bucket
         if len(self._buckets) > self._max_subjects:
             self._buckets.popitem(last=False)
-        if bucket.level < 1:
+        if not bucket.has(1):
             raise RateLimited(
                 "Too many attempts. Please try again later.",
                 kind="requests",
                 code="rate_limit_exceeded",
                 retry_after_seconds=bucket.seconds_until(1),
             )
-        bucket.level -= 1
+        bucket.take(1)
 
     def forget(self, subject: str) -> None:
         """Start over with a subject: it has shown that it may."""

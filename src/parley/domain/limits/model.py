@@ -1,0 +1,109 @@
+"""Limits at work: whose they are, what is taken from them, and the words in which they refuse."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from parley.core.durations import duration
+from parley.core.errors import RateLimited
+from parley.core.limits import LimitNeed, Limits
+
+_MINUTE, _DAY = 60.0, 86_400.0
+
+
+class Meter(Enum):
+    """What is limited: its name in Limits, the wire's `type`, how a refusal calls it, and the seconds of its window."""
+
+    REQUESTS_MINUTE = ("requests_per_minute", "requests", "requests per min (RPM)", _MINUTE)
+    TOKENS_MINUTE = ("tokens_per_minute", "tokens", "tokens per min (TPM)", _MINUTE)
+    IMAGES_MINUTE = ("images_per_minute", "requests", "images per minute", _MINUTE)
+    AUDIO_MINUTE = ("audio_minutes_per_minute", "requests", "audio minutes per minute", _MINUTE)
+    REQUESTS_DAY = ("requests_per_day", "requests", "requests per day (RPD)", _DAY)
+    TOKENS_DAY = ("tokens_per_day", "tokens", "tokens per day (TPD)", _DAY)
+
+    def __init__(self, limit_name: str, kind: str, words: str, window_seconds: float) -> None:
+        self.limit_name = limit_name
+        self.kind = kind
+        self.words = words
+        self.window_seconds = window_seconds
+
+    def amount(self, need: LimitNeed) -> int:
+        """What a request with this need takes."""
+        if self.kind == "tokens":
+            return need.tokens
+        if self is Meter.IMAGES_MINUTE:
+            return need.images
+        return need.audio_minutes if self is Meter.AUDIO_MINUTE else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whom a limit counts: `name` is an id, and what it is counted for (a model) where that counts apart."""
+
+    name: tuple[str, ...]
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Debit:
+    """`amount` units from one bucket of `capacity`. `bucket` names it."""
+
+    bucket: tuple[str, ...]
+    meter: Meter
+    capacity: int
+    amount: int
+
+
+def debits_of(subject: Subject, need: LimitNeed) -> list[Debit]:
+    """What a request takes from the limits of one subject."""
+    debits = []
+    for meter in Meter:
+        capacity = getattr(subject.limits, meter.limit_name)
+        if capacity is not None:
+            amount = meter.amount(need)
+            # Only what may refuse, or what the headers tell, is looked at.
+            if amount or meter is Meter.TOKENS_MINUTE:
+                debits.append(Debit((*subject.name, meter.limit_name), meter, capacity, amount))
+    return debits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whose:
+    """Who is refused, as the sentence names it."""
+
+    model: str
+    organization_id: str
+
+
+def too_large(whose: Whose, debit: Debit) -> RateLimited:
+    """The refusal of a request that no waiting can let through."""
+    return RateLimited(
+        f"Request too large for {whose.model} in organization {whose.organization_id} on {debit.meter.words}: "
+        f"Limit {debit.capacity}, Requested {debit.amount}. The input or output tokens must be reduced in order to run "
+        "successfully.",
+        kind=debit.meter.kind,
+        code="rate_limit_exceeded",
+        retry_after_seconds=None,
+    )
+
+
+def reached(whose: Whose, debit: Debit, *, remaining: int, seconds: float) -> RateLimited:
+    """The refusal of a request that will fit in `seconds`."""
+    return RateLimited(
+        f"Rate limit reached for {whose.model} in organization {whose.organization_id} on {debit.meter.words}: "
+        f"Limit {debit.capacity}, Used {debit.capacity - remaining}, Requested {debit.amount}. Please try again in "
+        f"{duration(seconds)}.",
+        kind=debit.meter.kind,
+        code="rate_limit_exceeded",
+        retry_after_seconds=seconds,
+    )
+
+
+def too_many_at_once(whose: Whose, limit: int) -> RateLimited:
+    """The refusal of one more request beside those that run."""
+    return RateLimited(
+        f"Rate limit reached for {whose.model} in organization {whose.organization_id} on concurrent requests: "
+        f"Limit {limit}, Used {limit}, Requested 1. Please try again when one of them has ended.",
+        kind="requests",
+        code="rate_limit_exceeded",
+        retry_after_seconds=1.0,
+    )

@@ -1,0 +1,167 @@
+"""The limits' verbs: let a request in or refuse it, take back what it did not use, and keep projects' own limits."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from parley.core.clock import Clock
+from parley.core.errors import RateLimited
+from parley.core.limits import NO_LIMITS, Level, Levels, LimitNeed, Limits
+from parley.core.principal import Principal
+from parley.domain.limits import store
+from parley.domain.limits.counters import Counters
+from parley.domain.limits.model import (
+    Debit,
+    Meter,
+    Subject,
+    Whose,
+    debits_of,
+    reached,
+    too_large,
+    too_many_at_once,
+)
+from parley.domain.limits.tiers import DEFAULT_TIERS, FREE, Tier
+from parley.infra.db import Connection, Transaction
+
+
+class Permit:
+    """What one request took from its limits. Closed once by whoever opened it; harmless after that."""
+
+    def __init__(
+        self,
+        counters: Counters,
+        clock: Clock,
+        debits: Sequence[Debit],
+        places: Sequence[tuple[str, ...]],
+        levels: Levels,
+    ) -> None:
+        self._counters = counters
+        self._clock = clock
+        self._debits = debits
+        self._places = places
+        self._is_open = True
+        self.levels = levels
+
+    def close(self, num_tokens: int) -> None:
+        """The request is over and used `num_tokens`: the rest is given back; what it used beyond is taken too."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        corrections = [
+            replace(debit, amount=num_tokens - debit.amount)
+            for debit in self._debits
+            if debit.meter.kind == "tokens" and debit.amount != num_tokens
+        ]
+        self._counters.correct(corrections, self._clock.monotonic())
+        for place in self._places:
+            self._counters.leave(place)
+
+
+class RateLimits:
+    """Who may how much. Decides in memory; the limits of projects follow the database at every commit.
+
+    The counters are this process's own memory, so that nothing of it can be down.
+    """
+
+    def __init__(self, counters: Counters, clock: Clock, *, tiers: Mapping[str, Tier] = DEFAULT_TIERS) -> None:
+        self._counters = counters
+        self._clock = clock
+        self._tiers = tiers
+        self._tier_of: dict[str, str] = {}
+        self._of_projects: dict[tuple[str, str], Limits] = {}
+
+    def admit(self, principal: Principal, *, model: str, family: str, need: LimitNeed) -> Permit:
+        """Take what the request may need from every limit that it is under, or from none.
+
+        Raises RateLimited, which carries the levels: "tokens" or "requests", without a wait where none would help.
+        """
+        debits: list[Debit] = []
+        places: list[tuple[tuple[str, ...], int]] = []
+        for subject in self._subjects(principal, model, family):
+            debits += debits_of(subject, need)
+            if subject.limits.concurrent_requests is not None:
+                places.append(((*subject.name, "concurrent"), subject.limits.concurrent_requests))
+        whose = Whose(model=model, organization_id=principal.organization_id)
+        self._take(debits, whose)
+        entered: list[tuple[str, ...]] = []
+        permit = Permit(self._counters, self._clock, debits, entered, self._levels(debits))
+        for name, limit in places:
+            if not self._counters.enter(name, limit):
+                permit.close(0)
+                raise _with_levels(too_many_at_once(whose, limit), permit.levels)
+            entered.append(name)
+        return permit
+
+    def tier(self, name: str) -> Tier | None:
+        """The tier of a name; None: there is none."""
+        return self._tiers.get(name)
+
+    @property
+    def tier_names(self) -> tuple[str, ...]:
+        return tuple(self._tiers)
+
+    def set_tier(self, organization_id: str, tier: str) -> None:
+        """From now on an organization has the limits of this tier."""
+        self._tier_of[organization_id] = tier
+
+    def fill(self, connection: Connection) -> None:
+        """Know every project's limits: at the start, before anybody asks."""
+        for project_id, model, limits in store.all_limits(connection):
+            self._of_projects[project_id, model] = limits
+
+    def of_project(self, project_id: str, model: str) -> Limits:
+        """The project's own limits on a model."""
+        return self._of_projects.get((project_id, model), NO_LIMITS)
+
+    def change_project(self, transaction: Transaction, project_id: str, model: str, limits: Limits) -> None:
+        """Keep a project's own limits on a model; they count once this is committed."""
+        store.replace(transaction.connection, project_id, model, limits)
+        transaction.on_commit(lambda: self._of_projects.__setitem__((project_id, model), limits))
+
+    def of_organization(self, organization_id: str, family: str) -> Limits:
+        """The limits that an organization's tier sets for a model of this family."""
+        tier = self._tiers.get(self._tier_of.get(organization_id, FREE)) or self._tiers[FREE]
+        return tier.for_family(family)
+
+    def _subjects(self, principal: Principal, model: str, family: str) -> list[Subject]:
+        subjects = []
+        if principal.is_metered:
+            limits = self.of_organization(principal.organization_id, family)
+            subjects.append(Subject((principal.organization_id, model), limits))
+        own = self._of_projects.get((principal.project_id, model))
+        if own is not None:
+            subjects.append(Subject((principal.project_id, model), own))
+        if principal.limits is not NO_LIMITS:
+            subjects.append(Subject((principal.key_id,), principal.limits))
+        return subjects
+
+    def _take(self, debits: Sequence[Debit], whose: Whose) -> None:
+        missing = self._counters.take(debits, self._clock.monotonic())
+        if missing is None:
+            return
+        debit = debits[missing]
+        levels = self._levels(debits)
+        if debit.amount > debit.capacity:
+            raise _with_levels(too_large(whose, debit), levels)
+        remaining = self._counters.level(debit).remaining
+        seconds = max(self._counters.seconds_until(each) for each in debits if each.amount <= each.capacity)
+        raise _with_levels(reached(whose, debit, remaining=remaining, seconds=seconds), levels)
+
+    def _levels(self, debits: Sequence[Debit]) -> Levels:
+        return Levels(
+            requests=self._nearest(debits, Meter.REQUESTS_MINUTE), tokens=self._nearest(debits, Meter.TOKENS_MINUTE)
+        )
+
+    def _nearest(self, debits: Sequence[Debit], meter: Meter) -> Level | None:
+        """Of several limits of one kind the one with the least left."""
+        nearest = None
+        for debit in debits:
+            if debit.meter is meter:
+                level = self._counters.level(debit)
+                if nearest is None or level.remaining < nearest.remaining:
+                    nearest = level
+        return nearest
+
+
+def _with_levels(refusal: RateLimited, levels: Levels) -> RateLimited:
+    refusal.levels = levels
+    return refusal
