@@ -5,7 +5,7 @@ import email
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
@@ -19,6 +19,7 @@ from parley.api.open_requests import OpenRequests
 from parley.api.routes import route_table
 from parley.api.stack import EdgeRules, build_stack
 from parley.core.clock import FakeClock
+from parley.core.engine import Engine
 from parley.domain.accounts.passwords import Passwords
 from parley.operations.first_start import ensure_owner
 from parley.operations.front_door import FrontDoor, SignUpRules
@@ -26,6 +27,7 @@ from parley.operations.last_used import following
 from parley.operations.records import Records, open_records
 from tests.builders_records import settings_in
 from tests.builders_routes import BlankPage
+from tests.builders_serving import Bench, make_bench
 
 PASSWORD = "correct horse battery"
 # The least that argon2 accepts: what is tested is what comes of it.
@@ -57,7 +59,7 @@ class Town:
     client: httpx.AsyncClient
     owner_key: str
     outbox: Path
-    people: list[Person] = field(default_factory=list)
+    bench: Bench
 
     async def call(
         self, method: str, path: str, json: Any = None, *, key: str | None = "owner", **headers: str
@@ -142,8 +144,8 @@ def _text(message: EmailMessage) -> str:
 
 
 @asynccontextmanager
-async def town(folder: Path, *, serving: Any = None, **settings: Any) -> AsyncIterator[Town]:
-    """Open one in `folder`. `settings` are the operator's."""
+async def town(folder: Path, *, engine: Engine | None = None, **settings: Any) -> AsyncIterator[Town]:
+    """Open one in `folder`, where the model `echo-1` answers. `settings` are the operator's."""
     chosen = settings_in(folder / "data", **settings)
     clock = FakeClock()
     async with AsyncExitStack() as stack:
@@ -154,12 +156,13 @@ async def town(folder: Path, *, serving: Any = None, **settings: Any) -> AsyncIt
             front_door=FrontDoor(records, Passwords(CHEAP), SignUpRules.of(chosen, "http://127.0.0.1:8000"), clock),
             last_used=await stack.enter_async_context(following(records)),
         )
+        bench = make_bench(engine=engine, rates=records.rates)
         open_requests = OpenRequests()
         loop = asyncio.get_running_loop()
         records.keys.watch(lambda ids: loop.call_soon_threadsafe(open_requests.end_keys, ids) and None)
         app = build_stack(
             routes=route_table(is_ready=lambda: True, page=BlankPage()),
-            services=Services(serving=serving, catalog=records.catalog, clock=clock, platform=platform),
+            services=Services(serving=bench.serving, catalog=records.catalog, clock=clock, platform=platform),
             keys=records.keys,
             open_requests=open_requests,
             rules=EdgeRules(),
@@ -173,4 +176,5 @@ async def town(folder: Path, *, serving: Any = None, **settings: Any) -> AsyncIt
             client=client,
             owner_key=owner_key,
             outbox=records.folder.outbox_path,
+            bench=bench,
         )

@@ -8,7 +8,7 @@ import msgspec
 
 from parley.api.call import Handler
 from parley.api.operation import Operation
-from parley.api.platform import audit_logs, entrance, keys, organizations, projects, users
+from parley.api.platform import audit_logs, entrance, keys, organizations, projects, rate_limits, usage, users
 from parley.api.platform.schemas import replies, requests
 
 
@@ -65,6 +65,11 @@ PLATFORM_OPERATIONS: Mapping[Handler, Operation] = MappingProxyType(
         users.create_invite: _made(requests.CreateInviteRequest, replies.Invite),
         users.retrieve_invite: Operation(reply=replies.Invite),
         users.delete_invite: Operation(reply=replies.Deleted),
+        rate_limits.list_rate_limits: Operation(reply=_list_of(replies.RateLimit)),
+        rate_limits.modify_rate_limit: _made(requests.UpdateRateLimitRequest, replies.RateLimit),
+        usage.usage_of_completions: Operation(reply=replies.UsagePage),
+        usage.usage_of_embeddings: Operation(reply=replies.UsagePage),
+        usage.usage_of_moderations: Operation(reply=replies.UsagePage),
         projects.list_projects: Operation(reply=_list_of(replies.Project)),
         projects.create_project: _made(requests.CreateProjectRequest, replies.Project),
         projects.retrieve_project: Operation(reply=replies.Project),

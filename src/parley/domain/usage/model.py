@@ -1,6 +1,10 @@
-"""Usage records: which of them are asked for."""
+"""Usage records: which of them are asked for, and their sums."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
+
+from parley.core.usage import Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,3 +15,31 @@ class RecordFilter:
     until: float | None = None
     key_id: str | None = None
     request_id: str | None = None
+
+
+class Dimension(StrEnum):
+    """What usage can be grouped by; the values are the records' columns."""
+
+    PROJECT = "project_id"
+    KEY = "key_id"
+    MODEL = "snapshot"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SumFilter:
+    """Whose usage is summed, of which endpoints. No `key_ids` or `models`: of all; `project_ids` None: of every project."""
+
+    organization_id: str
+    endpoints: frozenset[str]
+    project_ids: frozenset[str] | None = None
+    key_ids: frozenset[str] = frozenset()
+    models: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageSum:
+    """What the requests of one group used together; `group` has the value of each dimension that was grouped by."""
+
+    group: Mapping[Dimension, str]
+    num_requests: int
+    usage: Usage

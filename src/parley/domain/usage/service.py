@@ -1,8 +1,10 @@
 """The usage records' verbs: keep one per request, and read them back."""
 
+from collections.abc import Sequence
+
 from parley.core.usage import UsageRecord
 from parley.domain.usage import store
-from parley.domain.usage.model import RecordFilter
+from parley.domain.usage.model import Dimension, RecordFilter, SumFilter, UsageSum
 from parley.infra.db import Database
 
 
@@ -23,4 +25,14 @@ class UsageRecords:
         """The newest `limit` records that pass the filter, the newest first."""
         return await self._database.read(
             lambda connection: store.list_records(connection, wanted or RecordFilter(), limit=limit)
+        )
+
+    async def sums(
+        self, wanted: SumFilter, spans: Sequence[tuple[float, float]], group_by: Sequence[Dimension]
+    ) -> list[list[UsageSum]]:
+        """What was used in each span of time (its end excluded), in groups. Spans without use have no groups."""
+        return await self._database.read(
+            lambda connection: [
+                store.sums(connection, wanted, since=since, until=until, group_by=group_by) for since, until in spans
+            ]
         )

@@ -1,6 +1,7 @@
 """The usage records' table and all SQL on it."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -16,14 +17,16 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    func,
     select,
     text,
 )
 
 from parley.core.usage import Doubt, Outcome, Usage, UsageRecord
-from parley.domain.usage.model import RecordFilter
+from parley.domain.usage.model import Dimension, RecordFilter, SumFilter, UsageSum
 
 METADATA = MetaData()
+_SUMMED = ("input_tokens", "cached_tokens", "output_tokens")
 
 _records = Table(
     "usage_records",
@@ -103,6 +106,37 @@ def list_records(connection: Connection, wanted: RecordFilter, *, limit: int) ->
     if wanted.request_id is not None:
         query = query.where(_records.c.request_id == wanted.request_id)
     return [_record(row) for row in connection.execute(query)]
+
+
+def sums(
+    connection: Connection, wanted: SumFilter, *, since: float, until: float, group_by: Sequence[Dimension]
+) -> list[UsageSum]:
+    """What was used from `since` until before `until`, in groups, the order of which is that of their names."""
+    columns = [_records.c[dimension.value] for dimension in group_by]
+    query = select(
+        *columns,
+        func.count().label("num_requests"),
+        *[func.coalesce(func.sum(_records.c[name]), 0).label(name) for name in _SUMMED],
+    ).where(
+        _records.c.organization_id == wanted.organization_id,
+        _records.c.created_at >= since,
+        _records.c.created_at < until,
+        _records.c.endpoint.in_(sorted(wanted.endpoints)),
+    )
+    if wanted.project_ids is not None:
+        query = query.where(_records.c.project_id.in_(sorted(wanted.project_ids)))
+    for column, values in ((_records.c.key_id, wanted.key_ids), (_records.c.snapshot, wanted.models)):
+        if values:
+            query = query.where(column.in_(sorted(values)))
+    return [
+        UsageSum(
+            group={dimension: getattr(row, dimension.value) for dimension in group_by},
+            num_requests=row.num_requests,
+            usage=Usage(**{name: int(getattr(row, name)) for name in _SUMMED}),
+        )
+        for row in connection.execute(query.group_by(*columns).order_by(*columns))
+        if row.num_requests
+    ]
 
 
 def _record(row: Row[tuple[object, ...]]) -> UsageRecord:

@@ -167,3 +167,53 @@ class Accepted(ReplyStruct, kw_only=True):
     """What a visitor is told, whatever is known of the address."""
 
     status: str
+
+
+class RateLimit(ReplyStruct, kw_only=True):
+    """A project's limits on one model; null: none."""
+
+    object: Literal["project.rate_limit"] = "project.rate_limit"
+    id: str
+    model: str
+    max_requests_per_1_minute: int | None
+    max_tokens_per_1_minute: int | None
+    max_images_per_1_minute: int | None
+    max_audio_minutes_per_1_minute: int | None
+    max_requests_per_1_day: int | None
+    max_tokens_per_1_day: int | None
+    max_concurrent_requests: int | None
+
+
+class UsageResult(ReplyStruct, kw_only=True):
+    """What one group of requests used; what was not grouped by is null."""
+
+    object: str
+    input_tokens: int
+    output_tokens: int | UnsetType = UNSET
+    input_cached_tokens: int | UnsetType = UNSET
+    input_audio_tokens: int | UnsetType = UNSET
+    output_audio_tokens: int | UnsetType = UNSET
+    num_model_requests: int
+    project_id: str | None
+    user_id: str | None = None
+    api_key_id: str | None
+    model: str | None
+    batch: bool | UnsetType | None = UNSET
+
+
+class UsageBucket(ReplyStruct, kw_only=True):
+    """A stretch of time, seconds since the epoch, its end excluded."""
+
+    object: Literal["bucket"] = "bucket"
+    start_time: int
+    end_time: int
+    results: list[UsageResult]
+
+
+class UsagePage(ReplyStruct, kw_only=True):
+    """Some buckets in their order; `next_page` goes into `page` for those that follow."""
+
+    object: Literal["page"] = "page"
+    data: list[UsageBucket]
+    has_more: bool
+    next_page: str | None

@@ -139,3 +139,15 @@ class AcceptInviteRequest(RequestStruct, kw_only=True):
     token: Token
     password: Password
     name: Annotated[str, Meta(max_length=256)] | None = None
+
+
+class UpdateRateLimitRequest(RequestStruct, kw_only=True):
+    """OpenAI's names; audio by the minute, tokens by the day and requests at once are ours."""
+
+    max_requests_per_1_minute: Cap | None = None
+    max_tokens_per_1_minute: Cap | None = None
+    max_images_per_1_minute: Cap | None = None
+    max_audio_minutes_per_1_minute: Cap | None = None
+    max_requests_per_1_day: Cap | None = None
+    max_tokens_per_1_day: Cap | None = None
+    max_concurrent_requests: Cap | None = None

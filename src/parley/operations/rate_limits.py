@@ -1,0 +1,73 @@
+"""The limits of a project, model by model: what counts, and what its admins set below the organization's tier."""
+
+from dataclasses import dataclass, replace
+
+from parley.core.actor import Actor
+from parley.core.errors import NotFound
+from parley.core.limits import Limits
+from parley.core.snapshot import Snapshot
+from parley.infra.db import Connection, Transaction
+from parley.operations.authority import live_project_of, note, project_of
+from parley.operations.records import Records
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelLimits:
+    """What counts for a project on one snapshot: the tighter of the tier's and its own."""
+
+    model: str
+    limits: Limits
+
+
+async def list_limits(records: Records, actor: Actor, project_id: str) -> list[ModelLimits]:
+    """The limits of a project on every snapshot, by name. Raises NotFound."""
+
+    def look(connection: Connection) -> str:
+        return project_of(records, connection, actor, project_id).id
+
+    found = await records.database.read(look)
+    return [_effective(records, actor, found, snapshot) for snapshot in _snapshots(records)]
+
+
+async def change_limits(records: Records, actor: Actor, project_id: str, model: str, wanted: Limits) -> ModelLimits:
+    """Set what is stated in `wanted` of a project's own limits on a snapshot; they count from now on. Raises NotFound."""
+    snapshot = next((each for each in _snapshots(records) if each.name == model), None)
+
+    def work(transaction: Transaction) -> str:
+        project = live_project_of(records, transaction.connection, actor, project_id)
+        if snapshot is None:
+            raise NotFound("No such rate limit.")
+        before = records.rates.of_project(project.id, snapshot.name)
+        after = replace(before, **wanted.stated())
+        records.rates.change_project(transaction, project.id, snapshot.name, after)
+        note(
+            records,
+            transaction,
+            actor,
+            "rate_limit.updated",
+            before=_seen(project.id, model, before),
+            after=_seen(project.id, model, after),
+        )
+        return project.id
+
+    found = await records.database.transaction(work)
+    if snapshot is None:
+        raise NotFound("No such rate limit.")
+    return _effective(records, actor, found, snapshot)
+
+
+def _effective(records: Records, actor: Actor, project_id: str, snapshot: Snapshot) -> ModelLimits:
+    own = records.rates.of_project(project_id, snapshot.name)
+    if actor.principal.is_metered:
+        own = own.within(records.rates.of_organization(actor.organization_id, snapshot.family))
+    return ModelLimits(model=snapshot.name, limits=own)
+
+
+def _snapshots(records: Records) -> list[Snapshot]:
+    """Every snapshot once, by name."""
+    by_name = {snapshot.name: snapshot for _, snapshot, _ in records.catalog.entries()}
+    return [by_name[name] for name in sorted(by_name)]
+
+
+def _seen(project_id: str, model: str, limits: Limits) -> dict[str, object]:
+    return {"id": f"rl-{model}", "project_id": project_id, "model": model, **limits.stated()}
