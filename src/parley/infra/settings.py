@@ -110,7 +110,10 @@ class Settings(BaseSettings):
         None, ge=1, le=1024, description="Threads of one engine. Without it, the cores that this process may use."
     )
     max_waiting: int = Field(
-        256, ge=0, le=1_000_000, description="Requests that may wait for a slot; one more is answered 503."
+        256,
+        ge=0,
+        le=1_000_000,
+        description="Requests of one project that may wait for a model's slots; one more is answered 503.",
     )
     memory_budget_mib: int | None = Field(
         None,

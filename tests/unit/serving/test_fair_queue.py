@@ -9,7 +9,7 @@ from parley.serving.scheduling.fair import FairQueue
 
 
 def drain(queue: FairQueue[int]) -> list[int]:
-    return [queue.pop() for _ in range(len(queue))]
+    return [queue.pop(queue.head()[0]) for _ in range(len(queue))]
 
 
 def test_one_project_is_served_in_order():
@@ -25,6 +25,16 @@ def test_a_flood_delays_another_project_by_one_turn_only():
         queue.push("flood", item)
     queue.push("other", 1_000)
     assert drain(queue)[:3] == [0, 1_000, 1]
+
+
+def test_a_project_that_may_not_is_passed_over_and_keeps_its_turn():
+    queue: FairQueue[int] = FairQueue()
+    queue.push("a", 1)
+    queue.push("b", 2)
+    assert queue.head(lambda project, _: project != "a") == ("b", 2)
+    assert queue.head(lambda *_: False) is None
+    assert queue.pop("b") == 2
+    assert drain(queue) == [1]
 
 
 def test_removing_from_the_middle_keeps_the_order():
@@ -46,8 +56,6 @@ def test_nothing_is_lost_and_each_project_keeps_its_order(history):
             queue.push(project, item)
             model[project].append(item)
         elif len(queue):
-            head = queue.head()
-            assert queue.pop() == head
-            owner = next(p for p, items in model.items() if items and items[0] == head)
-            model[owner].popleft()
+            owner, head = queue.head()
+            assert queue.pop(owner) == head == model[owner].popleft()
     assert sorted(drain(queue)) == sorted(item for items in model.values() for item in items)

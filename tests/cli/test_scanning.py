@@ -1,0 +1,81 @@
+"""`parley keys scan`: finds keys by their checksum wherever they lie in a file, raises no false alarm, and revokes."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from parley.cli import scanning
+from parley.cli.keys import command
+from parley.cli.scanning import found_keys
+from parley.core.clock import FakeClock
+from parley.domain.accounts.key_shape import new_secret
+from parley.infra.folder import DataFolder
+from parley.operations.first_start import ensure_owner
+from parley.operations.records import open_records
+from tests.builders_records import settings_in
+
+
+def test_a_key_is_found_with_its_file_and_line(tmp_path: Path) -> None:
+    secret = new_secret()
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "config.py").write_text(f"# nothing here\n\nKEY = '{secret}'\n")
+    (tmp_path / "README").write_text("sk-" + "a" * 36 + "\nsk-XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX\n")
+    assert [(key.path.name, key.line, key.secret) for key in found_keys(tmp_path)] == [("config.py", 3, secret)]
+    assert [key.line for key in found_keys(tmp_path / "app" / "config.py")] == [3]
+
+
+@pytest.mark.parametrize("portion", [40, 64, 100, 1000])
+def test_a_key_is_found_once_wherever_the_portions_of_a_file_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, portion: int
+) -> None:
+    monkeypatch.setattr(scanning, "_PORTION_BYTES", portion)
+    secret = new_secret()
+    for offset in range(130):
+        (tmp_path / "f").write_bytes(b"\n" * offset + secret.encode() + b"\xff\n" * 70)
+        assert [(key.line, key.secret) for key in found_keys(tmp_path)] == [(offset + 1, secret)]
+        (tmp_path / "f").write_bytes(b" " * offset + secret.encode())
+        assert [key.secret for key in found_keys(tmp_path)] == [secret]
+        # The same characters inside a longer word are no key.
+        (tmp_path / "f").write_bytes(b" " * offset + b"x" + secret.encode() + b" ")
+        assert list(found_keys(tmp_path)) == []
+        (tmp_path / "f").write_bytes(b" " * offset + secret.encode() + b"x")
+        assert list(found_keys(tmp_path)) == []
+
+
+def test_links_are_not_followed_and_what_cannot_be_read_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "outside").write_text(new_secret())
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "link").symlink_to(tmp_path / "outside")
+    (tree / "dangling").symlink_to(tmp_path / "nothing")
+    assert list(found_keys(tree)) == []
+
+
+async def owner_key_in(folder: Path) -> str:
+    async with open_records(settings_in(folder), FakeClock()) as records:
+        return str(await ensure_owner(records, None))
+
+
+def test_scan_names_what_counts_and_revokes_it_when_told(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    asyncio.run(owner_key_in(folder))
+    run = CliRunner().invoke
+    made = run(command, ["create", "leaked", "--data", str(folder)])
+    secret = made.stdout.strip()
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "a.env").write_text(f"A={secret}\nB={new_secret()}\n")
+    scan = ["scan", str(tmp_path / "tree"), "--data", str(folder)]
+    found = run(command, scan)
+    assert found.exit_code == 1
+    assert "a.env:1" in found.stdout
+    assert "(leaked), counts" in found.stdout
+    assert "a.env:2" in found.stdout
+    assert "another installation" in found.stdout
+    assert secret not in found.output
+    revoked = run(command, [*scan, "--revoke"])
+    assert (revoked.exit_code, "no longer counts" in revoked.stdout) == (0, True)
+    again = run(command, scan)
+    assert (again.exit_code, "none of them counts" in again.stderr) == (0, True)
+    assert DataFolder(folder).owner_key_path.exists()

@@ -1,0 +1,145 @@
+"""Overload and neighbours (E1, E3), played out tick by tick on a real pool: no clock, no engine, the same every time."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import pytest
+
+from parley.core.engine import Engine
+from parley.core.errors import Overloaded
+from parley.serving.engines.echo import EchoEngine
+from parley.serving.scheduling.crowding import may_wait, suggested_wait
+from parley.serving.scheduling.pool import Pool, Ticket
+
+NUM_SLOTS = 8
+SERVICE_TICKS = 80
+
+
+@dataclass
+class Play:
+    """A pool whose requests take SERVICE_TICKS each; `finished` has what each project's requests took in all."""
+
+    max_waiting: int = 64
+    now: int = 0
+    waiting: deque[tuple[Ticket, int]] = field(default_factory=deque)
+    running: list[tuple[Ticket, int, int]] = field(default_factory=list)
+    finished: dict[str, list[int]] = field(default_factory=dict)
+    num_refused: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        async def load() -> Engine:
+            return EchoEngine(num_slots=NUM_SLOTS)
+
+        self.pool = Pool(load=load, num_slots=NUM_SLOTS, max_waiting=self.max_waiting)
+
+    def send(self, project: str) -> None:
+        try:
+            self.waiting.append((self.pool.enqueue(project, 1), self.now))
+        except Overloaded:
+            self.num_refused[project] = self.num_refused.get(project, 0) + 1
+
+    def tick(self) -> None:
+        self.now += 1
+        for ticket, began, sent in [one for one in self.running if self.now - one[1] >= SERVICE_TICKS]:
+            self.running.remove((ticket, began, sent))
+            ticket.release()
+            self.finished.setdefault(ticket.project_id, []).append(self.now - sent)
+        for ticket, sent in [one for one in self.waiting if one[0].granted.is_set()]:
+            self.waiting.remove((ticket, sent))
+            self.running.append((ticket, self.now, sent))
+
+
+def p99(times: list[int]) -> int:
+    return sorted(times)[int(len(times) * 0.99)]
+
+
+def test_e3_a_flood_of_a_hundred_times_moves_a_neighbours_p99_by_a_quarter_at_most() -> None:
+    def neighbour_with(flood_per_tick: float) -> Play:
+        play, owed = Play(), 0.0
+        for tick in range(20_000):
+            owed += flood_per_tick
+            while owed >= 1:
+                play.send("flood")
+                owed -= 1
+            if tick % 100 == 0:
+                play.send("neighbour")
+            play.tick()
+        return play
+
+    alone, beside = neighbour_with(0.0), neighbour_with(1.0)
+    assert beside.num_refused["flood"] > 10_000
+    assert "neighbour" not in beside.num_refused
+    assert len(beside.finished["neighbour"]) >= 0.99 * len(alone.finished["neighbour"])
+    assert p99(beside.finished["neighbour"]) <= 1.25 * p99(alone.finished["neighbour"])
+
+
+@pytest.mark.parametrize("load", [1, 2, 10])
+def test_e1_goodput_stays_at_its_peak_and_the_wait_is_bounded_whatever_is_offered(load: int) -> None:
+    play = Play()
+    for _ in range(20_000):
+        # A slot comes free every ten ticks: so many times that are offered.
+        if play.now % 10 == 0:
+            for num in range(load):
+                play.send(f"project-{num}")
+        play.tick()
+        assert len(play.waiting) <= 4 * play.max_waiting
+    num_finished = sum(map(len, play.finished.values()))
+    assert num_finished >= 0.9 * 20_000 / SERVICE_TICKS * NUM_SLOTS
+    # What was let in waited for at most the whole queue.
+    slowest = max(max(times) for times in play.finished.values())
+    assert slowest <= SERVICE_TICKS * (4 * play.max_waiting / NUM_SLOTS + 4)
+
+
+def test_e1_a_refusal_says_when_to_come_again_and_later_the_longer_the_queue() -> None:
+    play = Play(max_waiting=10)
+    for _ in range(NUM_SLOTS + 10):
+        play.send("a")
+    with pytest.raises(Overloaded) as refused:
+        play.pool.enqueue("a", 1)
+    assert refused.value.retry_after_seconds == suggested_wait(num_all=10, num_slots=NUM_SLOTS) == 2.25
+    assert suggested_wait(num_all=10_000, num_slots=1) == 30.0
+
+
+def test_a_project_without_waiting_requests_finds_a_place_beside_every_flood() -> None:
+    for num_floods in range(1, 40):
+        queue: dict[str, int] = {}
+        for _ in range(2_000):
+            for flood in range(num_floods):
+                name = f"flood-{flood}"
+                if may_wait(num_own=queue.get(name, 0), num_all=sum(queue.values()), max_waiting=100):
+                    queue[name] = queue.get(name, 0) + 1
+            if sum(queue.values()) >= 400:
+                break
+        assert sum(queue.values()) < 400
+        assert may_wait(num_own=0, num_all=sum(queue.values()), max_waiting=100)
+
+
+def test_free_slots_are_taken_even_where_nobody_may_wait() -> None:
+    play = Play(max_waiting=0)
+    for _ in range(NUM_SLOTS + 1):
+        play.send("a")
+    assert play.num_refused == {"a": 1}
+
+
+def test_a_project_alone_has_every_slot_and_beside_another_leaves_some() -> None:
+    play = Play()
+    for _ in range(NUM_SLOTS):
+        play.send("a")
+    assert play.pool.num_free_slots == 0
+    for ticket, _ in play.waiting:
+        ticket.release()
+    play.send("b")
+    for _ in range(NUM_SLOTS):
+        play.send("a")
+    # One of eight is b's, and b's neighbour leaves another free only as long as it has seven itself.
+    held = [ticket.project_id for ticket in play.pool._held]
+    assert (held.count("a"), held.count("b")) == (7, 1)
+
+
+def test_a_request_for_all_slots_gets_them_though_some_are_kept_back() -> None:
+    play = Play()
+    other = play.pool.enqueue("b", 1)
+    large = play.pool.enqueue("a", NUM_SLOTS)
+    assert not large.granted.is_set()
+    other.release()
+    assert large.granted.is_set()
