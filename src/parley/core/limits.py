@@ -1,7 +1,7 @@
 """Limits as a value: how much of what in which window. Who counts against them is `domain/limits`."""
 
 from dataclasses import dataclass, fields
-from typing import Self
+from typing import NamedTuple, Self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +44,7 @@ class LimitNeed:
     audio_minutes: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Level:
+class Level(NamedTuple):
     """How one limit stands after a decision: the cap, what is left of it, and in how many seconds it is whole again."""
 
     limit: int
@@ -53,8 +52,7 @@ class Level:
     reset_seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Levels:
+class Levels(NamedTuple):
     """The limits by the minute that are nearest to refusing; None: nothing limits."""
 
     requests: Level | None = None

@@ -172,6 +172,12 @@ def test_requests_at_once_are_counted_until_they_are_closed() -> None:
     assert desk.admit(principal, tokens=1_000)
 
 
+def test_a_limit_on_requests_at_once_alone_is_given_back_too() -> None:
+    desk, principal = Desk(), limited(concurrent_requests=1)
+    desk.admit(principal).close(0)
+    desk.admit(principal).close(0)
+
+
 def test_a_limit_of_nothing_lets_nothing_in() -> None:
     refusal = Desk().refusal(limited(requests_per_minute=0))
     assert refusal.retry_after_seconds is None

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from parley.core.durations import duration
 from parley.core.errors import RateLimited
@@ -35,17 +36,8 @@ class Meter(Enum):
         return need.audio_minutes if self is Meter.AUDIO_MINUTE else 1
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """Whom a limit counts: `name` is an id, and what it is counted for (a model) where that counts apart."""
-
-    name: tuple[str, ...]
-    limits: Limits
-
-
-@dataclass(frozen=True, slots=True)
-class Debit:
-    """`amount` units from one bucket of `capacity`. `bucket` names it."""
+class Debit(NamedTuple):
+    """`amount` units from one bucket of `capacity`. `bucket` names it. A few are made for each request, so it is a tuple."""
 
     bucket: tuple[str, ...]
     meter: Meter
@@ -53,17 +45,32 @@ class Debit:
     amount: int
 
 
-def debits_of(subject: Subject, need: LimitNeed) -> list[Debit]:
-    """What a request takes from the limits of one subject."""
-    debits = []
-    for meter in Meter:
-        capacity = getattr(subject.limits, meter.limit_name)
-        if capacity is not None:
+class Subject:
+    """Whom limits count: `name` is an id, and what it is counted for (a model) where that counts apart.
+
+    Made once for all the requests that are counted so.
+    """
+
+    __slots__ = ("_caps", "limits", "place")
+
+    def __init__(self, name: tuple[str, ...], limits: Limits) -> None:
+        self.limits = limits
+        # Where its requests at once are counted.
+        self.place = (*name, "concurrent")
+        capped = [(meter, getattr(limits, meter.limit_name)) for meter in Meter]
+        self._caps = [
+            ((*name, meter.limit_name), meter, capacity) for meter, capacity in capped if capacity is not None
+        ]
+
+    def debits(self, need: LimitNeed) -> list[Debit]:
+        """What a request takes from the limits."""
+        debits = []
+        for bucket, meter, capacity in self._caps:
             amount = meter.amount(need)
             # Only what may refuse, or what the headers tell, is looked at.
             if amount or meter is Meter.TOKENS_MINUTE:
-                debits.append(Debit((*subject.name, meter.limit_name), meter, capacity, amount))
-    return debits
+                debits.append(Debit(bucket, meter, capacity, amount))
+        return debits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """The limits' verbs: let a request in or refuse it, take back what it did not use, and keep projects' own limits."""
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from parley.core.clock import Clock
 from parley.core.errors import RateLimited
@@ -14,13 +14,15 @@ from parley.domain.limits.model import (
     Meter,
     Subject,
     Whose,
-    debits_of,
     reached,
     too_large,
     too_many_at_once,
 )
 from parley.domain.limits.tiers import DEFAULT_TIERS, FREE, Tier
 from parley.infra.db import Connection, Transaction
+
+_MAX_SUBJECTS = 100_000
+_NO_LEVELS = Levels()
 
 
 class Permit:
@@ -47,7 +49,7 @@ class Permit:
             return
         self._is_open = False
         corrections = [
-            replace(debit, amount=num_tokens - debit.amount)
+            debit._replace(amount=num_tokens - debit.amount)
             for debit in self._debits
             if debit.meter.kind == "tokens" and debit.amount != num_tokens
         ]
@@ -68,27 +70,31 @@ class RateLimits:
         self._tiers = tiers
         self._tier_of: dict[str, str] = {}
         self._of_projects: dict[tuple[str, str], Limits] = {}
+        # Families are those of the catalog, so that these are few.
+        self._of_tiers: dict[tuple[str, str], Limits] = {}
+        self._subjects_made: OrderedDict[tuple[str, ...], Subject] = OrderedDict()
 
     def admit(self, principal: Principal, *, model: str, family: str, need: LimitNeed) -> Permit:
         """Take what the request may need from every limit that it is under, or from none.
 
         Raises RateLimited, which carries the levels: "tokens" or "requests", without a wait where none would help.
         """
-        debits: list[Debit] = []
-        places: list[tuple[tuple[str, ...], int]] = []
-        for subject in self._subjects(principal, model, family):
-            debits += debits_of(subject, need)
-            if subject.limits.concurrent_requests is not None:
-                places.append(((*subject.name, "concurrent"), subject.limits.concurrent_requests))
+        subjects = self._subjects(principal, model, family)
+        if not subjects:
+            return Permit(self._counters, self._clock, (), (), _NO_LEVELS)
         whose = Whose(model=model, organization_id=principal.organization_id)
+        debits = [debit for subject in subjects for debit in subject.debits(need)]
         self._take(debits, whose)
         entered: list[tuple[str, ...]] = []
         permit = Permit(self._counters, self._clock, debits, entered, self._levels(debits))
-        for name, limit in places:
-            if not self._counters.enter(name, limit):
+        for subject in subjects:
+            limit = subject.limits.concurrent_requests
+            if limit is None:
+                continue
+            if not self._counters.enter(subject.place, limit):
                 permit.close(0)
                 raise _with_levels(too_many_at_once(whose, limit), permit.levels)
-            entered.append(name)
+            entered.append(subject.place)
         return permit
 
     def tier(self, name: str) -> Tier | None:
@@ -125,14 +131,31 @@ class RateLimits:
     def _subjects(self, principal: Principal, model: str, family: str) -> list[Subject]:
         subjects = []
         if principal.is_metered:
-            limits = self.of_organization(principal.organization_id, family)
-            subjects.append(Subject((principal.organization_id, model), limits))
+            limits = self._of_family(principal.organization_id, family)
+            subjects.append(self._subject((principal.organization_id, model), limits))
         own = self._of_projects.get((principal.project_id, model))
         if own is not None:
-            subjects.append(Subject((principal.project_id, model), own))
+            subjects.append(self._subject((principal.project_id, model), own))
         if principal.limits is not NO_LIMITS:
-            subjects.append(Subject((principal.key_id,), principal.limits))
+            subjects.append(self._subject((principal.key_id,), principal.limits))
         return subjects
+
+    def _subject(self, name: tuple[str, ...], limits: Limits) -> Subject:
+        """The subject of this name, made anew only where its limits have changed."""
+        known = self._subjects_made.get(name)
+        if known is None or known.limits is not limits:
+            known = self._subjects_made[name] = Subject(name, limits)
+            if len(self._subjects_made) > _MAX_SUBJECTS:
+                self._subjects_made.popitem(last=False)
+        return known
+
+    def _of_family(self, organization_id: str, family: str) -> Limits:
+        """As `of_organization`, the same object each time."""
+        tier = self._tier_of.get(organization_id, FREE)
+        limits = self._of_tiers.get((tier, family))
+        if limits is None:
+            limits = self._of_tiers[tier, family] = self.of_organization(organization_id, family)
+        return limits
 
     def _take(self, debits: Sequence[Debit], whose: Whose) -> None:
         missing = self._counters.take(debits, self._clock.monotonic())

@@ -1,0 +1,69 @@
+"""`parley orgs`, `projects` and `users` on a folder where no server runs: what they say and what they change."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from parley.cli import orgs, projects, users
+from parley.cli.keys import command as keys
+from parley.core.clock import FakeClock
+from parley.operations.first_start import ensure_owner
+from parley.operations.records import open_records
+from tests.builders_records import settings_in
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    async def start() -> None:
+        async with open_records(settings_in(tmp_path / "data"), FakeClock()) as records:
+            await ensure_owner(records, None)
+
+    asyncio.run(start())
+    return tmp_path / "data"
+
+
+def run(command, *words: str, folder: Path) -> Result:
+    return CliRunner().invoke(command, [*words, "--data", str(folder)])
+
+
+def test_an_organization_is_made_listed_suspended_and_approved(folder: Path) -> None:
+    organization = run(orgs.command, "create", "Acme", folder=folder).stdout.strip()
+    assert organization.startswith("org-")
+    assert "Acme" in run(orgs.command, "list", folder=folder).stdout
+    assert run(orgs.command, "suspend", organization, folder=folder).stdout == f"{organization} (Acme) is suspended.\n"
+    assert "suspended" in run(orgs.command, "list", folder=folder).stdout
+    assert run(orgs.command, "approve", organization, folder=folder).stdout == f"{organization} (Acme) is active.\n"
+    assert run(orgs.command, "tier", organization, "paid", folder=folder).stdout == f"{organization} is in tier paid.\n"
+    wrong = run(orgs.command, "tier", organization, "platinum", folder=folder)
+    assert (wrong.exit_code, "free, paid_new, paid" in wrong.stderr) == (1, True)
+
+
+def test_a_project_of_an_organization_has_keys_until_it_is_archived(folder: Path) -> None:
+    organization = run(orgs.command, "create", "Acme", folder=folder).stdout.strip()
+    project = run(projects.command, "create", "app", "--org", organization, folder=folder).stdout.strip()
+    made = run(keys, "create", "k", "--org", organization, "--project", project, "--days", "30", folder=folder)
+    assert made.stdout.startswith("sk-")
+    rotated = run(keys, "rotate", made.stderr.split()[0], "--overlap", "2", folder=folder)
+    assert rotated.stdout.startswith("sk-")
+    assert rotated.stdout != made.stdout
+    elsewhere = run(keys, "create", "k", "--project", project, folder=folder)
+    assert (elsewhere.exit_code, elsewhere.stderr) == (1, "parley: No such project.\n")
+    archived = run(projects.command, "archive", project, "--org", organization, folder=folder)
+    assert archived.stdout == f"{project} (app) is archived.\n"
+    assert run(keys, "create", "k", "--org", organization, "--project", project, folder=folder).exit_code == 1
+    assert "app" in run(projects.command, "list", "--org", organization, folder=folder).stdout
+
+
+def test_an_invite_is_mailed_and_its_link_printed(folder: Path) -> None:
+    invited = run(users.command, "invite", "ada@example.org", "--role", "admin", folder=folder)
+    assert "/invite#" in invited.stdout
+    mails = [path.read_text() for path in (folder / "outbox").glob("*.eml")]
+    assert len(mails) == 1
+    # A long line is folded on its way: the link's end is there all the same.
+    assert invited.stdout.strip()[-10:] in mails[0].replace("=\n", "")
+    assert run(users.command, "list", folder=folder).exit_code == 0
+    missing = run(users.command, "role", "user-nobody", "viewer", folder=folder)
+    assert (missing.exit_code, missing.stderr) == (1, "parley: No such user.\n")
+    assert run(users.command, "remove", "user-nobody", folder=folder).exit_code == 1

@@ -1,0 +1,136 @@
+"""Mail: by SMTP where there is a server, else into the outbox, which the command line shows; never lost, never logged."""
+
+import logging
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from parley.cli.outbox import command
+from parley.core.clock import FakeClock
+from parley.core.errors import Overloaded
+from parley.infra import mail
+from parley.infra.mail import Letter, mail_room
+from tests.builders_records import settings_in
+
+LETTER = Letter(to="ada@example.org", subject="Your code", text="Your code is 123456.\n")
+
+
+@contextmanager
+def smtp_server(received: list[str], *, refuses: bool = False) -> Iterator[int]:
+    """The least of a server: takes each message that comes, or refuses its sender. Ends with the context."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(10)
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with closing(connection), connection.makefile("rwb") as file:
+
+            def say(line: str) -> None:
+                file.write(line.encode() + b"\r\n")
+                file.flush()
+
+            say("220 here")
+            while line := file.readline().decode().strip():
+                verb = line[:4].upper()
+                if verb == "MAIL" and refuses:
+                    say("550 no")
+                elif verb == "DATA":
+                    say("354 go on")
+                    lines = []
+                    while (text := file.readline()) not in {b".\r\n", b""}:
+                        lines.append(text.decode())
+                    received.append("".join(lines))
+                    say("250 taken")
+                elif verb == "QUIT":
+                    say("221 bye")
+                    return
+                else:
+                    say("250 ok")
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        thread.join(10)
+        listener.close()
+
+
+async def posted(folder: Path, **settings: object) -> None:
+    folder.mkdir(exist_ok=True)
+    async with mail_room(settings_in(folder, **settings), folder / "outbox", FakeClock()) as room:
+        room.post(LETTER)
+
+
+def shown(folder: Path, *options: str) -> str:
+    return CliRunner().invoke(command, ["--data", str(folder), *options]).output
+
+
+async def test_without_a_server_a_letter_is_in_the_outbox_for_its_operator_alone(tmp_path: Path) -> None:
+    await posted(tmp_path)
+    assert (tmp_path / "outbox").stat().st_mode & 0o777 == 0o700
+    assert [path.stat().st_mode & 0o777 for path in (tmp_path / "outbox").iterdir()] == [0o600]
+    text = shown(tmp_path)
+    for part in ("To: ada@example.org", "Subject: Your code", "Your code is 123456."):
+        assert part in text
+    assert "1 mails deleted" in shown(tmp_path, "--clear")
+    assert "empty" in shown(tmp_path)
+
+
+async def test_with_a_server_a_letter_goes_there_and_not_into_the_outbox(tmp_path: Path) -> None:
+    received: list[str] = []
+    with smtp_server(received) as port:
+        await posted(tmp_path, smtp_host="127.0.0.1", smtp_port=port, smtp_security="none", mail_from="p@example.org")
+    assert len(received) == 1
+    assert "From: p@example.org" in received[0]
+    assert "Your code is 123456." in received[0]
+    assert not (tmp_path / "outbox").exists()
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+async def test_a_letter_that_the_server_does_not_take_is_in_the_outbox_and_not_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, is_there: bool
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        if is_there:
+            with smtp_server([], refuses=True) as port:
+                await posted(tmp_path, smtp_host="127.0.0.1", smtp_port=port, smtp_security="none")
+        else:
+            with socket.create_server(("127.0.0.1", 0)) as taken:
+                port = taken.getsockname()[1]
+            await posted(tmp_path, smtp_host="127.0.0.1", smtp_port=port, smtp_security="none")
+    assert "Your code is 123456." in shown(tmp_path)
+    assert "mail could not be sent" in caplog.text
+    assert "123456" not in caplog.text
+    assert "ada@" not in caplog.text
+
+
+async def test_the_oldest_mails_make_room_for_new_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mail, "_MAX_IN_OUTBOX", 3)
+    async with mail_room(settings_in(tmp_path), tmp_path / "outbox", FakeClock()) as room:
+        for num in range(5):
+            room.post(Letter(to="ada@example.org", subject=f"number {num}", text="x"))
+    text = shown(tmp_path)
+    assert [num for num in range(5) if f"number {num}" in text] == [2, 3, 4]
+
+
+async def test_too_many_letters_at_once_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mail, "_MAX_WAITING", 3)
+    async with mail_room(settings_in(tmp_path), tmp_path / "outbox", FakeClock()) as room:
+        for _ in range(3):
+            room.post(LETTER)
+        with pytest.raises(Overloaded):
+            room.post(LETTER)
+
+
+async def test_what_others_chose_cannot_move_the_terminals_cursor(tmp_path: Path) -> None:
+    async with mail_room(settings_in(tmp_path), tmp_path / "outbox", FakeClock()) as room:
+        room.post(Letter(to="ada@example.org", subject="s", text="before\x1b[2Jafter\n"))
+    text = shown(tmp_path)
+    assert "\x1b" not in text
+    assert "before[2Jafter" in text
