@@ -93,7 +93,9 @@ class Town:
         """A person with an organization of their own."""
         await self.ok("POST", "/v1/account/sign_up", {"email": address, "password": password}, key=None)
         code = re.search(r"\b(\d{6})\b", await self.mail_to(address)).group()
-        reply = await self.call("POST", "/v1/account/verify", {"email": address, "code": code}, key=None)
+        reply = await self.call(
+            "POST", "/v1/account/verify", {"email": address, "code": code, "password": password}, key=None
+        )
         return self.entered(reply)
 
     async def join(

@@ -215,6 +215,15 @@ async def test_a_rotated_key_counts_beside_the_new_one_for_its_overlap(town: Tow
     assert town.records.keys.authenticate(newest["value"]) is not None
 
 
+async def test_a_revoked_key_comes_back_neither_by_a_change_nor_by_rotation(town: Town) -> None:
+    key = await town.new_key()
+    path = f"{HOUSE}/projects/{key['project_id']}/api_keys/{key['id']}"
+    await town.ok("DELETE", path)
+    for where, body in ((path, {"name": "x", "expires_at": 2_000_000_000}), (f"{path}/rotate", {})):
+        assert (await town.call("POST", where, body)).status_code == 404
+    assert town.records.keys.authenticate(key["value"]) is None
+
+
 @pytest.mark.parametrize(
     ("scopes", "path", "status"),
     [

@@ -33,9 +33,11 @@ async def test_a_code_may_be_tried_five_times(town: Town) -> None:
     right = re.search(r"\b(\d{6})\b", await town.mail_to("ada@example.org")).group()
     wrong = "000000" if right != "000000" else "111111"
     for _ in range(5):
-        reply = await town.call("POST", VERIFY, {"email": "ada@example.org", "code": wrong}, key=None)
+        reply = await town.call(
+            "POST", VERIFY, {"email": "ada@example.org", "code": wrong, "password": PASSWORD}, key=None
+        )
         assert (reply.status_code, reply.json()["error"]["code"]) == (400, "invalid_code")
-    late = await town.call("POST", VERIFY, {"email": "ada@example.org", "code": right}, key=None)
+    late = await town.call("POST", VERIFY, {"email": "ada@example.org", "code": right, "password": PASSWORD}, key=None)
     assert late.json()["error"]["code"] == "invalid_code"
 
 
@@ -43,13 +45,23 @@ async def test_a_code_counts_once_and_for_a_quarter_of_an_hour(town: Town) -> No
     await town.ok("POST", SIGN_UP, {"email": "ada@example.org", "password": PASSWORD}, key=None)
     code = re.search(r"\b(\d{6})\b", await town.mail_to("ada@example.org")).group()
     town.clock.advance(15 * 60)
-    late = await town.call("POST", VERIFY, {"email": "ada@example.org", "code": code}, key=None)
+    late = await town.call("POST", VERIFY, {"email": "ada@example.org", "code": code, "password": PASSWORD}, key=None)
     assert late.status_code == 400
     bob = await town.sign_up("bob@example.org")
     code = re.search(r"\b(\d{6})\b", await town.mail_to("bob@example.org")).group()
-    again = await town.call("POST", VERIFY, {"email": "bob@example.org", "code": code}, key=None)
+    again = await town.call("POST", VERIFY, {"email": "bob@example.org", "code": code, "password": PASSWORD}, key=None)
     assert again.status_code == 400
     assert bob.user_id
+
+
+async def test_a_strangers_sign_up_is_not_completed_by_the_owner_of_the_address(town: Town) -> None:
+    await town.ok("POST", SIGN_UP, {"email": "ada@example.org", "password": PASSWORD}, key=None)
+    await town.mail_to("ada@example.org")
+    await town.ok("POST", SIGN_UP, {"email": "ada@example.org", "password": "the strangers own"}, key=None)
+    code = re.search(r"\b(\d{6})\b", await town.mail_to("ada@example.org", num=2)).group()
+    body = {"email": "ada@example.org", "code": code, "password": PASSWORD}
+    reply = await town.call("POST", VERIFY, body, key=None)
+    assert (reply.status_code, reply.json()["error"]["code"]) == (400, "invalid_code")
 
 
 async def test_one_address_may_sign_up_five_times_an_hour(town: Town) -> None:

@@ -102,14 +102,24 @@ class FrontDoor:
         letter = known_letter(email, public_url=self.rules.public_url) if code is None else code_letter(email, code)
         self._records.mail.post(letter)
 
-    async def verify(self, visitor: Actor, *, email: str, code: str) -> Entered:
-        """Make the user, with an organization of their own, and log them in. Raises InvalidRequest for a wrong code."""
+    async def verify(self, visitor: Actor, *, email: str, code: str, password: str) -> Entered:
+        """Make the user, with an organization of their own, and log them in. Raises InvalidRequest for a wrong code.
+
+        The password is asked for again: a stranger may have signed up with this address and a password of theirs, and
+        the owner of the address must not complete that with the code of the stranger's mail.
+        """
         self._codes.count(visitor.address or "unknown")
         email = normal_email(email)
+        doors = self._records.doors
+        waiting = await self._records.database.read(lambda connection: doors.find_sign_up(connection, email))
+        password_hash = None if waiting is None else waiting.password_hash
+        is_right = await self._passwords.is_right(password, password_hash)
 
         def work(transaction: Transaction) -> Entered | None:
-            sign_up = self._records.doors.try_code(transaction, email, code.strip())
-            if sign_up is None or self._records.membership.user_by_email(transaction.connection, email) is not None:
+            sign_up = doors.try_code(transaction, email, code.strip() if is_right else "")
+            if sign_up is None or sign_up.password_hash != password_hash:
+                return None
+            if self._records.membership.user_by_email(transaction.connection, email) is not None:
                 return None
             user = self._records.membership.add_user(
                 transaction, email=email, name=sign_up.name, password_hash=sign_up.password_hash

@@ -60,7 +60,7 @@ async def change_key(records: Records, actor: Actor, key_id: str, change: KeyCha
 
     def work(transaction: Transaction) -> Key:
         live_project_of(records, transaction.connection, actor, project_id)
-        key = _project_key(records, transaction.connection, actor, project_id, key_id)
+        key = _not_revoked(_project_key(records, transaction.connection, actor, project_id, key_id))
         wanted = KeyRequest(
             name=key.name if change.name is None else change.name,
             scopes=key.scopes if change.scopes is None else change.scopes,
@@ -97,7 +97,7 @@ async def rotate_key(
 
     def work(transaction: Transaction) -> IssuedKey:
         connection = transaction.connection
-        old = _key(records, connection, actor, project_id, key_id)
+        old = _not_revoked(_key(records, connection, actor, project_id, key_id))
         project = live_project_of(records, connection, actor, old.project_id)
         request = KeyRequest(
             name=old.name,
@@ -186,6 +186,13 @@ def _key(records: Records, connection: Connection, actor: Actor, project_id: str
         return _project_key(records, connection, actor, project_id, key_id)
     key = records.accounts.key(connection, key_id, organization_id=actor.organization_id)
     require(actor, Scope.OPERATOR if Scope.OPERATOR in key.scopes else Scope.ADMIN)
+    return key
+
+
+def _not_revoked(key: Key) -> Key:
+    """What was revoked comes back in no form. Raises NotFound."""
+    if key.revoked_at is not None:
+        raise NotFound("No such key.")
     return key
 
 

@@ -36,7 +36,9 @@ async def sign_up(call: Call) -> ASGIApp:
 async def verify(call: Call) -> ASGIApp:
     """Complete a sign-up with its code; the reply logs in."""
     body = await _VERIFY.read(call.http)
-    entered = await call.platform.front_door.verify(call.actor(), email=body.email, code=body.code)
+    entered = await call.platform.front_door.verify(
+        call.actor(), email=body.email, code=body.code, password=body.password
+    )
     return await _let_in(call, entered)
 
 

@@ -55,6 +55,10 @@ class Doors:
         entrances.replace_sign_up(transaction.connection, sign_up)
         return code
 
+    def find_sign_up(self, connection: Connection, email: str) -> SignUp | None:
+        """The sign-up that waits for its code."""
+        return entrances.find_sign_up(connection, email)
+
     def try_code(self, transaction: Transaction, email: str, code: str) -> SignUp | None:
         """The sign-up that the code completes, which is used up with that; None: the code is wrong, which is counted."""
         connection = transaction.connection

@@ -102,9 +102,11 @@ class Ring:
         self._tell(gone)
 
     def admit(self, standing: Standing, key: Key) -> None:
-        """Let one key count, as `standing` says."""
+        """Let one key count, or not, as `standing` says."""
         principal = principal_of(standing, key)
-        if principal is not None:
+        if principal is None:
+            self.dismiss([key])
+        else:
             self._keys[key.digest] = (key.digest, principal)
 
     def admit_session(self, standing: Standing, session: Session) -> None:

@@ -116,7 +116,10 @@ class SignUpRequest(RequestStruct, kw_only=True):
 
 
 class VerifyRequest(RequestStruct, kw_only=True):
+    """The code that was mailed, and the password of the sign-up: whoever signed up completes it, and nobody else."""
+
     email: Email
+    password: Password
     code: Annotated[str, Meta(max_length=32)]
 
 
