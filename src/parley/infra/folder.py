@@ -24,6 +24,7 @@ class DataFolder:
         self.catalog_path = path / "catalog.toml"
         self.models_path = path / "models"
         self.control_path = path / "control.sock"
+        self.tiers_path = path / "tiers.toml"
         self.outbox_path = path / "outbox"
         self.lock_path = path / "lock"
 

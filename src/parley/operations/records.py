@@ -19,6 +19,7 @@ from parley.domain.catalog.store import Places
 from parley.domain.catalog.verified import VerifiedFiles
 from parley.domain.limits.counters import ProcessCounters
 from parley.domain.limits.service import RateLimits
+from parley.domain.limits.tiers import read_tiers
 from parley.domain.usage.service import UsageRecords
 from parley.infra.db import Database
 from parley.infra.folder import DataFolder, exclusive_lock
@@ -70,7 +71,7 @@ async def open_records(settings: Settings, clock: Clock) -> AsyncIterator[Record
         keys = Ring(folder.pepper(may_create=is_new), clock)
         accounts = Accounts(keys, clock, is_house_metered=settings.mode == "metered")
         await database.read(accounts.fill)
-        rates = RateLimits(ProcessCounters(), clock)
+        rates = RateLimits(ProcessCounters(), clock, tiers=read_tiers(folder.tiers_path))
         await database.read(rates.fill)
         for organization in await database.read(accounts.all_organizations):
             rates.set_tier(organization.id, organization.tier)

@@ -1,10 +1,13 @@
 """Tiers: named sets of limits, one for each organization. Each counts for each model by itself, as OpenAI's do."""
 
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 
-from parley.core.limits import NO_LIMITS, Limits
+from parley.core.errors import OperatorError
+from parley.core.limits import LIMIT_NAMES, NO_LIMITS, Limits
 
 FREE, NEW_PAID, PAID = "free", "paid_new", "paid"
 _GPT_4 = Limits(requests_per_minute=200, tokens_per_minute=40_000)
@@ -30,3 +33,52 @@ DEFAULT_TIERS: Mapping[str, Tier] = MappingProxyType(
         PAID: Tier(limits=Limits(requests_per_minute=3_500, tokens_per_minute=90_000), by_family={"gpt-4": _GPT_4}),
     }
 )
+
+
+class TiersRefused(OperatorError):
+    """The operator's file of tiers cannot be used. The message is one line."""
+
+
+def read_tiers(path: Path) -> Mapping[str, Tier]:
+    """The tiers of the operator's file, in the place of the default ones of the same names; without a file, the default ones.
+
+    A table for each tier, with limits by their names and, under `family`, tables of tighter ones:
+
+        [paid]
+        requests_per_minute = 10_000
+        [paid.family.gpt-4]
+        requests_per_minute = 500
+
+    Raises TiersRefused.
+    """
+    if not path.exists():
+        return DEFAULT_TIERS
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise TiersRefused(f"{path} cannot be read as TOML: {error}") from None
+    return MappingProxyType(
+        {**DEFAULT_TIERS, **{name: _tier(f"{path}: {name}", table) for name, table in tables.items()}}
+    )
+
+
+def _tier(place: str, table: object) -> Tier:
+    if not isinstance(table, dict):
+        raise TiersRefused(f"{place} must be a table of limits")
+    families = table.get("family", {})
+    if not isinstance(families, dict):
+        raise TiersRefused(f"{place}.family must be a table of tables")
+    own = {name: value for name, value in table.items() if name != "family"}
+    by_family = {family: _limits(f"{place}.family.{family}", limits) for family, limits in families.items()}
+    return Tier(limits=_limits(place, own), by_family=by_family)
+
+
+def _limits(place: str, table: object) -> Limits:
+    if not isinstance(table, dict):
+        raise TiersRefused(f"{place} must be a table of limits")
+    for name, value in table.items():
+        if name not in LIMIT_NAMES:
+            raise TiersRefused(f"{place}.{name} is no limit; there are {', '.join(LIMIT_NAMES)}")
+        if type(value) is not int or value < 0:
+            raise TiersRefused(f"{place}.{name} must be a whole number, 0 or more")
+    return Limits(**table)
