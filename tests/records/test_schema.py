@@ -84,3 +84,27 @@ def test_opening_a_current_database_does_not_load_alembic(tmp_path: Path) -> Non
     )
     ran = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "False"
+
+
+def test_the_owner_of_an_older_installation_operates_it_after_the_step_to_people(tmp_path: Path) -> None:
+    path = tmp_path / "parley.db"
+    create_database_file(path, upgrade)
+    with connected(path) as connection:
+        downgrade(connection, "0002")
+        with connection.begin():
+            for statement in (
+                "INSERT INTO organizations VALUES ('org-1', 'first', 1.0), ('org-2', 'second', 2.0)",
+                "INSERT INTO projects VALUES ('proj_1', 'org-1', 'p', 1.0)",
+                "INSERT INTO keys VALUES ('key_1', 'org-1', 'proj_1', 'owner', x'01', 'aaaa', '[\"admin\", \"all\"]', "
+                "NULL, 1.0, NULL), ('key_2', 'org-1', 'proj_1', 'app', x'02', 'bbbb', '[\"all\"]', NULL, 1.0, NULL)",
+            ):
+                connection.exec_driver_sql(statement)
+        upgrade(connection)
+        with connection.begin():
+            houses = connection.exec_driver_sql("SELECT id FROM organizations WHERE is_house").scalars().all()
+            keys = connection.exec_driver_sql("SELECT id, scopes, is_admin FROM keys ORDER BY id").all()
+    assert houses == ["org-1"]
+    assert [tuple(key) for key in keys] == [
+        ("key_1", '["admin", "all", "operator", "owner"]', 1),
+        ("key_2", '["all"]', 0),
+    ]
