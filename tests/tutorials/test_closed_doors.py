@@ -38,12 +38,14 @@ def named(route: Route) -> str:
 )
 def test_a_closed_route_is_closed(live_server: LiveServer, route: Route, headers: dict[str, str]) -> None:
     status, body = status_and_body(live_server, route, headers)
-    assert status == 401
+    # After twenty wrong keys in a minute, 429: no less closed.
+    assert status in ({401, 429} if headers else {401})
     assert set(json.loads(body)["error"]) == {"message", "type", "param", "code"}
 
 
 @pytest.mark.parametrize("route", [r for r in ROUTES if r.access is Access.PUBLIC], ids=named)
 def test_a_public_route_is_open(live_server: LiveServer, route: Route) -> None:
     status, body = status_and_body(live_server, route, {})
-    assert status == 200
+    # What lets people in is open, and refuses a body in which nobody is named.
+    assert status == (200 if route.method == "GET" else 400)
     assert body

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from parley.core.clock import FakeClock
 from parley.core.engine import Engine
 from parley.core.errors import Overloaded
 from parley.serving.engines.echo import EchoEngine
 from parley.serving.scheduling.crowding import may_wait, suggested_wait
-from parley.serving.scheduling.pool import Pool, Ticket
+from parley.serving.scheduling.pool import Pool, PoolPlan, Ticket
 
 NUM_SLOTS = 8
 SERVICE_TICKS = 80
@@ -30,7 +31,8 @@ class Play:
         async def load() -> Engine:
             return EchoEngine(num_slots=NUM_SLOTS)
 
-        self.pool = Pool(load=load, num_slots=NUM_SLOTS, max_waiting=self.max_waiting)
+        plan = PoolPlan(name="echo", num_slots=NUM_SLOTS, max_waiting=self.max_waiting, load=load)
+        self.pool = Pool(plan, FakeClock())
 
     def send(self, project: str) -> None:
         try:
