@@ -7,7 +7,8 @@ from parley.core.clock import FakeClock
 from parley.core.engine import Engine, Generation
 from parley.core.errors import EngineFailed, ModelNotFound
 from parley.core.events import Delta, Event, Finished, FinishReason, ScoredToken, SequenceFinished
-from parley.core.price import FREE
+from parley.core.hold import Hold
+from parley.core.price import FREE, Price
 from parley.core.principal import Principal, Scope
 from parley.core.requests import (
     ChatMessage,
@@ -21,6 +22,7 @@ from parley.core.snapshot import Capability, EngineKind, Snapshot, Weights
 from parley.core.template import Role
 from parley.core.tokenizer import Segment
 from parley.core.usage import Usage, UsageRecord
+from parley.domain.billing.service import Billing
 from parley.serving.engines.echo import EchoEngine
 from parley.serving.metering.settle import Settlement
 from parley.serving.prompting.echo_tokenizer import EchoTokenizer
@@ -36,14 +38,16 @@ ECHO_WEIGHTS = Weights(
 )
 
 
-def make_snapshot(name: str = "echo-1", *, weights: Weights | None = ECHO_WEIGHTS, context: int = 1_000) -> Snapshot:
+def make_snapshot(
+    name: str = "echo-1", *, weights: Weights | None = ECHO_WEIGHTS, context: int = 1_000, price: Price = FREE
+) -> Snapshot:
     return Snapshot(
         name=name,
         family="echo",
         weights=weights,
         promised_context_length=context,
         capabilities=frozenset({Capability.CHAT, Capability.COMPLETE}),
-        price=FREE,
+        price=price,
         created=0,
     )
 
@@ -85,10 +89,22 @@ class FakeCatalog:
 
 @dataclass
 class RecordingSink:
-    records: list[UsageRecord] = field(default_factory=list)
+    """Keeps what it is told; closes holds as the real one does."""
 
-    async def record(self, record: UsageRecord) -> None:
-        self.records.append(record)
+    billing: Billing
+    records: list[UsageRecord] = field(default_factory=list)
+    checkpoints: list[list[UsageRecord]] = field(default_factory=list)
+
+    async def settle(self, hold: Hold, record: UsageRecord) -> None:
+        if hold.is_open:
+            self.billing.books.close(hold, record.charge_nano)
+            self.records.append(record)
+
+    async def checkpoint(self, running: Sequence[tuple[Hold, UsageRecord]]) -> None:
+        self.checkpoints.append([record for _, record in running])
+
+    def release(self, hold: Hold) -> None:
+        self.billing.books.release(hold)
 
 
 class BrokenEngine:
@@ -157,14 +173,21 @@ class Bench:
     clock: FakeClock
     engine: Engine
     tokenizer: CountingTokenizer
+    billing: Billing
+    settlement: Settlement
+    num_opened: int = 0
 
     @property
     def pool(self):
         return self.pools.pool_for(ECHO_WEIGHTS)
 
     async def open(self, request: GenerationRequest, principal: Principal | None = None) -> Run:
+        self.num_opened += 1
         return await self.serving.open(
-            principal or make_principal(), request, request_id="req_1", received_at=self.clock.monotonic()
+            principal or make_principal(),
+            request,
+            request_id=f"req_{self.num_opened}",
+            received_at=self.clock.monotonic(),
         )
 
     async def run(self, request: GenerationRequest) -> list[Event]:
@@ -172,10 +195,19 @@ class Bench:
 
 
 def make_bench(
-    *, engine: Engine | None = None, max_waiting: int = 8, snapshots: Sequence[Snapshot] = (make_snapshot(),)
+    *,
+    engine: Engine | None = None,
+    max_waiting: int = 8,
+    snapshots: Sequence[Snapshot] = (make_snapshot(),),
+    is_metered: bool = False,
 ) -> Bench:
+    """A serving on the echo engine. `is_metered`: the principal of `make_principal` pays, and has nothing yet."""
     engine = engine or EchoEngine(num_slots=4)
-    clock, sink = FakeClock(), RecordingSink()
+    clock = FakeClock()
+    billing = Billing(clock, is_metered=is_metered)
+    billing.set_first_organization("org_a")
+    sink = RecordingSink(billing)
+    settlement = Settlement(sink, clock)
 
     async def load(weights: Weights) -> Engine:
         return engine
@@ -188,12 +220,13 @@ def make_bench(
     pools = Pools(load=load, num_slots_of=lambda _: engine.num_slots, max_waiting=max_waiting)
     serving = Serving(
         catalog=FakeCatalog(*snapshots),
+        billing=billing,
         prompting=Prompting(tokenizers=Tokenizers(start), templates=TEMPLATES),
         pools=pools,
-        settlement=Settlement(sink, clock),
+        settlement=settlement,
         clock=clock,
     )
-    return Bench(serving, sink, pools, clock, engine, tokenizer)
+    return Bench(serving, sink, pools, clock, engine, tokenizer, billing, settlement)
 
 
 def texts(events: list[Event]) -> dict[int, str]:

@@ -49,11 +49,13 @@ class Application:
         self._pools = Pools(load=runtimes.load, num_slots_of=runtimes.num_slots, max_waiting=settings.max_waiting)
         self._tokenizers = Tokenizers(runtimes.start_tokenizer)
         self.open_requests = OpenRequests()
+        self.settlement = Settlement(records.settlements, clock)
         serving = Serving(
             catalog=records.catalog,
+            billing=records.billing,
             prompting=Prompting(tokenizers=self._tokenizers, templates=TEMPLATES),
             pools=self._pools,
-            settlement=Settlement(records.usage, clock),
+            settlement=self.settlement,
             clock=clock,
         )
         self.asgi: ASGIApp = build_stack(
@@ -107,21 +109,22 @@ async def serve(settings: Settings, *, on_step: Callable[[str], None], on_ready:
             path = records.folder.owner_key_path
             on_ready(Started(url=url, weights=weights, owner_key=owner_key, owner_key_path=path))
 
-        await _until_stopped(http, start, records)
+        await _until_stopped(http, start, application.settlement.run, records)
 
 
-async def _until_stopped(http: HttpServer, start: Callable[[], Coroutine[None, None, None]], records: Records) -> None:
+async def _until_stopped(
+    http: HttpServer,
+    start: Callable[[], Coroutine[None, None, None]],
+    checkpoint: Callable[[], Coroutine[None, None, None]],
+    records: Records,
+) -> None:
     """Serve; end early when the start fails or records can no longer be kept, with the reason raised."""
     try:
         async with asyncio.TaskGroup() as tasks:
-            beside = [tasks.create_task(start()), tasks.create_task(_raise_failure(records))]
+            beside = [tasks.create_task(work()) for work in (start, checkpoint, records.database.raise_failure)]
             await http.serve(lambda: None)
             for task in beside:
                 task.cancel()
     except BaseExceptionGroup as group:
-        # One of the three failed and the others were cancelled for it: its reason is the reason.
+        # One of them failed and the others were cancelled for it: its reason is the reason.
         raise group.exceptions[0] from group
-
-
-async def _raise_failure(records: Records) -> None:
-    raise await records.database.wait_failed()

@@ -11,6 +11,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from parley.domain.accounts import store as accounts
+from parley.domain.billing.store import tables as money
+from parley.domain.idempotency import store as idempotency
 from parley.domain.usage import store as usage
 from parley.infra.schema import HEAD, current_revision, downgrade, known_revisions, upgrade
 from parley.infra.sqlite import create_database_file, open_writer
@@ -32,7 +34,7 @@ def test_migrations_make_exactly_what_the_stores_use(tmp_path: Path) -> None:
     path = tmp_path / "parley.db"
     create_database_file(path, upgrade)
     together = sa.MetaData()
-    for metadata in (accounts.METADATA, usage.METADATA):
+    for metadata in (accounts.METADATA, usage.METADATA, money.METADATA, idempotency.METADATA):
         for table in metadata.tables.values():
             table.to_metadata(together)
     with connected(path) as connection, connection.begin():

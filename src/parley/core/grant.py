@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from parley.core.hold import Hold
 from parley.core.principal import Principal
 from parley.core.requests import GenerationRequest
 from parley.core.snapshot import Snapshot, Weights
@@ -28,3 +29,5 @@ class Grant:
     max_tokens: tuple[int, ...]
     # Monotonic seconds at which the request was received at our edge.
     received_at: float
+    # What the request may cost, reserved, at the price that was in force when it was admitted.
+    hold: Hold

@@ -1,19 +1,19 @@
 """The database: units of work that are durable when they return, and reads that never wait for them."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
-from sqlalchemy import Connection, Executable
+from sqlalchemy import Connection
 
 from parley.infra.schema import upgrade
 from parley.infra.sqlite import DatabaseRefused, create_database_file, open_reader, open_writer, verify_file
-from parley.infra.writer import DatabaseFailed, Transaction, Writer
+from parley.infra.writer import BatchWrite, DatabaseFailed, Transaction, Writer
 
-__all__ = ["Connection", "Database", "DatabaseFailed", "DatabaseRefused", "Transaction"]
+__all__ = ["BatchWrite", "Connection", "Database", "DatabaseFailed", "DatabaseRefused", "Transaction"]
 
 T = TypeVar("T")
 
@@ -47,12 +47,13 @@ class Database:
         """
         return await self._writer.submit(work)
 
-    async def append(self, statement: Executable, row: Mapping[str, Any]) -> None:
-        """Execute a one-row insert as a unit of work; rows for one `statement` object that wait together go together.
+    async def append(self, write: BatchWrite[T], item: T) -> None:
+        """Have `write` keep `item` as a unit of work; items for one `write` (the same object) that wait together go together.
 
-        The same promises as `transaction`, at a fraction of its price.
+        The same promises as `transaction`, at a fraction of its price. Where one of several is refused, each is written
+        again by itself, so `write` must leave nothing behind but rows.
         """
-        await self._writer.submit_row(statement, row)
+        await self._writer.submit_item(write, item)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` on a read-only connection, off the loop, on the state of the last commit."""
@@ -61,6 +62,10 @@ class Database:
     async def wait_failed(self) -> DatabaseFailed:
         """Return when the writer has failed: from then on nothing can be kept, and the server must stop and restart."""
         return await self._writer.wait_failed()
+
+    async def raise_failure(self) -> None:
+        """Wait for the writer's failure and raise it."""
+        raise await self._writer.wait_failed()
 
     async def aclose(self) -> None:
         """Commit what was submitted, then close. Safe to call again."""

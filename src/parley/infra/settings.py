@@ -58,6 +58,11 @@ class Settings(BaseSettings):
         None,
         description="Where records are kept: sqlite:////absolute/path.db. Without it, parley.db in the data folder.",
     )
+    mode: Literal["open", "metered"] = Field(
+        "open",
+        description="open: the organization of the first start pays nothing and is refused nothing; metered: it pays "
+        "from its balance, as every other does.",
+    )
     bootstrap_key: SecretStr | None = Field(
         None,
         description="A key of 20 to 200 characters; the first one that an installation is given becomes an owner key.",

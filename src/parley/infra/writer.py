@@ -5,16 +5,19 @@ import logging
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Executable
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from parley.core.errors import OperatorError
 
 T = TypeVar("T")
+
+# Writes items that wait together. It must do for each item exactly what it would do for that item alone.
+BatchWrite = Callable[[Connection, Sequence[T]], None]
 
 MAX_UNITS_PER_COMMIT = 256
 # Callers beyond this wait before their unit is taken; far more than requests that can be open at once.
@@ -43,6 +46,7 @@ class Transaction:
     """One unit of work while it runs. Services execute on `connection`; nobody commits but the writer."""
 
     connection: Connection
+    call_loop: Callable[[Callable[[], None]], None]
     callbacks: list[Callable[[], None]] = field(default_factory=list)
 
     def on_commit(self, callback: Callable[[], None]) -> None:
@@ -51,6 +55,10 @@ class Transaction:
         For state in memory that must follow the database even when the caller has been cancelled. It must not raise.
         """
         self.callbacks.append(callback)
+
+    def on_commit_in_loop(self, callback: Callable[[], None]) -> None:
+        """As `on_commit`, on the loop's thread: for state that only the loop may change."""
+        self.callbacks.append(lambda: self.call_loop(callback))
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -66,12 +74,13 @@ class _Unit:
 @dataclass(slots=True, eq=False, kw_only=True)
 class _Work(_Unit):
     work: Callable[[Transaction], Any]
+    call_loop: Callable[[Callable[[], None]], None]
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
-class _Row(_Unit):
-    statement: Executable
-    row: Mapping[str, Any]
+class _Item(_Unit):
+    write: BatchWrite[Any]
+    item: Any
 
 
 class Writer:
@@ -90,12 +99,12 @@ class Writer:
 
     async def submit(self, work: Callable[[Transaction], T]) -> T:
         """See `Database.transaction`."""
-        result: T = await self._enqueue(_Work(future=self._loop.create_future(), work=work))
+        result: T = await self._enqueue(_Work(future=self._loop.create_future(), work=work, call_loop=self._call_loop))
         return result
 
-    async def submit_row(self, statement: Executable, row: Mapping[str, Any]) -> None:
+    async def submit_item(self, write: BatchWrite[T], item: T) -> None:
         """See `Database.append`."""
-        await self._enqueue(_Row(future=self._loop.create_future(), statement=statement, row=row))
+        await self._enqueue(_Item(future=self._loop.create_future(), write=write, item=item))
 
     async def wait_failed(self) -> DatabaseFailed:
         """Return the failure, when there is one."""
@@ -187,34 +196,70 @@ class Writer:
 
 def _commit_together(connection: Connection, units: Sequence[_Unit]) -> None:
     """Run the units in order in one transaction. Raises only what is fatal; then no unit may be answered as kept."""
-    if not _commit_rows(connection, units):
+    runs = _runs(units)
+    if len(runs) > 1 or not _commit_run(connection, runs[0]):
         with connection.begin():
-            for unit in units:
-                _run_in_savepoint(connection, unit)
+            for run in runs:
+                _write_run(connection, run)
     for unit in units:
         for callback in unit.callbacks:
             callback()
 
 
-def _commit_rows(connection: Connection, units: Sequence[_Unit]) -> bool:
-    """Commit units that are all rows of one statement as one execution, the usual case under load.
+def _runs(units: Sequence[_Unit]) -> list[list[_Unit]]:
+    """The units in their order, cut where one write follows another: a run of items of one write is one call of it."""
+    runs: list[list[_Unit]] = []
+    for unit in units:
+        last = runs[-1][-1] if runs else None
+        if isinstance(unit, _Item) and isinstance(last, _Item) and last.write is unit.write:
+            runs[-1].append(unit)
+        else:
+            runs.append([unit])
+    return runs
 
-    Returns False, with nothing kept, where they are not, or where a row was refused: then each needs its savepoint.
+
+def _commit_run(connection: Connection, run: Sequence[_Unit]) -> bool:
+    """Commit a run of items that is all there is, without a savepoint: the usual case under load.
+
+    Returns False, with nothing kept, where it is no such run, or where an item was refused: then each needs its savepoint.
     """
-    rows = [unit for unit in units if isinstance(unit, _Row)]
-    if len(rows) != len(units) or any(row.statement is not rows[0].statement for row in rows):
+    if not isinstance(run[0], _Item):
         return False
     transaction = connection.begin()
+    is_kept = False
     try:
-        connection.execute(rows[0].statement, [row.row for row in rows])
+        _write_items(connection, run)
+        is_kept = True
     except Exception as error:
-        transaction.rollback()
         if _is_fatal(error):
             raise
-        return False
-    # Outside the catch: a commit that fails is never tried again, because nobody knows what of it was kept.
-    transaction.commit()
-    return True
+    finally:
+        if not is_kept:
+            transaction.rollback()
+    if is_kept:
+        # Outside the catch: a commit that fails is never tried again, because nobody knows what of it was kept.
+        transaction.commit()
+    return is_kept
+
+
+def _write_run(connection: Connection, run: Sequence[_Unit]) -> None:
+    """A run inside a larger transaction: whole in one savepoint, or unit by unit when one of them was refused."""
+    if len(run) > 1:
+        try:
+            with connection.begin_nested():
+                _write_items(connection, run)
+        except Exception as error:
+            if _is_fatal(error):
+                raise
+        else:
+            return
+    for unit in run:
+        _run_in_savepoint(connection, unit)
+
+
+def _write_items(connection: Connection, run: Sequence[_Unit]) -> None:
+    items = [unit for unit in run if isinstance(unit, _Item)]
+    items[0].write(connection, [unit.item for unit in items])
 
 
 def _run_in_savepoint(connection: Connection, unit: _Unit) -> None:
@@ -230,11 +275,11 @@ def _run_in_savepoint(connection: Connection, unit: _Unit) -> None:
 
 def _execute(connection: Connection, unit: _Unit) -> None:
     if isinstance(unit, _Work):
-        transaction = Transaction(connection)
+        transaction = Transaction(connection, unit.call_loop)
         unit.result = unit.work(transaction)
         unit.callbacks = transaction.callbacks
-    elif isinstance(unit, _Row):
-        connection.execute(unit.statement, unit.row)
+    elif isinstance(unit, _Item):
+        unit.write(connection, [unit.item])
 
 
 def _is_fatal(error: Exception) -> bool:

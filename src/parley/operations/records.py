@@ -1,6 +1,7 @@
 """Everything that is kept, opened together: the folder's lock, the database, the accounts, the records, the catalog."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -10,13 +11,17 @@ import parley.bundled
 from parley.core.clock import Clock
 from parley.core.template import TEMPLATE_NAMES
 from parley.domain.accounts.service import Accounts, Keys
+from parley.domain.billing.service import Billing
 from parley.domain.catalog.service import Catalog, CatalogFiles
 from parley.domain.catalog.store import Places
 from parley.domain.catalog.verified import VerifiedFiles
 from parley.domain.usage.service import UsageRecords
-from parley.infra.db import Database
+from parley.infra.db import Connection, Database, Transaction
 from parley.infra.folder import DataFolder, exclusive_lock
 from parley.infra.settings import Settings
+from parley.operations.settlements import Settlements, settle_orphans
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +33,8 @@ class Records:
     keys: Keys
     accounts: Accounts
     usage: UsageRecords
+    billing: Billing
+    settlements: Settlements
     catalog: Catalog
     catalog_files: CatalogFiles
     clock: Clock
@@ -59,16 +66,40 @@ async def open_records(settings: Settings, clock: Clock) -> AsyncIterator[Record
         accounts = Accounts(keys, clock)
         for key in await database.read(accounts.list_keys):
             keys.admit(key)
+        usage = UsageRecords(database)
+        billing = Billing(clock, is_metered=settings.mode == "metered")
+        await _open_books(database, accounts, usage, billing, catalog)
         yield Records(
             folder=folder,
             database=database,
             keys=keys,
             accounts=accounts,
-            usage=UsageRecords(database),
+            usage=usage,
+            billing=billing,
+            settlements=Settlements(database, usage, billing),
             catalog=catalog,
             catalog_files=files,
             clock=clock,
         )
+
+
+async def _open_books(
+    database: Database, accounts: Accounts, usage: UsageRecords, billing: Billing, catalog: Catalog
+) -> None:
+    """Read the books, and settle what a process left open that died. Nothing is served before."""
+
+    def load(connection: Connection) -> None:
+        first = None if accounts.is_empty(connection) else accounts.default_project(connection).organization_id
+        billing.load(connection, first_organization=first)
+
+    def settle(transaction: Transaction) -> int:
+        billing.keep_prices(transaction, (snapshot for _, snapshot, _ in catalog.entries()))
+        return settle_orphans(transaction, usage, billing)
+
+    await database.read(load)
+    num_orphans = await database.transaction(settle)
+    if num_orphans:
+        _log.warning("requests of a server that died were settled", extra={"num_requests": num_orphans})
 
 
 def catalog_files(folder: DataFolder) -> CatalogFiles:

@@ -11,6 +11,7 @@ from parley.core.events import Delta, Event, Finished, FinishReason, ScoredToken
 from parley.core.grant import Grant, PreparedPrompt
 from parley.core.ids import new_id
 from parley.core.requests import Sampling, SequenceRequest
+from parley.serving.admission.allowance import Allowance
 from parley.serving.merge import merge
 from parley.serving.metering.meter import Meter
 from parley.serving.prompting.prepare import Prompting
@@ -25,11 +26,21 @@ class Execution:
     Whatever it opens is registered on `stack`, whose owner closes it: first the engine's work ends, then slots are free.
     """
 
-    def __init__(self, *, grant: Grant, pool: Pool, prompting: Prompting, meter: Meter, stack: AsyncExitStack) -> None:
+    def __init__(
+        self,
+        *,
+        grant: Grant,
+        pool: Pool,
+        prompting: Prompting,
+        meter: Meter,
+        allowance: Allowance,
+        stack: AsyncExitStack,
+    ) -> None:
         self._grant = grant
         self._pool = pool
         self._prompting = prompting
         self._meter = meter
+        self._allowance = allowance
         self._stack = stack
         request = grant.request
         self._num_candidates = max(request.best_of, request.n)
@@ -118,30 +129,40 @@ class Execution:
         return range(first, first + planned.num_sequences)
 
     async def _one_round(self, planned: Round) -> AsyncGenerator[Delta | SequenceFinished, None]:
-        """One round from its ticket to its end; one that shall generate nothing needs neither."""
+        """One round from its ticket to its end, which is "length" where nothing (more) may be generated, or is paid for."""
         prompt = self._grant.prompts[planned.prompt_index]
         numbers = self._numbers(planned)
+        unfinished = set(numbers)
         if not self._grant.max_tokens[planned.prompt_index]:
             self._meter.prompt_started(planned.prompt_index, len(prompt.token_ids))
-            for candidate in numbers:
-                yield SequenceFinished(candidate, FinishReason.LENGTH)
-            return
-        ticket = self._take_ticket(planned.num_sequences)
-        engine = await self._engine(ticket)
-        self._meter.prompt_started(planned.prompt_index, len(prompt.token_ids))
-        generation = await engine.generate(self._sequence_request(planned, prompt))
-        self._stack.push_async_callback(generation.aclose)
-        async for event in generation:
-            if isinstance(event, Finished):
-                self._meter.add_cached(event.usage.cached_tokens)
-                break
-            if isinstance(event, Delta):
-                self._meter.watch(event)
-            yield _renumber(event, numbers.start) if numbers.start else event
-        else:
-            raise EngineFailed("the engine's events ended without Finished")
-        await generation.aclose()
-        ticket.release()
+        elif not self._allowance.is_exhausted:
+            ticket = self._take_ticket(planned.num_sequences)
+            engine = await self._engine(ticket)
+            self._meter.prompt_started(planned.prompt_index, len(prompt.token_ids))
+            generation = await engine.generate(self._sequence_request(planned, prompt))
+            self._stack.push_async_callback(generation.aclose)
+            async for event in generation:
+                if isinstance(event, Finished):
+                    self._meter.add_cached(event.usage.cached_tokens)
+                    break
+                if isinstance(event, SequenceFinished):
+                    unfinished.discard(event.sequence + numbers.start)
+                # Counted before it is handed on: whoever gets it may not come back.
+                may_go_on = isinstance(event, SequenceFinished) or self._is_paid_for(event)
+                yield _renumber(event, numbers.start) if numbers.start else event
+                if not may_go_on:
+                    break
+            else:
+                raise EngineFailed("the engine's events ended without Finished")
+            await generation.aclose()
+            ticket.release()
+        for candidate in sorted(unfinished):
+            yield SequenceFinished(candidate, FinishReason.LENGTH)
+
+    def _is_paid_for(self, delta: Delta) -> bool:
+        """Count a delta; whether more may be generated after it."""
+        self._meter.watch(delta)
+        return self._allowance.covers(self._meter.num_output_tokens)
 
     def _sequence_request(self, planned: Round, prompt: PreparedPrompt) -> SequenceRequest:
         grant = self._grant

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from parley.core.events import Event, Finished
 from parley.core.grant import Grant
 from parley.core.usage import Outcome, Usage
+from parley.serving.admission.allowance import Allowance
 from parley.serving.execution import Execution
 from parley.serving.metering.meter import Meter
 from parley.serving.metering.settle import Settlement
@@ -19,7 +20,16 @@ class Run:
     One task iterates. It, or another once the iteration has ended, closes. Exactly one usage record comes of every Run.
     """
 
-    def __init__(self, *, grant: Grant, pool: Pool, prompting: Prompting, meter: Meter, settlement: Settlement) -> None:
+    def __init__(
+        self,
+        *,
+        grant: Grant,
+        pool: Pool,
+        prompting: Prompting,
+        meter: Meter,
+        allowance: Allowance,
+        settlement: Settlement,
+    ) -> None:
         """Takes a place in the pool's queue; raises Overloaded when there is none, and then needs no closing."""
         self.grant = grant
         self._meter = meter
@@ -30,7 +40,10 @@ class Run:
         # Closed from the last entry to the first.
         self._stack = AsyncExitStack()
         self._stack.push_async_callback(self._settle)
-        execution = Execution(grant=grant, pool=pool, prompting=prompting, meter=meter, stack=self._stack)
+        execution = Execution(
+            grant=grant, pool=pool, prompting=prompting, meter=meter, allowance=allowance, stack=self._stack
+        )
+        settlement.begin(grant, meter)
         self._events = execution.events()
         self._is_finished = False
 

@@ -13,8 +13,10 @@ from parley.core.clock import Clock
 from parley.core.grant import Grant, PreparedPrompt
 from parley.core.principal import Principal
 from parley.core.requests import GenerationRequest
+from parley.domain.billing.service import Billing
 from parley.domain.catalog.service import Catalog
 from parley.serving.admission.access import authorize
+from parley.serving.admission.allowance import Allowance, most_tokens, need_of
 from parley.serving.admission.context import resolve_max_tokens
 from parley.serving.admission.volume import check_reply_tokens
 from parley.serving.metering.meter import Meter
@@ -28,9 +30,17 @@ class Serving:
     """The stages joined. Built in `app.py`."""
 
     def __init__(
-        self, *, catalog: Catalog, prompting: Prompting, pools: Pools, settlement: Settlement, clock: Clock
+        self,
+        *,
+        catalog: Catalog,
+        billing: Billing,
+        prompting: Prompting,
+        pools: Pools,
+        settlement: Settlement,
+        clock: Clock,
     ) -> None:
         self._catalog = catalog
+        self._billing = billing
         self._prompting = prompting
         self._pools = pools
         self._settlement = settlement
@@ -52,6 +62,9 @@ class Serving:
                 max_tokens.append(resolve_max_tokens(request, len(prompts), prompt, snapshot))
                 prompts.append(prompt)
         check_reply_tokens(request, prompts, max_tokens)
+        price = self._billing.price_for(principal.organization_id, snapshot)
+        need = need_of(request, prompts, max_tokens)
+        hold = self._billing.books.open_hold(request_id, principal, price, need)
         grant = Grant(
             request_id=request_id,
             principal=principal,
@@ -61,11 +74,18 @@ class Serving:
             prompts=tuple(prompts),
             max_tokens=tuple(max_tokens),
             received_at=received_at,
+            hold=hold,
         )
-        return Run(
-            grant=grant,
-            pool=self._pools.pool_for(weights),
-            prompting=self._prompting,
-            meter=Meter(self._clock, received_at=received_at),
-            settlement=self._settlement,
-        )
+        try:
+            return Run(
+                grant=grant,
+                pool=self._pools.pool_for(weights),
+                prompting=self._prompting,
+                meter=Meter(self._clock, received_at=received_at),
+                allowance=Allowance(hold, self._billing.books, most_tokens=most_tokens(request, max_tokens)),
+                settlement=self._settlement,
+            )
+        except BaseException:
+            # There is no Run to close, which would have released it.
+            self._billing.books.release(hold)
+            raise

@@ -1,9 +1,11 @@
 """The usage records' verbs: keep one per request, and read them back."""
 
+from collections.abc import Sequence
+
 from parley.core.usage import UsageRecord
 from parley.domain.usage import store
 from parley.domain.usage.model import RecordFilter
-from parley.infra.db import Database
+from parley.infra.db import Connection, Database
 
 
 class UsageRecords:
@@ -12,12 +14,13 @@ class UsageRecords:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def record(self, record: UsageRecord) -> None:
-        """Keep a record; it is durable when this returns. Its request's second record is ignored, so repeating is harmless.
+    def keep(self, connection: Connection, records: Sequence[UsageRecord]) -> None:
+        """Keep records, inside a unit of work. Refused as a whole where one of the requests has its record already."""
+        store.insert_records(connection, records)
 
-        A caller that is cancelled does not stop it. Raises DatabaseFailed: fail closed, the request must not look settled.
-        """
-        await self._database.append(store.INSERT_ONCE, store.to_row(record))
+    def has(self, connection: Connection, request_id: str) -> bool:
+        """Whether the request has its record."""
+        return store.has_record(connection, request_id)
 
     async def list_records(self, wanted: RecordFilter | None = None, *, limit: int = 1000) -> list[UsageRecord]:
         """The newest `limit` records that pass the filter, the newest first."""

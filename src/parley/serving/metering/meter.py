@@ -44,6 +44,11 @@ class Meter:
         self._cached_tokens += num_tokens
 
     @property
+    def num_output_tokens(self) -> int:
+        """Output tokens so far, over all sequences."""
+        return self._output_tokens
+
+    @property
     def usage(self) -> Usage:
         return Usage(
             input_tokens=self._input_tokens,
