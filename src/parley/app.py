@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from parley.core.clock import Clock, SystemClock
 from parley.core.snapshot import Weights
 from parley.infra.settings import Settings, server_url
 from parley.operations.first_start import ensure_owner
+from parley.operations.reconcile import Reconciler
 from parley.operations.records import Records, open_records
 from parley.runtimes import Runtimes
 from parley.serving.metering.settle import Settlement
@@ -109,19 +110,20 @@ async def serve(settings: Settings, *, on_step: Callable[[str], None], on_ready:
             path = records.folder.owner_key_path
             on_ready(Started(url=url, weights=weights, owner_key=owner_key, owner_key_path=path))
 
-        await _until_stopped(http, start, application.settlement.run, records)
+        reconciler = Reconciler(records.database, records.billing)
+        meanwhile = (application.settlement.run, reconciler.run, records.database.raise_failure)
+        await _until_stopped(http, start, meanwhile)
 
 
 async def _until_stopped(
     http: HttpServer,
     start: Callable[[], Coroutine[None, None, None]],
-    checkpoint: Callable[[], Coroutine[None, None, None]],
-    records: Records,
+    meanwhile: Sequence[Callable[[], Coroutine[None, None, None]]],
 ) -> None:
-    """Serve; end early when the start fails or records can no longer be kept, with the reason raised."""
+    """Serve, with `start` once and `meanwhile` for as long; end early when one of them fails, with its reason raised."""
     try:
         async with asyncio.TaskGroup() as tasks:
-            beside = [tasks.create_task(work()) for work in (start, checkpoint, records.database.raise_failure)]
+            beside = [tasks.create_task(work()) for work in (start, *meanwhile)]
             await http.serve(lambda: None)
             for task in beside:
                 task.cancel()

@@ -8,6 +8,8 @@ closed with is taken off the balance at once and handed to the writer in the sam
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 from parley.core.clock import Clock
 from parley.core.hold import Hold, Need
 from parley.core.price import Price
@@ -43,8 +45,7 @@ class Contents:
     spent: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Closed:
+class Closed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What closing a hold came to: the charge, never more than was held, and the entries that move it."""
 
     charge_nano: int
@@ -272,7 +273,7 @@ class Books:
         else:
             sources = self._account(organization_id).draw(charge, hold.opened_at)
         at = microseconds(now)
-        return tuple(
+        postings = [
             Posting(
                 key=f"charge:{hold.request_id}:{part}",
                 kind=EntryKind.CHARGE,
@@ -283,7 +284,8 @@ class Books:
                 note=hold.request_id,
             )
             for part, (account, nano) in enumerate(sources)
-        )
+        ]
+        return tuple(postings)
 
     def _is_in_use(self, grant: Grant) -> bool:
         return any(

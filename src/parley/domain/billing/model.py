@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
+import msgspec
+
 # Where money comes from and goes to, beside the accounts of organizations.
 REVENUE = "revenue"
 TOP_UPS = "top-ups"
@@ -14,6 +16,14 @@ EXPIRED = "expired"
 # The hash that the first entry is bound to.
 GENESIS = bytes(32)
 ENTRIES_PER_CHECKPOINT = 1000
+
+
+class Unreadable(Exception):
+    """The database cannot say what entry number `seq` is."""
+
+    def __init__(self, seq: int, reason: str) -> None:
+        super().__init__(f"entry {seq} cannot be read: {reason}")
+        self.seq = seq
 
 
 class EntryKind(StrEnum):
@@ -26,8 +36,7 @@ class EntryKind(StrEnum):
     CORRECTION = "correction"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Posting:
+class Posting(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An entry that is not in the ledger yet: `amount_nano` (more than 0) leaves `debit` and reaches `credit`.
 
     One row moves money between two accounts, so the ledger balances by its shape. `key` is unique: posting it again is
@@ -93,7 +102,7 @@ def open_account(organization_id: str) -> str:
     return f"open:{organization_id}"
 
 
-def frozen_scope_of(account: str, grants: dict[str, str]) -> str | None:
+def organization_of(account: str, grants: dict[str, str]) -> str | None:
     """The organization whose money an account holds, given the organization of each grant; None for our own accounts."""
     kind, _, name = account.partition(":")
     if kind == "grant":

@@ -19,6 +19,7 @@ from parley.domain.billing.model import (
     grant_account,
     microseconds,
     month_of,
+    organization_of,
 )
 from parley.domain.billing.store import balances, ledger, prices
 from parley.infra.db import Connection, Transaction
@@ -154,6 +155,23 @@ class Billing:
     def keep_holds(self, connection: Connection, holds: Sequence[tuple[Hold, bytes]]) -> None:
         """Keep open holds with their state, in place of what was kept of them before."""
         balances.put_holds(connection, [(hold.request_id, hold.amount_nano, state) for hold, state in holds])
+
+    def post(self, connection: Connection, postings: Sequence[Posting]) -> None:
+        """Write entries that the books have made already."""
+        ledger.post(connection, postings)
+
+    def last_entry(self, connection: Connection) -> int:
+        """The number of the last entry."""
+        return ledger.head(connection)[0]
+
+    def charged_by_organization(self, connection: Connection) -> dict[str, int]:
+        """What the ledger says that each organization was charged, whatever it paid with."""
+        grants = {grant.id: grant.organization_id for grant in balances.list_grants(connection)}
+        charged: dict[str, int] = {}
+        for account, nano in ledger.charges(connection).items():
+            owner = organization_of(account, grants) or account
+            charged[owner] = charged.get(owner, 0) + nano
+        return charged
 
     def drop_holds(self, connection: Connection, request_ids: Sequence[str]) -> None:
         """Forget holds that were kept: their requests are settled."""

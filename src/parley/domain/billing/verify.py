@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from parley.domain.billing.model import GENESIS, Entry, entry_hash
+from parley.domain.billing.model import GENESIS, Entry, Unreadable, entry_hash
 
 # Entries read at a time: a second of work is cut into pieces that let a reader's snapshot go.
 PAGE_ENTRIES = 1000
@@ -45,8 +45,6 @@ def walk_page(position: Position, page: Page) -> Position | Fault:
         previous = entry_hash(previous, entry, seq)
         if entry.hash != previous:
             return Fault(seq=seq, reason=f"entry {seq} ({entry.key!r}) is not what was written", accounts=named)
-        if entry.amount_nano <= 0:
-            return Fault(seq=seq, reason=f"entry {seq} ({entry.key!r}) moves {entry.amount_nano}", accounts=named)
         mark = page.checkpoints.get(seq)
         if mark is not None and mark != previous:
             return Fault(seq=seq, reason=f"entry {seq} is not what its checkpoint says", accounts=named)
@@ -59,7 +57,10 @@ def walk(
     """Walk from `start` to the end, or `max_entries` far. `read_page(seq)` reads what follows number `seq`."""
     position = start
     while max_entries is None or position.seq - start.seq < max_entries:
-        page = read_page(position.seq)
+        try:
+            page = read_page(position.seq)
+        except Unreadable as damage:
+            return Fault(seq=damage.seq, reason=str(damage))
         if not page.entries:
             if position.seq < last_checkpoint:
                 return Fault(

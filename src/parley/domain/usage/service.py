@@ -22,6 +22,10 @@ class UsageRecords:
         """Whether the request has its record."""
         return store.has_record(connection, request_id)
 
+    def sum_charges(self, connection: Connection) -> dict[str, int]:
+        """What the records of each organization come to, in nano-dollars."""
+        return store.sum_charges(connection)
+
     async def list_records(self, wanted: RecordFilter | None = None, *, limit: int = 1000) -> list[UsageRecord]:
         """The newest `limit` records that pass the filter, the newest first."""
         return await self._database.read(

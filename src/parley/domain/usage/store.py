@@ -17,12 +17,13 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    func,
     select,
-    text,
 )
 
 from parley.core.usage import Outcome, Usage, UsageRecord
 from parley.domain.usage.model import RecordFilter
+from parley.infra.rows import insert_into
 
 METADATA = MetaData()
 
@@ -58,16 +59,12 @@ _records = Table(
     Column("metadata", JSON, nullable=False),
 )
 
-# Written out: as an expression it costs several times as much for each row. SQLite and PostgreSQL both read this.
-_names = [column.name for column in _records.columns]
-_INSERT = text(
-    f"INSERT INTO usage_records ({', '.join(_names)}) VALUES ({', '.join(f':{name}' for name in _names)})"  # noqa: S608
-)
+_INSERT = insert_into("usage_records", [column.name for column in _records.columns])
 
 
 def insert_records(connection: Connection, records: Sequence[UsageRecord]) -> None:
     """Keep records. Raises IntegrityError where one of the requests has its record already."""
-    connection.execute(_INSERT, [_to_row(record) for record in records])
+    _INSERT.execute(connection, [_to_row(record) for record in records])
 
 
 def has_record(connection: Connection, request_id: str) -> bool:
@@ -77,34 +74,44 @@ def has_record(connection: Connection, request_id: str) -> bool:
     )
 
 
-def _to_row(record: UsageRecord) -> dict[str, Any]:
-    return {
-        "request_id": record.request_id,
-        "created_at": record.created_at,
-        "organization_id": record.organization_id,
-        "project_id": record.project_id,
-        "key_id": record.key_id,
-        "endpoint": record.endpoint,
-        "requested_model": record.requested_model,
-        "snapshot": record.snapshot,
-        "weights": record.weights,
-        "price_version": record.price_version,
-        "charge_nano": record.charge_nano,
-        "outcome": record.outcome.value,
-        "input_tokens": record.usage.input_tokens,
-        "cached_tokens": record.usage.cached_tokens,
-        "output_tokens": record.usage.output_tokens,
-        "audio_seconds": record.usage.audio_seconds,
-        "training_tokens": record.usage.training_tokens,
-        "images": json.dumps(record.usage.images) if record.usage.images else "[]",
-        "num_choices": record.num_choices,
-        "is_stream": record.is_stream,
-        "queue_seconds": record.queue_seconds,
-        "ttft_seconds": record.ttft_seconds,
-        "e2e_seconds": record.e2e_seconds,
-        "end_user": record.user,
-        "metadata": json.dumps(dict(record.metadata)) if record.metadata else "{}",
-    }
+def sum_charges(connection: Connection) -> dict[str, int]:
+    """What the records of each organization come to, in nano-dollars."""
+    query = select(_records.c.organization_id, func.sum(_records.c.charge_nano).label("total"))
+    rows = connection.execute(query.group_by(_records.c.organization_id))
+    return {row.organization_id: int(row.total) for row in rows if row.total}
+
+
+def _to_row(record: UsageRecord) -> tuple[Any, ...]:
+    """The values of a record, in the order of the table's columns."""
+    usage = record.usage
+    return (
+        record.request_id,
+        record.created_at,
+        record.organization_id,
+        record.project_id,
+        record.key_id,
+        record.endpoint,
+        record.requested_model,
+        record.snapshot,
+        record.weights,
+        record.price_version,
+        record.charge_nano,
+        record.outcome.value,
+        usage.input_tokens,
+        usage.cached_tokens,
+        usage.output_tokens,
+        usage.audio_seconds,
+        usage.training_tokens,
+        json.dumps(usage.images) if usage.images else "[]",
+        record.num_choices,
+        record.is_stream,
+        record.queue_seconds,
+        record.ttft_seconds,
+        record.e2e_seconds,
+        # PostgreSQL keeps no NUL in a text.
+        None if record.user is None else record.user.replace("\x00", "\ufffd"),
+        json.dumps(dict(record.metadata)) if record.metadata else "{}",
+    )
 
 
 def list_records(connection: Connection, wanted: RecordFilter, *, limit: int) -> list[UsageRecord]:

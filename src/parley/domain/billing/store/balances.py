@@ -2,21 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Connection, delete, select, text
+from sqlalchemy import Connection, delete, select
 
 from parley.domain.billing.model import Budget, Grant
 from parley.domain.billing.store.tables import budgets, frozen_accounts, grants, holds, monthly_spend
+from parley.infra.rows import RowStatement
 
-# SQLite and PostgreSQL both read this; Core spells it per dialect.
-_ADD_SPEND = text(
-    "INSERT INTO monthly_spend (scope, month, spent_nano) VALUES (:scope, :month, :nano)"
-    " ON CONFLICT (scope, month) DO UPDATE SET spent_nano = monthly_spend.spent_nano + :nano"
+_ADD_SPEND = RowStatement(
+    sql="INSERT INTO monthly_spend (scope, month, spent_nano) VALUES (?, ?, ?)"
+    " ON CONFLICT (scope, month) DO UPDATE SET spent_nano = monthly_spend.spent_nano + excluded.spent_nano"
 )
-_PUT_HOLD = text(
-    "INSERT INTO holds (request_id, amount_nano, state) VALUES (:request_id, :amount_nano, :state)"
-    " ON CONFLICT (request_id) DO UPDATE SET amount_nano = :amount_nano, state = :state"
+_PUT_HOLD = RowStatement(
+    sql="INSERT INTO holds (request_id, amount_nano, state) VALUES (?, ?, ?)"
+    " ON CONFLICT (request_id) DO UPDATE SET amount_nano = excluded.amount_nano, state = excluded.state"
 )
-_DROP_HOLD = text("DELETE FROM holds WHERE request_id = :request_id")
+_DROP_HOLD = RowStatement(sql="DELETE FROM holds WHERE request_id = ?")
 
 
 def insert_grant(connection: Connection, grant: Grant, *, created_at: float) -> None:
@@ -53,9 +53,7 @@ def list_budgets(connection: Connection) -> list[Budget]:
 
 def add_spend(connection: Connection, spent: Mapping[tuple[str, str], int]) -> None:
     """Add to the sums of (scope, month)."""
-    rows = [{"scope": scope, "month": month, "nano": nano} for (scope, month), nano in sorted(spent.items()) if nano]
-    if rows:
-        connection.execute(_ADD_SPEND, rows)
+    _ADD_SPEND.execute(connection, [(scope, month, nano) for (scope, month), nano in sorted(spent.items())])
 
 
 def load_spend(connection: Connection, *, since_month: str) -> dict[str, dict[str, int]]:
@@ -81,14 +79,11 @@ def list_frozen(connection: Connection) -> dict[str, str]:
 
 def put_holds(connection: Connection, rows: Sequence[tuple[str, int, bytes]]) -> None:
     """Keep open holds as (request, amount, state), in place of what was kept of them before."""
-    if rows:
-        named = [{"request_id": request, "amount_nano": amount, "state": state} for request, amount, state in rows]
-        connection.execute(_PUT_HOLD, named)
+    _PUT_HOLD.execute(connection, rows)
 
 
 def drop_holds(connection: Connection, request_ids: Sequence[str]) -> None:
-    if request_ids:
-        connection.execute(_DROP_HOLD, [{"request_id": request_id} for request_id in request_ids])
+    _DROP_HOLD.execute(connection, [(request_id,) for request_id in request_ids])
 
 
 def list_holds(connection: Connection) -> list[tuple[str, bytes]]:

@@ -2,17 +2,23 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Row, func, literal_column, select, text
+from sqlalchemy import Connection, Row, func, literal_column, select
+from sqlalchemy.exc import DBAPIError
 
-from parley.domain.billing.model import ENTRIES_PER_CHECKPOINT, GENESIS, Entry, Posting, entry_hash
-from parley.domain.billing.store.tables import checkpoints, entries
-
-# Written out: as an expression it costs several times as much for each row.
-_INSERT = text(
-    "INSERT INTO ledger_entries (seq, key, kind, at, debit, credit, amount_nano, note, hash)"
-    " VALUES (:seq, :key, :kind, :at, :debit, :credit, :amount_nano, :note, :hash)"
+from parley.domain.billing.model import (
+    ENTRIES_PER_CHECKPOINT,
+    GENESIS,
+    Entry,
+    EntryKind,
+    Posting,
+    Unreadable,
+    entry_hash,
 )
-_HEAD = text("SELECT seq, hash FROM ledger_entries ORDER BY seq DESC LIMIT 1")
+from parley.domain.billing.store.tables import checkpoints, entries
+from parley.infra.rows import RowStatement, insert_into
+
+_INSERT = insert_into("ledger_entries", [column.name for column in entries.columns])
+_HEAD = RowStatement(sql="SELECT seq, hash FROM ledger_entries ORDER BY seq DESC LIMIT 1")
 
 
 def post(connection: Connection, postings: Sequence[Posting]) -> None:
@@ -29,29 +35,32 @@ def post(connection: Connection, postings: Sequence[Posting]) -> None:
         seq += 1
         previous = entry_hash(previous, posting, seq)
         rows.append(
-            {
-                "seq": seq,
-                "key": posting.key,
-                "kind": posting.kind.value,
-                "at": posting.at,
-                "debit": posting.debit,
-                "credit": posting.credit,
-                "amount_nano": posting.amount_nano,
-                "note": posting.note,
-                "hash": previous,
-            }
+            (
+                seq,
+                posting.key,
+                posting.kind.value,
+                posting.at,
+                posting.debit,
+                posting.credit,
+                posting.amount_nano,
+                posting.note,
+                previous,
+            )
         )
         if seq % ENTRIES_PER_CHECKPOINT == 0:
             marks.append({"seq": seq, "hash": previous})
-    connection.execute(_INSERT, rows)
+    _INSERT.execute(connection, rows)
     if marks:
         connection.execute(checkpoints.insert(), marks)
 
 
 def head(connection: Connection) -> tuple[int, bytes]:
-    """The number and the hash of the last entry."""
-    row = connection.execute(_HEAD).first()
-    return (0, GENESIS) if row is None else (row.seq, bytes(row.hash))
+    """The number and the hash of the last entry. Raises Unreadable."""
+    try:
+        row = _HEAD.fetch(connection)
+    except DBAPIError as error:
+        raise Unreadable(0, str(error.orig)) from error
+    return (0, GENESIS) if row is None else (row[0], bytes(row[1]))
 
 
 def has_entry(connection: Connection, key: str) -> bool:
@@ -60,9 +69,18 @@ def has_entry(connection: Connection, key: str) -> bool:
 
 
 def read_entries(connection: Connection, *, after: int, limit: int) -> list[Entry]:
-    """The next entries behind number `after`, in order."""
+    """The next entries behind number `after`, in order. Raises Unreadable, with the number, for one that is damaged."""
     query = select(entries).where(entries.c.seq > after).order_by(entries.c.seq).limit(limit)
-    return [_entry(row) for row in connection.execute(query)]
+    try:
+        return [_entry(row) for row in connection.execute(query)]
+    except DBAPIError as error:
+        # One by one, to learn which it is.
+        for seq in range(after + 1, after + limit + 1):
+            try:
+                connection.execute(select(entries).where(entries.c.seq == seq)).all()
+            except DBAPIError as of_one:
+                raise Unreadable(seq, str(of_one.orig)) from error
+        raise Unreadable(after + 1, str(error.orig)) from error
 
 
 def read_checkpoints(connection: Connection, *, after: int, until: int) -> dict[int, bytes]:
@@ -73,18 +91,34 @@ def read_checkpoints(connection: Connection, *, after: int, until: int) -> dict[
 
 def last_checkpoint(connection: Connection) -> int:
     """The number of the last checkpoint; 0 before there is one."""
-    return int(connection.execute(select(func.max(checkpoints.c.seq))).scalar() or 0)
+    try:
+        return int(connection.execute(select(func.max(checkpoints.c.seq))).scalar() or 0)
+    except DBAPIError as error:
+        raise Unreadable(0, str(error.orig)) from error
 
 
 def sums(connection: Connection, *, until: int) -> dict[str, int]:
-    """The balance of every account over the entries up to number `until`. Reads the rows, not an index of them."""
+    """The balance of every account over the entries up to number `until`. Raises Unreadable where the table is damaged."""
     found: dict[str, int] = {}
     for column, sign in ((entries.c.debit, -1), (entries.c.credit, 1)):
         query = select(column.label("account"), func.sum(entries.c.amount_nano).label("total"))
         query = query.where(entries.c.seq <= until).group_by(literal_column("account"))
-        for row in connection.execute(query):
-            found[row.account] = found.get(row.account, 0) + sign * int(row.total)
+        try:
+            for row in connection.execute(query):
+                found[row.account] = found.get(row.account, 0) + sign * int(row.total)
+        except DBAPIError as error:
+            raise Unreadable(0, str(error.orig)) from error
     return found
+
+
+def charges(connection: Connection) -> dict[str, int]:
+    """What was charged to each account. Raises Unreadable."""
+    query = select(entries.c.debit, func.sum(entries.c.amount_nano).label("total"))
+    query = query.where(entries.c.kind == EntryKind.CHARGE.value).group_by(entries.c.debit)
+    try:
+        return {row.debit: int(row.total) for row in connection.execute(query)}
+    except DBAPIError as error:
+        raise Unreadable(0, str(error.orig)) from error
 
 
 def _entry(row: Row[tuple[object, ...]]) -> Entry:
