@@ -1,6 +1,6 @@
 """Builders for money: principals, prices, an open billing on a database of its own, and settled requests."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -82,12 +82,10 @@ class MoneyBench:
 
 
 @asynccontextmanager
-async def open_money(
-    path: Path, clock: FakeClock | None = None, *, open_database: Callable[[Path], object] = Database.open
-) -> AsyncIterator[MoneyBench]:
-    """Open, or open again, the money at `path`, as a server's start does; every organization is metered."""
+async def open_money(place: Path | str, clock: FakeClock | None = None) -> AsyncIterator[MoneyBench]:
+    """Open, or open again, the money at `place`, as a server's start does; every organization is metered."""
     clock = clock or FakeClock()
-    async with await open_database(path) as database:
+    async with await Database.open(place) as database:
         billing, usage = Billing(clock, is_metered=True), UsageRecords(database)
         await database.read(lambda connection: billing.load(connection, first_organization=None))
         num_orphans = await database.transaction(lambda transaction: settle_orphans(transaction, usage, billing))

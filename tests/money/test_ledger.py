@@ -1,4 +1,4 @@
-"""The ledger: what settling writes, that it is written once, and that a new start finds it."""
+"""The ledger: what settling writes, that it is written once, and that a new start finds it. On SQLite and PostgreSQL."""
 
 import asyncio
 
@@ -14,11 +14,6 @@ USED = Usage(input_tokens=10, cached_tokens=4, output_tokens=5)
 CHARGE = 31
 
 
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "parley.db"
-
-
 async def entries_of(bench):
     return await bench.database.read(lambda connection: ledger.read_entries(connection, after=0, limit=10_000))
 
@@ -31,8 +26,8 @@ async def held_rows(bench):
     return await bench.database.read(balances.list_holds)
 
 
-async def test_a_settled_request_leaves_its_record_and_its_entries(path):
-    async with open_money(path) as bench:
+async def test_a_settled_request_leaves_its_record_and_its_entries(place):
+    async with open_money(place) as bench:
         await bench.top_up(1_000)
         await bench.settle(bench.hold(), USED)
         (record,) = await bench.usage.list_records()
@@ -40,8 +35,8 @@ async def test_a_settled_request_leaves_its_record_and_its_entries(path):
         assert await sums_of(bench) == {"top-ups": -1_000, "credit:org-a": 1_000 - CHARGE, "revenue": CHARGE}
 
 
-async def test_the_sum_of_all_accounts_is_nothing(path):
-    async with open_money(path) as bench:
+async def test_the_sum_of_all_accounts_is_nothing(place):
+    async with open_money(place) as bench:
         await bench.top_up(1_000)
         await bench.grant(40)
         await bench.settle(bench.hold(), USED)
@@ -51,8 +46,8 @@ async def test_the_sum_of_all_accounts_is_nothing(path):
         assert min(nano for account, nano in found.items() if account.startswith(("credit:", "grant:"))) >= 0
 
 
-async def test_a_start_finds_the_balances_budgets_and_months_that_were(path):
-    async with open_money(path) as bench:
+async def test_a_start_finds_the_balances_budgets_and_months_that_were(place):
+    async with open_money(place) as bench:
         await bench.top_up(1_000)
         grant_id = await bench.grant(20)
         await bench.database.transaction(lambda unit: bench.billing.set_budget(unit, "key_a", 77))
@@ -61,7 +56,7 @@ async def test_a_start_finds_the_balances_budgets_and_months_that_were(path):
         before = bench.billing.books
         clock = bench.clock
     for _ in range(3):
-        async with open_money(path, clock) as again:
+        async with open_money(place, clock) as again:
             books = again.billing.books
             assert books.balances() == before.balances() == {"credit:org-a": 1_000 - CHARGE + 20}
             assert again.num_orphans == 0
@@ -72,8 +67,8 @@ async def test_a_start_finds_the_balances_budgets_and_months_that_were(path):
             assert books.available_nano("org-a") == 1_000 - CHARGE + 20
 
 
-async def test_requests_settled_together_leave_one_chain(path):
-    async with open_money(path) as bench:
+async def test_requests_settled_together_leave_one_chain(place):
+    async with open_money(place) as bench:
         await bench.top_up(10**6)
         holds = [bench.hold(f"req_{number}") for number in range(300)]
         await asyncio.gather(*(bench.settle(hold, USED) for hold in holds))
@@ -83,8 +78,8 @@ async def test_requests_settled_together_leave_one_chain(path):
         assert len(await bench.usage.list_records()) == 300
 
 
-async def test_settling_twice_charges_once(path):
-    async with open_money(path) as bench:
+async def test_settling_twice_charges_once(place):
+    async with open_money(place) as bench:
         await bench.top_up(1_000)
         hold = bench.hold()
         await bench.settle(hold, USED)
@@ -93,8 +88,8 @@ async def test_settling_twice_charges_once(path):
         assert len(await entries_of(bench)) == 2
 
 
-async def test_of_two_that_settle_the_same_request_one_counts(path):
-    async with open_money(path) as bench:
+async def test_of_two_that_settle_the_same_request_one_counts(place):
+    async with open_money(place) as bench:
         await bench.top_up(1_000)
         await bench.settle(bench.hold(), USED)
         # What an earlier incarnation of this process would still send.
@@ -104,8 +99,8 @@ async def test_of_two_that_settle_the_same_request_one_counts(path):
         assert (await sums_of(bench))["revenue"] == 2 * CHARGE
 
 
-async def test_a_twin_among_others_that_are_settled_together_harms_none_of_them(path):
-    async with open_money(path) as bench:
+async def test_a_twin_among_others_that_are_settled_together_harms_none_of_them(place):
+    async with open_money(place) as bench:
         await bench.top_up(10_000)
         await bench.settle(bench.hold("req_5"), USED)
         holds = [bench.hold(f"req_{number}") for number in range(10)]
@@ -114,8 +109,8 @@ async def test_a_twin_among_others_that_are_settled_together_harms_none_of_them(
         assert len(await bench.usage.list_records()) == 10
 
 
-async def test_a_caller_that_is_cancelled_is_settled_all_the_same(path):
-    async with open_money(path) as bench:
+async def test_a_caller_that_is_cancelled_is_settled_all_the_same(place):
+    async with open_money(place) as bench:
         await bench.top_up(1_000)
         settling = asyncio.ensure_future(bench.settle(bench.hold(), USED))
         await asyncio.sleep(0)
@@ -125,32 +120,32 @@ async def test_a_caller_that_is_cancelled_is_settled_all_the_same(path):
         assert (await sums_of(bench))["revenue"] == CHARGE
 
 
-async def test_what_costs_nothing_leaves_a_record_and_no_entry(path):
-    async with open_money(path) as bench:
+async def test_what_costs_nothing_leaves_a_record_and_no_entry(place):
+    async with open_money(place) as bench:
         await bench.top_up(1_000)
         await bench.settle(bench.hold(), Usage())
         assert len(await entries_of(bench)) == 1
         assert [record.charge_nano for record in await bench.usage.list_records()] == [0]
 
 
-async def test_a_payment_counts_once(path):
-    async with open_money(path) as bench:
+async def test_a_payment_counts_once(place):
+    async with open_money(place) as bench:
         await bench.top_up(500, key="invoice-7")
         with pytest.raises(Conflict):
             await bench.top_up(500, key="invoice-7")
         assert bench.available == 500
 
 
-async def test_what_is_topped_up_can_be_spent_at_once(path):
-    async with open_money(path) as bench:
+async def test_what_is_topped_up_can_be_spent_at_once(place):
+    async with open_money(place) as bench:
         with pytest.raises(RateLimited):
             bench.hold()
         await bench.top_up(50)
         bench.hold()
 
 
-async def test_a_request_that_was_checkpointed_when_its_server_died_is_charged_once_for_that(path):
-    async with open_money(path) as bench:
+async def test_a_request_that_was_checkpointed_when_its_server_died_is_charged_once_for_that(place):
+    async with open_money(place) as bench:
         await bench.top_up(1_000)
         lost, young = bench.hold("req_lost"), bench.hold("req_young")
         await bench.settlements.checkpoint([(lost, record_of(lost, USED)), (young, record_of(young, Usage()))])
@@ -158,7 +153,7 @@ async def test_a_request_that_was_checkpointed_when_its_server_died_is_charged_o
         await bench.settlements.checkpoint([(lost, record_of(lost, more))])
         clock = bench.clock
     for num_orphans in (2, 0):
-        async with open_money(path, clock) as again:
+        async with open_money(place, clock) as again:
             assert again.num_orphans == num_orphans
             assert again.available == 1_000 - CHARGE - 3
             assert again.billing.books.held_nano("org-a") == 0
@@ -167,8 +162,8 @@ async def test_a_request_that_was_checkpointed_when_its_server_died_is_charged_o
             assert charges == {"req_lost": CHARGE + 3, "req_young": 0}
 
 
-async def test_a_request_that_was_settled_after_its_checkpoint_is_no_orphan(path):
-    async with open_money(path) as bench:
+async def test_a_request_that_was_settled_after_its_checkpoint_is_no_orphan(place):
+    async with open_money(place) as bench:
         await bench.top_up(1_000)
         hold = bench.hold()
         await bench.settlements.checkpoint([(hold, record_of(hold, USED))])
@@ -177,8 +172,8 @@ async def test_a_request_that_was_settled_after_its_checkpoint_is_no_orphan(path
         assert await held_rows(bench) == []
 
 
-async def test_a_checkpoint_of_a_request_that_is_settled_keeps_nothing(path):
-    async with open_money(path) as bench:
+async def test_a_checkpoint_of_a_request_that_is_settled_keeps_nothing(place):
+    async with open_money(place) as bench:
         await bench.top_up(1_000)
         hold = bench.hold()
         await bench.settle(hold, USED)
@@ -186,24 +181,24 @@ async def test_a_checkpoint_of_a_request_that_is_settled_keeps_nothing(path):
         assert await held_rows(bench) == []
 
 
-async def test_a_grant_that_paid_for_a_request_that_was_cut_off_is_drawn_on_after_it_expired(path):
-    async with open_money(path) as bench:
+async def test_a_grant_that_paid_for_a_request_that_was_cut_off_is_drawn_on_after_it_expired(place):
+    async with open_money(place) as bench:
         grant_id = await bench.grant(50, days=1)
         hold = bench.hold()
         await bench.settlements.checkpoint([(hold, record_of(hold, USED))])
         clock = bench.clock
     clock.advance(10 * 86_400)
-    async with open_money(path, clock) as again:
+    async with open_money(place, clock) as again:
         assert again.billing.books.balances() == {f"grant:{grant_id}": 50 - CHARGE}
 
 
-async def test_budgets_are_counted_through_the_database(path):
-    async with open_money(path) as bench:
+async def test_budgets_are_counted_through_the_database(place):
+    async with open_money(place) as bench:
         await bench.top_up(10_000)
         await bench.database.transaction(lambda unit: bench.billing.set_budget(unit, "key_a", CHARGE + 49))
         await bench.settle(bench.hold(), USED)
         clock = bench.clock
-    async with open_money(path, clock) as again:
+    async with open_money(place, clock) as again:
         with pytest.raises(RateLimited) as refused:
             again.hold("req_2")
         assert refused.value.code == "key_spend_limit_exceeded"

@@ -9,8 +9,16 @@ from typing import Self, TypeVar
 
 from sqlalchemy import Connection
 
-from parley.infra.schema import upgrade
-from parley.infra.sqlite import DatabaseRefused, create_database_file, open_reader, open_writer, verify_file
+from parley.infra.postgres import PostgresSession, open_engine
+from parley.infra.schema import current_revision, upgrade
+from parley.infra.sqlite import (
+    DatabaseRefused,
+    SqliteSession,
+    create_database_file,
+    open_reader,
+    open_writer,
+    verify_file,
+)
 from parley.infra.writer import BatchWrite, DatabaseFailed, Transaction, Writer
 
 __all__ = ["BatchWrite", "Connection", "Database", "DatabaseFailed", "DatabaseRefused", "Transaction"]
@@ -24,20 +32,31 @@ class Database:
     Bound to the running event loop. `async with` closes it: what was submitted is committed first.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._write_engine = open_writer(path)
-        self._read_engine = open_reader(path)
+    def __init__(self, place: Path | str) -> None:
+        session: SqliteSession | PostgresSession
+        if isinstance(place, str):
+            self._write_engine = open_engine(place, may_write=True)
+            self._read_engine = open_engine(place, may_write=False)
+            session = PostgresSession(self._write_engine)
+        else:
+            self._write_engine = open_writer(place)
+            self._read_engine = open_reader(place)
+            session = SqliteSession(self._write_engine)
         self._readers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="database-reader")
-        self._writer = Writer(self._write_engine, asyncio.get_running_loop())
+        self._writer = Writer(session, asyncio.get_running_loop())
 
     @classmethod
-    async def open(cls, path: Path, *, may_create: bool = True) -> Self:
-        """Open the database at `path` at the newest schema, making it when it is missing and `may_create`.
+    async def open(cls, place: Path | str, *, may_create: bool = True) -> Self:
+        """Open the database at `place` (a file, or a `postgresql://` URL) at the newest schema; made when it is missing
+        and `may_create`.
 
-        Raises DatabaseRefused when the file is not a sound Parley database; it is then left as it was.
+        Raises DatabaseRefused when it is not a sound Parley database; it is then left as it was.
         """
-        await asyncio.to_thread(_prepare, path, may_create=may_create)
-        return cls(path)
+        if isinstance(place, str):
+            await asyncio.to_thread(_prepare_server, place, may_create=may_create)
+        else:
+            await asyncio.to_thread(_prepare_file, place, may_create=may_create)
+        return cls(place)
 
     async def transaction(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` on the writer's thread as one unit: all of it is durable when this returns, or nothing is kept.
@@ -91,7 +110,7 @@ class Database:
         self._write_engine.dispose()
 
 
-def _prepare(path: Path, *, may_create: bool) -> None:
+def _prepare_file(path: Path, *, may_create: bool) -> None:
     if not path.exists():
         if not may_create:
             raise DatabaseRefused(
@@ -103,6 +122,20 @@ def _prepare(path: Path, *, may_create: bool) -> None:
     engine = open_writer(path)
     try:
         with engine.connect() as connection:
+            upgrade(connection)
+    finally:
+        engine.dispose()
+
+
+def _prepare_server(url: str, *, may_create: bool) -> None:
+    engine = open_engine(url, may_write=True)
+    try:
+        # Under the lock: two servers that start together must not both make the tables.
+        with PostgresSession(engine).connect() as connection:
+            if not may_create and current_revision(connection) is None:
+                raise DatabaseRefused(
+                    "the database has no tables, though this folder was in use; restore it from a backup"
+                )
             upgrade(connection)
     finally:
         engine.dispose()

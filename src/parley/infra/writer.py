@@ -7,9 +7,9 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from parley.core.errors import OperatorError
@@ -83,11 +83,25 @@ class _Item(_Unit):
     item: Any
 
 
+class Session(Protocol):
+    """The writer's connection, and what can be done when it breaks: SQLite's cannot, PostgreSQL's can."""
+
+    def connect(self) -> Connection: ...
+
+    def begun(self, connection: Connection) -> None:
+        """A transaction has begun."""
+        ...
+
+    def resume(self, error: DBAPIError) -> tuple[Connection, bool] | None:
+        """A new connection, and whether the transaction that `error` ended was committed; None when it cannot be known."""
+        ...
+
+
 class Writer:
     """Group commit on one connection. Built on the loop that submits; its thread starts at once."""
 
-    def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
-        self._engine = engine
+    def __init__(self, session: Session, loop: asyncio.AbstractEventLoop) -> None:
+        self._session = session
         self._loop = loop
         self._queue: queue.SimpleQueue[_Unit | None] = queue.SimpleQueue()
         self._places = asyncio.Semaphore(MAX_WAITING_UNITS)
@@ -139,14 +153,36 @@ class Writer:
     def _run(self) -> None:
         units: list[_Unit] = []
         try:
-            with self._engine.connect() as connection:
+            connection = self._session.connect()
+            try:
                 while units := self._take():
-                    _commit_together(connection, units)
+                    connection = self._commit(connection, units)
                     self._tell(units)
+            finally:
+                connection.close()
         except Exception as error:  # noqa: BLE001 - the outermost loop of the thread, which cannot go on
             # The end of the thread: every caller, waiting or yet to come, must hear that nothing is kept any more.
             _log.exception("database writer failed")
             self._fail(units, error)
+
+    def _commit(self, connection: Connection, units: Sequence[_Unit]) -> Connection:
+        """Commit the units, on a new connection where this one breaks; the connection to go on with."""
+        while True:
+            try:
+                _commit_together(connection, units, self._session.begun)
+            except DBAPIError as error:
+                resumed = self._session.resume(error)
+                if resumed is None:
+                    raise
+                _log.warning("the database's connection broke", extra={"is_committed": resumed[1]})
+                connection.close()
+                connection, is_committed = resumed
+                if not is_committed:
+                    continue
+            for unit in units:
+                for callback in unit.callbacks:
+                    callback()
+            return connection
 
     def _take(self) -> list[_Unit]:
         """Wait for a unit, then take what else waits; empty at the end."""
@@ -194,16 +230,16 @@ class Writer:
             _log.warning("database writer outlived its loop")
 
 
-def _commit_together(connection: Connection, units: Sequence[_Unit]) -> None:
+def _commit_together(connection: Connection, units: Sequence[_Unit], begun: Callable[[Connection], None]) -> None:
     """Run the units in order in one transaction. Raises only what is fatal; then no unit may be answered as kept."""
     runs = _runs(units)
-    if len(runs) > 1 or not _commit_run(connection, runs[0]):
+    if len(runs) > 1 or not _commit_run(connection, runs[0], begun):
+        for unit in units:
+            unit.error, unit.callbacks = None, ()
         with connection.begin():
+            begun(connection)
             for run in runs:
                 _write_run(connection, run)
-    for unit in units:
-        for callback in unit.callbacks:
-            callback()
 
 
 def _runs(units: Sequence[_Unit]) -> list[list[_Unit]]:
@@ -218,7 +254,7 @@ def _runs(units: Sequence[_Unit]) -> list[list[_Unit]]:
     return runs
 
 
-def _commit_run(connection: Connection, run: Sequence[_Unit]) -> bool:
+def _commit_run(connection: Connection, run: Sequence[_Unit], begun: Callable[[Connection], None]) -> bool:
     """Commit a run of items that is all there is, without a savepoint: the usual case under load.
 
     Returns False, with nothing kept, where it is no such run, or where an item was refused: then each needs its savepoint.
@@ -228,6 +264,7 @@ def _commit_run(connection: Connection, run: Sequence[_Unit]) -> bool:
     transaction = connection.begin()
     is_kept = False
     try:
+        begun(connection)
         _write_items(connection, run)
         is_kept = True
     except Exception as error:

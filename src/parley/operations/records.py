@@ -50,16 +50,15 @@ async def open_records(settings: Settings, clock: Clock) -> AsyncIterator[Record
     folder.prepare()
     async with AsyncExitStack() as stack:
         stack.enter_context(folder.lock())
-        database_path = settings.database_path
-        if database_path.parent != folder.path:
+        place = settings.database_place
+        if isinstance(place, Path) and place.parent != folder.path:
             # Another data folder may name the same file.
-            lock_path = database_path.with_name(database_path.name + ".lock")
-            stack.enter_context(exclusive_lock(lock_path, what=str(database_path)))
+            stack.enter_context(exclusive_lock(place.with_name(place.name + ".lock"), what=str(place)))
         files = catalog_files(folder)
         files.install()
         catalog = Catalog(await asyncio.to_thread(files.read))
         # The owner's key is written after the database was made: where there is one, there was a database.
-        database = await Database.open(database_path, may_create=not folder.owner_key_path.exists())
+        database = await Database.open(place, may_create=not folder.owner_key_path.exists())
         stack.push_async_callback(database.aclose)
         is_new = await database.read(Accounts(Keys(b""), clock).is_empty)
         keys = Keys(folder.pepper(may_create=is_new))
