@@ -11,6 +11,7 @@ from parley.core.price import Price, charge_nano
 from parley.core.principal import Principal, Scope
 from parley.core.usage import Usage, UsageRecord
 from parley.domain.billing.service import Billing
+from parley.domain.idempotency.service import Replies
 from parley.domain.usage.service import UsageRecords
 from parley.infra.db import Database
 from parley.operations.settlements import Settlements, settle_orphans
@@ -54,6 +55,7 @@ class MoneyBench:
     billing: Billing
     usage: UsageRecords
     settlements: Settlements
+    replies: Replies
     clock: FakeClock
     num_orphans: int = 0
 
@@ -89,4 +91,6 @@ async def open_money(place: Path | str, clock: FakeClock | None = None) -> Async
         billing, usage = Billing(clock, is_metered=True), UsageRecords(database)
         await database.read(lambda connection: billing.load(connection, first_organization=None))
         num_orphans = await database.transaction(lambda transaction: settle_orphans(transaction, usage, billing))
-        yield MoneyBench(database, billing, usage, Settlements(database, usage, billing), clock, num_orphans)
+        replies = Replies(database, clock)
+        settlements = Settlements(database, usage, billing, replies)
+        yield MoneyBench(database, billing, usage, settlements, replies, clock, num_orphans)

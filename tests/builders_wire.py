@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message
 from parley.api.call import Call, Handler, Services
 from parley.api.openai.opening import Head
 from parley.api.reception import Reception
+from parley.core.claim import Claim
 from parley.core.clock import FakeClock
 from parley.core.errors import ModelNotFound, ParleyError
 from parley.core.events import Alternative, Delta, Event, Finished, FinishReason, ScoredToken, SequenceFinished
@@ -113,7 +114,13 @@ class FakeServing:
         self.runs: list[FakeRun] = []
 
     async def open(
-        self, principal: Principal, request: GenerationRequest, *, request_id: str, received_at: float
+        self,
+        principal: Principal,
+        request: GenerationRequest,
+        *,
+        request_id: str,
+        received_at: float,
+        claim: Claim | None = None,
     ) -> FakeRun:
         self.requests.append(request)
         if self._refusal is not None:

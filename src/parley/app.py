@@ -13,6 +13,7 @@ from parley.api.call import Services
 from parley.api.listener import open_listener
 from parley.api.open_requests import OpenRequests
 from parley.api.platform.control import ControlServer
+from parley.api.repeats import Repeats
 from parley.api.routes import route_table
 from parley.api.server import HttpServer, ServerTimes
 from parley.api.stack import EdgeRules, build_stack
@@ -61,7 +62,7 @@ class Application:
         )
         self.asgi: ASGIApp = build_stack(
             routes=route_table(is_ready=self.is_ready, page=LandingPage()),
-            services=Services(serving=serving, catalog=records.catalog, clock=clock),
+            services=Services(serving=serving, catalog=records.catalog, clock=clock, repeats=Repeats(records.replies)),
             keys=records.keys,
             open_requests=self.open_requests,
             rules=EdgeRules(cors_origins=settings.cors_origins, trusted_proxies=settings.proxy_networks),
@@ -110,7 +111,7 @@ async def serve(settings: Settings, *, on_step: Callable[[str], None], on_ready:
             path = records.folder.owner_key_path
             on_ready(Started(url=url, weights=weights, owner_key=owner_key, owner_key_path=path))
 
-        reconciler = Reconciler(records.database, records.billing)
+        reconciler = Reconciler(records.database, records.billing, records.replies)
         meanwhile = (application.settlement.run, reconciler.run, records.database.raise_failure)
         await _until_stopped(http, start, meanwhile)
 

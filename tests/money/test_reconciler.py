@@ -42,7 +42,7 @@ def execute(path, *statements):
 async def test_a_sound_ledger_is_found_sound_at_any_moment(path):
     async with open_money(path) as bench:
         await bench.top_up(10**6)
-        reconciler = Reconciler(bench.database, bench.billing)
+        reconciler = Reconciler(bench.database, bench.billing, bench.replies)
         for turn in range(5):
             await spend(bench, 20, start=20 * turn)
             assert await reconciler.check() == []
@@ -75,7 +75,7 @@ async def test_a16_drift_is_found_and_freezes_the_account(path, damage):
     async with open_money(path) as bench:
         await bench.top_up(1_000_000)
         await spend(bench, 12)
-        reconciler = Reconciler(bench.database, bench.billing)
+        reconciler = Reconciler(bench.database, bench.billing, bench.replies)
         assert await reconciler.check() == []
         execute(path, *DAMAGE[damage])
         before = (await read_all(bench), bench.available)
@@ -102,7 +102,7 @@ async def test_only_the_accounts_that_are_touched_are_frozen(path):
         await bench.top_up(1_000_000, "org-b", key="b")
         await spend(bench, 3)
         execute(path, "UPDATE ledger_entries SET amount_nano = 1 WHERE seq = 4")
-        await Reconciler(bench.database, bench.billing).check()
+        await Reconciler(bench.database, bench.billing, bench.replies).check()
         bench.hold("req_b", who=principal("org-b"))
         with pytest.raises(RateLimited):
             bench.hold("req_a")

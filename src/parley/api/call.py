@@ -7,6 +7,8 @@ from enum import StrEnum
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
+from parley.api.repeats import Repeats
+from parley.core.claim import Claim
 from parley.core.clock import Clock
 from parley.core.principal import Principal
 from parley.domain.catalog.service import Catalog
@@ -29,6 +31,8 @@ class Services:
     serving: Serving
     catalog: Catalog
     clock: Clock
+    # Requests that are sent again; None where none are known.
+    repeats: Repeats | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,6 +48,8 @@ class Call:
     received_at: float
     principal: Principal | None = None
     path_params: dict[str, str] = field(default_factory=dict)
+    # What the client claims with an Idempotency-Key.
+    claim: Claim | None = None
     # Reply headers that a stage wants to add (x-parley-model, Deprecation, Sunset).
     reply_headers: dict[str, str] = field(default_factory=dict)
 

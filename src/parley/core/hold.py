@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from parley.core.claim import Claim
 from parley.core.price import Price
 from parley.core.principal import Principal
 
@@ -20,6 +21,8 @@ class Hold:
     opened_at: float
     # Output tokens, over all sequences, that the amount covers.
     num_output_tokens: int
+    # The key under which the client may send the request again; None where it named none.
+    claim: Claim | None = None
     is_open: bool = True
     # Whether a row of it is in the database, or on its way there.
     is_journalled: bool = False

@@ -8,6 +8,7 @@ from functools import partial
 from parley.domain.billing.audit import Expected, Finding, check_chain, check_sums
 from parley.domain.billing.service import Billing
 from parley.domain.billing.verify import Position
+from parley.domain.idempotency.service import Replies
 from parley.domain.usage.service import UsageRecords
 from parley.infra.db import Connection, Database
 
@@ -21,9 +22,10 @@ _log = logging.getLogger(__name__)
 class Reconciler:
     """`run` goes on until it is cancelled. `findings` are those of the last round: empty when all is well."""
 
-    def __init__(self, database: Database, billing: Billing) -> None:
+    def __init__(self, database: Database, billing: Billing, replies: Replies) -> None:
         self._database = database
         self._billing = billing
+        self._replies = replies
         self._position = Position()
         self.findings: Sequence[Finding] = ()
 
@@ -35,7 +37,8 @@ class Reconciler:
             await asyncio.sleep(PERIOD_SECONDS)
 
     async def expire(self) -> None:
-        """Post what is left of grants whose time is over."""
+        """Post what is left of grants whose time is over; forget the keys of yesterday's requests."""
+        await self._replies.forget_old()
         postings = self._billing.books.expire()
         if postings:
             await self._database.transaction(lambda unit: self._billing.post(unit.connection, postings))

@@ -15,6 +15,7 @@ from parley.domain.billing.service import Billing
 from parley.domain.catalog.service import Catalog, CatalogFiles
 from parley.domain.catalog.store import Places
 from parley.domain.catalog.verified import VerifiedFiles
+from parley.domain.idempotency.service import Replies
 from parley.domain.usage.service import UsageRecords
 from parley.infra.db import Connection, Database, Transaction
 from parley.infra.folder import DataFolder, exclusive_lock
@@ -35,6 +36,7 @@ class Records:
     usage: UsageRecords
     billing: Billing
     settlements: Settlements
+    replies: Replies
     catalog: Catalog
     catalog_files: CatalogFiles
     clock: Clock
@@ -66,6 +68,7 @@ async def open_records(settings: Settings, clock: Clock) -> AsyncIterator[Record
         for key in await database.read(accounts.list_keys):
             keys.admit(key)
         usage = UsageRecords(database)
+        replies = Replies(database, clock)
         billing = Billing(clock, is_metered=settings.mode == "metered")
         await _open_books(database, accounts, usage, billing, catalog)
         yield Records(
@@ -75,7 +78,8 @@ async def open_records(settings: Settings, clock: Clock) -> AsyncIterator[Record
             accounts=accounts,
             usage=usage,
             billing=billing,
-            settlements=Settlements(database, usage, billing),
+            settlements=Settlements(database, usage, billing, replies),
+            replies=replies,
             catalog=catalog,
             catalog_files=files,
             clock=clock,

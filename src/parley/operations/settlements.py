@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 import msgspec
 
+from parley.core.claim import Claim
 from parley.core.hold import Hold
 from parley.core.price import FREE
 from parley.core.principal import Principal
-from parley.core.usage import UsageRecord
+from parley.core.usage import Outcome, UsageRecord
 from parley.domain.billing.books import Closed
 from parley.domain.billing.service import Billing
+from parley.domain.idempotency.service import Replies
 from parley.domain.usage.service import UsageRecords
 from parley.infra.db import Connection, Database, Transaction
 
@@ -25,6 +27,7 @@ class _Settled:
     record: UsageRecord
     closed: Closed
     is_journalled: bool
+    claim: Claim | None
 
 
 class HoldState(msgspec.Struct, kw_only=True):
@@ -37,10 +40,11 @@ class HoldState(msgspec.Struct, kw_only=True):
 class Settlements:
     """What serving settles into. All three verbs fail closed: a request whose end is not durable must not look finished."""
 
-    def __init__(self, database: Database, usage: UsageRecords, billing: Billing) -> None:
+    def __init__(self, database: Database, usage: UsageRecords, billing: Billing, replies: Replies) -> None:
         self._database = database
         self._usage = usage
         self._billing = billing
+        self._replies = replies
         # The writer knows what goes together by the identity of these.
         self._write_settled = self._keep_settled
         self._write_holds = self._keep_holds
@@ -55,7 +59,14 @@ class Settlements:
         is_journalled = hold.is_journalled
         closed = self._billing.books.close(hold, record.charge_nano)
         await self._database.append(
-            self._write_settled, _Settled(record=record, closed=closed, is_journalled=is_journalled)
+            self._write_settled,
+            _Settled(
+                record=record,
+                closed=closed,
+                is_journalled=is_journalled,
+                # Only what came to its end is not to be done again.
+                claim=hold.claim if record.outcome is Outcome.FINISHED else None,
+            ),
         )
 
     def release(self, hold: Hold) -> None:
@@ -78,6 +89,7 @@ class Settlements:
             return
         self._usage.keep(connection, [item.record for item in items])
         self._billing.keep_closed(connection, [item.closed for item in items])
+        self._replies.settle(connection, [(item.claim, item.record.request_id) for item in items if item.claim])
         self._billing.drop_holds(connection, [item.record.request_id for item in items if item.is_journalled])
 
     def _keep_holds(self, connection: Connection, items: Sequence[Sequence[tuple[Hold, bytes]]]) -> None:

@@ -9,6 +9,7 @@ Run                queue -> slot -> engine -> meter -> settle
 
 from contextlib import aclosing
 
+from parley.core.claim import Claim
 from parley.core.clock import Clock
 from parley.core.grant import Grant, PreparedPrompt
 from parley.core.principal import Principal
@@ -47,11 +48,17 @@ class Serving:
         self._clock = clock
 
     async def open(
-        self, principal: Principal, request: GenerationRequest, *, request_id: str, received_at: float
+        self,
+        principal: Principal,
+        request: GenerationRequest,
+        *,
+        request_id: str,
+        received_at: float,
+        claim: Claim | None = None,
     ) -> Run:
         """An open Run of this request, or the first refusal as a ParleyError. The caller closes the Run.
 
-        `received_at` is in the clock's monotonic seconds.
+        `received_at` is in the clock's monotonic seconds; `claim` is settled with the request.
         """
         snapshot = self._catalog.resolve(request.model)
         weights = authorize(principal, request, snapshot)
@@ -65,6 +72,7 @@ class Serving:
         price = self._billing.price_for(principal.organization_id, snapshot)
         need = need_of(request, prompts, max_tokens)
         hold = self._billing.books.open_hold(request_id, principal, price, need)
+        hold.claim = claim
         grant = Grant(
             request_id=request_id,
             principal=principal,

@@ -42,7 +42,11 @@ async def open_run(
 ) -> Opened:
     """Open a Run of `request`, or raise its refusal. Nothing is awaited between the opening and the return."""
     run = await call.services.serving.open(
-        call.require_principal(), request, request_id=call.request_id, received_at=call.received_at
+        call.require_principal(),
+        request,
+        request_id=call.request_id,
+        received_at=call.received_at,
+        claim=call.claim,
     )
     grant = run.grant
     head = Head(

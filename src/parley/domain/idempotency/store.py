@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Column, Connection, Double, Integer, LargeBinary, MetaData, String, Table, delete, select, text
+from sqlalchemy import Column, Connection, Double, Integer, LargeBinary, MetaData, String, Table, delete, select, update
 
 from parley.domain.idempotency.model import KeptReply
+from parley.infra.rows import RowStatement
 
 METADATA = MetaData()
 
@@ -21,29 +22,37 @@ _keys = Table(
 )
 
 # The later one of two replies under one key is the one that was charged last: it takes the place.
-_PUT = text(
-    "INSERT INTO idempotency_keys (project_id, key, fingerprint, finished_at, request_id, status, body)"
-    " VALUES (:project_id, :key, :fingerprint, :finished_at, :request_id, :status, :body)"
-    " ON CONFLICT (project_id, key) DO UPDATE SET fingerprint = :fingerprint, finished_at = :finished_at,"
-    " request_id = :request_id, status = :status, body = :body"
+_PUT = RowStatement(
+    sql="INSERT INTO idempotency_keys (project_id, key, fingerprint, finished_at, request_id, status, body)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (project_id, key) DO UPDATE SET fingerprint = excluded.fingerprint,"
+    " finished_at = excluded.finished_at, request_id = excluded.request_id, status = excluded.status,"
+    " body = excluded.body"
 )
 
 
 def put_replies(connection: Connection, replies: Sequence[KeptReply]) -> None:
     """Keep replies, each in place of an older one under its key."""
     rows = [
-        {
-            "project_id": reply.project_id,
-            "key": reply.key,
-            "fingerprint": reply.fingerprint,
-            "finished_at": reply.finished_at,
-            "request_id": reply.request_id,
-            "status": reply.status,
-            "body": reply.body,
-        }
+        (
+            reply.project_id,
+            reply.key,
+            reply.fingerprint,
+            reply.finished_at,
+            reply.request_id,
+            reply.status,
+            reply.body,
+        )
         for reply in replies
     ]
-    connection.execute(_PUT, rows)
+    _PUT.execute(connection, rows)
+
+
+def keep_body(connection: Connection, claimed: tuple[str, str], request_id: str, body: bytes) -> None:
+    """Add the reply of a request that is noted under (project, key); another request's place is left alone."""
+    project_id, key = claimed
+    where = (_keys.c.project_id == project_id, _keys.c.key == key, _keys.c.request_id == request_id)
+    connection.execute(update(_keys).where(*where).values(body=body))
 
 
 def find_reply(connection: Connection, project_id: str, key: str) -> KeptReply | None:
