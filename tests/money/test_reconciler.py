@@ -13,6 +13,7 @@ from parley.core.errors import RateLimited
 from parley.core.usage import Usage
 from parley.domain.billing.audit import check_chain
 from parley.domain.billing.verify import Position
+from parley.domain.usage.service import sum_charges
 from parley.infra.db import Database
 from parley.operations.reconcile import Reconciler, verify_ledger
 from tests.builders_billing import open_money, principal
@@ -116,7 +117,7 @@ async def test_what_was_deleted_while_nothing_ran_is_found(path):
     execute(path, "DELETE FROM ledger_entries WHERE seq = (SELECT max(seq) FROM ledger_entries)")
     async with open_money(path, clock) as again:
         seq, findings = await again.database.read(
-            lambda connection: verify_ledger(connection, again.usage, again.billing)
+            lambda connection: verify_ledger(connection, sum_charges, again.billing)
         )
         assert (seq, [sorted(finding.organizations) for finding in findings]) == (3, [["org-a"]])
 

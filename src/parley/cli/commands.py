@@ -13,6 +13,8 @@ _COMMANDS = {
     "complete": "Continue a text.",
     "models": "List, show, add and remove models.",
     "keys": "List, create and revoke API keys.",
+    "credits": "Show and change what organizations may spend.",
+    "ledger": "Check and export the ledger.",
     "doctor": "Check this machine and say what to do.",
 }
 

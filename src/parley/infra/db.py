@@ -1,15 +1,16 @@
 """The database: units of work that are durable when they return, and reads that never wait for them."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
-from parley.infra.postgres import PostgresSession, open_engine
+from parley.infra.postgres import PostgresSession, connect_or_refuse, open_engine
 from parley.infra.schema import current_revision, upgrade
 from parley.infra.sqlite import (
     DatabaseRefused,
@@ -108,6 +109,21 @@ class Database:
         self._read_engine.dispose()
         # The last connection to close folds the write-ahead log into the file; that must be the one that may write.
         self._write_engine.dispose()
+
+
+@contextmanager
+def reading(place: Path | str) -> Iterator[Connection]:
+    """A connection that cannot write, on the state of one moment, beside whoever writes. Blocks. Raises DatabaseRefused."""
+    if isinstance(place, str):
+        engine: Engine = open_engine(place, may_write=False).execution_options(isolation_level="REPEATABLE READ")
+    else:
+        verify_file(place)
+        engine = open_reader(place)
+    try:
+        with connect_or_refuse(engine) as connection, connection.begin():
+            yield connection
+    finally:
+        engine.dispose()
 
 
 def _prepare_file(path: Path, *, may_create: bool) -> None:

@@ -2,14 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from parley.domain.billing.audit import Expected, Finding, check_chain, check_sums
 from parley.domain.billing.service import Billing
 from parley.domain.billing.verify import Position
 from parley.domain.idempotency.service import Replies
-from parley.domain.usage.service import UsageRecords
 from parley.infra.db import Connection, Database
 
 PERIOD_SECONDS = 60.0
@@ -73,7 +72,9 @@ class Reconciler:
                 await self._database.transaction(freeze)
 
 
-def verify_ledger(connection: Connection, usage: UsageRecords, billing: Billing) -> tuple[int, list[Finding]]:
+def verify_ledger(
+    connection: Connection, sum_charges: Callable[[Connection], Mapping[str, int]], billing: Billing
+) -> tuple[int, list[Finding]]:
     """Everything that can be checked at rest: the whole chain, the sums, the usage records. How many entries there are.
 
     The books must have been read from this database and not have moved since.
@@ -82,7 +83,7 @@ def verify_ledger(connection: Connection, usage: UsageRecords, billing: Billing)
     findings = [] if finding is None else [finding]
     findings += check_sums(connection, Expected(seq=position.seq, balances=billing.books.balances()))
     charged = billing.charged_by_organization(connection)
-    recorded = usage.sum_charges(connection)
+    recorded = sum_charges(connection)
     for organization_id in sorted(charged.keys() | recorded.keys()):
         of_entries, of_records = charged.get(organization_id, 0), recorded.get(organization_id, 0)
         if of_entries != of_records:

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from parley.api.platform.money_commands import MoneyCommand, perform_on_money
 from parley.core.errors import InvalidRequest, ParleyError
 from parley.core.principal import Scope
 from parley.domain.accounts.model import Key, KeyRequest
@@ -52,7 +53,7 @@ class ShowStatus(msgspec.Struct, tag="status", forbid_unknown_fields=True, kw_on
 
 
 # What changes or shows the state that is kept.
-StateCommand = CreateKey | RevokeKey | ListKeys | AddModel | RemoveModel
+StateCommand = CreateKey | RevokeKey | ListKeys | AddModel | RemoveModel | MoneyCommand
 Command = StateCommand | ShowStatus
 
 
@@ -74,6 +75,8 @@ class Reply(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     error: str | None = None
     keys: list[KeyLine] = []
+    # For the terminal, one line each, by column.
+    lines: list[dict[str, str]] = []
     # The new key itself; this is the only time that it is shown.
     secret: str | None = None
     # The snapshot that was added.
@@ -125,6 +128,8 @@ async def _perform(records: Records, command: StateCommand, in_use: InUse) -> Re
         case RemoveModel():
             removed = await remove_model.remove_model(records, command.name, in_use)
             return Reply(removed=removed.weights, default=removed.default)
+        case _:
+            return Reply(lines=await perform_on_money(records, command))
 
 
 def _line(key: Key) -> KeyLine:

@@ -62,6 +62,10 @@ class Accounts:
         """Whether no organization exists: nothing has been started on this database."""
         return store.count_organizations(connection) == 0
 
+    def exists(self, connection: Connection, organization_id: str) -> bool:
+        """Whether there is an organization of this id."""
+        return store.has_organization(connection, organization_id)
+
     def found(self, transaction: Transaction, organization_name: str) -> Project:
         """Make an organization with its first project."""
         now = self._clock.now()

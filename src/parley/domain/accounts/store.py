@@ -88,6 +88,11 @@ def count_organizations(connection: Connection) -> int:
     return connection.execute(select(func.count()).select_from(_organizations)).scalar_one()
 
 
+def has_organization(connection: Connection, organization_id: str) -> bool:
+    query = select(_organizations.c.id).where(_organizations.c.id == organization_id)
+    return connection.execute(query).first() is not None
+
+
 def first_project(connection: Connection) -> Project | None:
     """The project that was made first: the one of the first start."""
     row = connection.execute(select(_projects).order_by(_projects.c.created_at, _projects.c.id).limit(1)).first()

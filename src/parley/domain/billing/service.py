@@ -12,6 +12,7 @@ from parley.domain.billing.books import Books, Closed, Contents
 from parley.domain.billing.model import (
     GRANTED,
     TOP_UPS,
+    Entry,
     EntryKind,
     Grant,
     Posting,
@@ -163,6 +164,10 @@ class Billing:
     def last_entry(self, connection: Connection) -> int:
         """The number of the last entry."""
         return ledger.head(connection)[0]
+
+    def read_entries(self, connection: Connection, *, after: int, limit: int) -> list[Entry]:
+        """The next entries behind number `after`. Raises Unreadable."""
+        return ledger.read_entries(connection, after=after, limit=limit)
 
     def charged_by_organization(self, connection: Connection) -> dict[str, int]:
         """What the ledger says that each organization was charged, whatever it paid with."""

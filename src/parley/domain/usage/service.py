@@ -8,6 +8,11 @@ from parley.domain.usage.model import RecordFilter
 from parley.infra.db import Connection, Database
 
 
+def sum_charges(connection: Connection) -> dict[str, int]:
+    """What the records of each organization come to, in nano-dollars."""
+    return store.sum_charges(connection)
+
+
 class UsageRecords:
     """One line per admitted request."""
 
@@ -21,10 +26,6 @@ class UsageRecords:
     def has(self, connection: Connection, request_id: str) -> bool:
         """Whether the request has its record."""
         return store.has_record(connection, request_id)
-
-    def sum_charges(self, connection: Connection) -> dict[str, int]:
-        """What the records of each organization come to, in nano-dollars."""
-        return store.sum_charges(connection)
 
     async def list_records(self, wanted: RecordFilter | None = None, *, limit: int = 1000) -> list[UsageRecord]:
         """The newest `limit` records that pass the filter, the newest first."""
