@@ -6,11 +6,20 @@ from dataclasses import replace
 import pytest
 
 from parley.core.errors import EngineFailed, Overloaded, RateLimited
-from parley.core.events import Finished, FinishReason, SequenceFinished
+from parley.core.events import Delta, Finished, FinishReason, SequenceFinished
 from parley.core.price import Price
-from parley.core.usage import Outcome
+from parley.core.usage import Outcome, Usage
 from parley.serving.engines.echo import EchoEngine
-from tests.builders_serving import ECHO_WEIGHTS, BrokenEngine, chat, completion, make_bench, make_snapshot, texts
+from tests.builders_serving import (
+    ECHO_WEIGHTS,
+    BrokenEngine,
+    ScriptedGeneration,
+    chat,
+    completion,
+    make_bench,
+    make_snapshot,
+    texts,
+)
 
 PRICE = Price(version="test:1", input_token_nano=2, cached_token_nano=1, output_token_nano=3)
 
@@ -125,6 +134,39 @@ async def test_a18_a_failure_costs_what_was_delivered_before_it(num_good, charge
     assert [record.charge_nano for record in bench.sink.records] == [charge]
     assert bench.billing.books.available_nano("org_a") == 10**6 - charge
     assert is_settled(bench)
+
+
+class LyingEngine(BrokenEngine):
+    """Says three tokens, then that it was another number of them."""
+
+    def __init__(self, claimed):
+        super().__init__(num_good=3)
+        self._claimed = claimed
+
+    async def generate(self, request):
+        deltas = [Delta(0, "x", 1) for _ in range(3)]
+        return ScriptedGeneration([*deltas, SequenceFinished(0, FinishReason.STOP), Finished(self._claimed)])
+
+
+@pytest.mark.parametrize(
+    "claimed",
+    [
+        Usage(input_tokens=10, output_tokens=6),
+        Usage(),
+        Usage(input_tokens=-5, output_tokens=-3, cached_tokens=-4),
+        Usage(input_tokens=10**9, output_tokens=10**9),
+    ],
+)
+async def test_a11_what_an_engine_says_of_its_usage_is_not_what_is_charged(claimed):
+    bench = metered(10**6, engine=LyingEngine(claimed))
+    await bench.run(completion("hello"))
+    assert [record.charge_nano for record in bench.sink.records] == [5 * 2 + 3 * 3]
+
+
+async def test_a11_more_cached_tokens_than_the_prompt_has_are_not_believed():
+    bench = metered(10**6, engine=LyingEngine(Usage(cached_tokens=10**9)))
+    await bench.run(completion("hello"))
+    assert [record.charge_nano for record in bench.sink.records] == [5 * 1 + 3 * 3]
 
 
 async def test_a_request_that_finds_no_place_in_the_queue_holds_nothing():

@@ -90,8 +90,7 @@ async def set_price(records: Records, organization_id: str | None, model: str, p
     owner = await _known(records, organization_id)
     snapshot = records.catalog.resolve(model)
     if price is not None:
-        numbers = tuple(int(number) for number in price.numbers)
-        version = price_version(f"{owner}/{snapshot.name}", numbers)
+        version = price_version(f"{owner}/{snapshot.name}", price.numbers)
         price = Price(
             version=version,
             input_token_nano=price.input_token_nano,

@@ -71,8 +71,7 @@ class Serving:
         check_reply_tokens(request, prompts, max_tokens)
         price = self._billing.price_for(principal.organization_id, snapshot)
         need = need_of(request, prompts, max_tokens)
-        hold = self._billing.books.open_hold(request_id, principal, price, need)
-        hold.claim = claim
+        hold = self._billing.books.open_hold(request_id, principal, price, need, claim)
         grant = Grant(
             request_id=request_id,
             principal=principal,

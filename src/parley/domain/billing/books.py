@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from parley.core.claim import Claim
 from parley.core.clock import Clock
 from parley.core.hold import Hold, Need
 from parley.core.price import Price
@@ -103,8 +104,12 @@ class Books:
         """What a scope has been charged in the current month."""
         return self._months.spent_nano(scope, self._clock.now())
 
-    def open_hold(self, request_id: str, principal: Principal, price: Price, need: Need) -> Hold:
+    def open_hold(
+        self, request_id: str, principal: Principal, price: Price, need: Need, claim: Claim | None = None
+    ) -> Hold:
         """Reserve what a request may cost, or raise RateLimited. Exactly one hold may be open for a request.
+
+        `claim` is settled with it.
 
         Fails closed: the books are in memory, so there is no store that could be down.
         """
@@ -128,6 +133,7 @@ class Books:
             amount_nano=amount,
             opened_at=now,
             num_output_tokens=num_tokens,
+            claim=claim,
         )
         self._holds[request_id] = hold
         self._reserve(principal, amount)

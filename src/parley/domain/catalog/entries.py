@@ -41,13 +41,15 @@ class WeightsEntry(_Entry):
 
 
 class PriceEntry(_Entry):
-    """A `[prices.NAME]` entry, in nano-dollars per token or second."""
+    """A `[prices.NAME]` entry, in nano-dollars per token, second, or picture of a size."""
 
     input: _Count = 0
     # Without it, a cached token costs what any input token costs.
     cached: _Count | None = None
     output: _Count = 0
     audio_second: _Count = 0
+    training: _Count = 0
+    images: dict[str, _Count] = {}
 
 
 class SnapshotEntry(_Entry):

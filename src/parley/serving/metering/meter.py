@@ -40,8 +40,8 @@ class Meter:
             self._output_tokens += delta.num_tokens
 
     def add_cached(self, num_tokens: int) -> None:
-        """`num_tokens` of the prompts came out of the prefix cache."""
-        self._cached_tokens += num_tokens
+        """`num_tokens` of the prompts came out of the prefix cache, as the engine says; the only count that is its word."""
+        self._cached_tokens += max(num_tokens, 0)
 
     @property
     def num_output_tokens(self) -> int:
