@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from parley.core.errors import Conflict, RateLimited
+from parley.core.errors import Conflict, InvalidRequest, RateLimited
+from parley.core.money import MAX_NANO
 from parley.core.usage import Usage
 from parley.domain.billing.store import balances, ledger
 from tests.builders_billing import need, open_money, principal, record_of
@@ -134,6 +135,21 @@ async def test_a_payment_counts_once(place):
         with pytest.raises(Conflict):
             await bench.top_up(500, key="invoice-7")
         assert bench.available == 500
+
+
+@pytest.mark.parametrize("nano", [0, -1, MAX_NANO + 1, 2**70])
+async def test_an_amount_that_is_none_or_too_large_for_sums_is_refused(place, nano):
+    async with open_money(place) as bench:
+        with pytest.raises(InvalidRequest):
+            await bench.top_up(nano)
+        with pytest.raises(InvalidRequest):
+            await bench.grant(nano)
+        assert bench.available == 0
+        await bench.top_up(MAX_NANO)
+        await bench.top_up(MAX_NANO, key="second")
+        clock = bench.clock
+    async with open_money(place, clock) as again:
+        assert again.available == 2 * MAX_NANO
 
 
 async def test_what_is_topped_up_can_be_spent_at_once(place):

@@ -17,7 +17,7 @@ from parley.cli.failures import in_one_line
 from parley.cli.options import folder_option
 from parley.cli.state import change_state
 from parley.cli.tables import print_table
-from parley.core.money import parse_dollars
+from parley.core.money import MAX_PRICE_NANO, parse_dollars
 from parley.infra.settings import load_settings
 
 _organization = click.option(
@@ -83,7 +83,7 @@ def budget(scope: str, amount: int | None, data: Path | None) -> None:
 
 @command.command()
 @click.argument("model")
-@click.argument("nano", type=click.IntRange(min=0), nargs=-1)
+@click.argument("nano", type=click.IntRange(min=0, max=MAX_PRICE_NANO), nargs=-1)
 @_organization
 @folder_option
 def price(model: str, nano: tuple[int, ...], organization_id: str | None, data: Path | None) -> None:

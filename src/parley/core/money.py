@@ -4,8 +4,10 @@ import re
 from decimal import Decimal
 
 NANO_PER_DOLLAR = 1_000_000_000
-# 64-bit integers hold it in every database: nine thousand million dollars, less a margin for sums.
-MAX_NANO = 2**62
+# The most that one top-up, grant or budget may be, ten million dollars: a thousand such sums fit a database's integers.
+MAX_NANO = 10**16
+# The most that one token, second or picture may cost: a request of the largest size at this price fits them too.
+MAX_PRICE_NANO = 10**12
 
 _DOLLARS = re.compile(r"\$?(\d{1,10})(?:\.(\d{1,9}))?")
 

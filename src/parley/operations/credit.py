@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from parley.core.errors import InvalidRequest, NotFound
 from parley.core.ids import new_id
+from parley.core.money import MAX_PRICE_NANO
 from parley.core.price import Price
 from parley.domain.billing.model import Grant
 from parley.domain.catalog.model import price_version
@@ -87,6 +88,11 @@ async def set_budget(records: Records, scope: str, limit_nano: int | None) -> No
 
 async def set_price(records: Records, organization_id: str | None, model: str, price: Price | None) -> None:
     """What the organization pays for a model (a snapshot's name, or an alias of one); None: what everybody pays."""
+    if price is not None and not all(
+        0 <= nano <= MAX_PRICE_NANO
+        for nano in (price.input_token_nano, price.cached_token_nano, price.output_token_nano)
+    ):
+        raise InvalidRequest(f"A token costs 0 to {MAX_PRICE_NANO} nano-dollars.", param="price")
     owner = await _known(records, organization_id)
     snapshot = records.catalog.resolve(model)
     if price is not None:

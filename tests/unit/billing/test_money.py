@@ -26,7 +26,7 @@ def test_what_is_written_is_read_back(nano):
     assert parse_dollars(format_dollars(nano)) == nano
 
 
-@pytest.mark.parametrize("text", ["", "1e3", "-1", "1.0000000001", "1,5", "NaN", "99999999999", "$", "4611686019"])
+@pytest.mark.parametrize("text", ["", "1e3", "-1", "1.0000000001", "1,5", "NaN", "99999999999", "$", "10000000.01"])
 def test_what_is_no_amount_is_refused(text):
     with pytest.raises(ValueError, match="amount"):
         parse_dollars(text)

@@ -6,6 +6,7 @@ from parley.core.clock import Clock
 from parley.core.errors import Conflict, InvalidRequest
 from parley.core.hold import Hold
 from parley.core.ids import new_id
+from parley.core.money import MAX_NANO, format_dollars
 from parley.core.price import Price
 from parley.core.snapshot import Snapshot
 from parley.domain.billing.books import Books, Closed, Contents
@@ -102,8 +103,7 @@ class Billing:
 
     def top_up(self, transaction: Transaction, organization_id: str, nano: int, *, key: str, note: str) -> None:
         """Add paid credit. `key` names this payment: the same one again raises Conflict and changes nothing."""
-        if nano <= 0:
-            raise InvalidRequest("A top-up is more than nothing.", param="amount")
+        _check_amount(nano)
         full_key = f"top-up:{key}"
         if ledger.has_entry(transaction.connection, full_key):
             raise Conflict(f"The payment {key!r} was posted before.")
@@ -114,8 +114,7 @@ class Billing:
         self, transaction: Transaction, organization_id: str, nano: int, *, lifetime_seconds: float, note: str
     ) -> Grant:
         """Give credit that expires; it is used before paid credit, and before a grant that expires later."""
-        if nano <= 0:
-            raise InvalidRequest("A grant is more than nothing.", param="amount")
+        _check_amount(nano)
         now = self._clock.now()
         grant = Grant(
             id=new_id("grant_"),
@@ -132,8 +131,8 @@ class Billing:
 
     def set_budget(self, transaction: Transaction, scope: str, limit_nano: int | None) -> None:
         """Set what an organization, a project or a key may spend in a month, or lift it."""
-        if limit_nano is not None and limit_nano < 0:
-            raise InvalidRequest("A budget is at least nothing.", param="amount")
+        if limit_nano is not None and not 0 <= limit_nano <= MAX_NANO:
+            raise InvalidRequest(f"A budget is 0 to {format_dollars(MAX_NANO)}.", param="amount")
         balances.set_budget(transaction.connection, scope, limit_nano)
         transaction.on_commit_in_loop(lambda: self.books.set_budget(scope, limit_nano))
 
@@ -200,3 +199,8 @@ class Billing:
             note=note[:_MAX_NOTE_CHARACTERS],
         )
         ledger.post(transaction.connection, [posting])
+
+
+def _check_amount(nano: int) -> None:
+    if not 0 < nano <= MAX_NANO:
+        raise InvalidRequest(f"An amount is more than nothing, and at most {format_dollars(MAX_NANO)}.", param="amount")
