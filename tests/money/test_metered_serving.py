@@ -1,6 +1,7 @@
 """Money in the way of a request: refused before the first byte, cut where the balance ends, charged at the price of then."""
 
 import asyncio
+import random
 from dataclasses import replace
 
 import pytest
@@ -200,6 +201,35 @@ async def test_a_sink_that_fails_leaves_nothing_held():
         async for _ in run:
             pass
     assert is_settled(bench)
+
+
+async def test_a8_nothing_is_held_after_a_thousand_requests_that_end_in_every_way():
+    chance = random.Random(8)
+    bench = metered(10**6, max_waiting=64)
+
+    async def request():
+        text, most = "a" * chance.randrange(1, 20), chance.choice([None, 3, 50])
+        num_events, is_patient = chance.randrange(0, 12), chance.random() < 0.5
+        try:
+            run = await bench.open(completion(text, max_tokens=most, n=chance.randrange(1, 4)))
+        except (RateLimited, Overloaded):
+            return
+        try:
+            async for _ in run:
+                num_events -= 1
+                if num_events < 0 and not is_patient:
+                    break
+                await asyncio.sleep(0)
+        finally:
+            await run.aclose()
+
+    for _ in range(50):
+        await asyncio.gather(*(request() for _ in range(20)))
+    charged = sum(record.charge_nano for record in bench.sink.records)
+    assert len({record.outcome for record in bench.sink.records}) == 2
+    assert bench.billing.books.available_nano("org_a") == 10**6 - charged
+    assert is_settled(bench)
+    assert bench.pool.num_free_slots == 4
 
 
 async def test_what_runs_is_checkpointed_when_it_has_generated_since():
