@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -37,9 +37,12 @@ LONG: dict[str, Any] = {
 }
 
 
-def parley(data: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """The command line on this data folder."""
+def parley(
+    data: Path, *arguments: str, variables: Mapping[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """The command line on this data folder, with these variables of ours and no others."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PARLEY_")}
+    environment |= variables or {}
     command = [sys.executable, "-m", "parley.cli.main", *arguments, "--data", str(data)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
