@@ -68,6 +68,7 @@ class Script:
     fails_after: int | None = None
     error: Callable[[], Exception] = lambda: EngineFailed("the fake died at 0xdeadbeef in /secret/path")
     closing_seconds: float = 0.0
+    progress: str | None = None
 
 
 @dataclass(kw_only=True)
@@ -80,6 +81,10 @@ class FakeRun:
     outcome: Outcome | None = None
     is_closing: bool = False
     is_closed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def progress(self) -> str | None:
+        return self.script.progress
 
     def __aiter__(self) -> Self:
         return self

@@ -14,6 +14,7 @@ from parley.infra.sandbox import run_folder
 from parley.serving.engines.child import Supervision
 from parley.serving.engines.echo import EchoEngine
 from parley.serving.engines.llama import LlamaEngine, LlamaOptions
+from parley.serving.engines.openai_server.adapter import UpstreamEngine
 from tests.gguf_maker import Shape, byte_alphabet, vocabulary, write_model
 
 # No test waits so long for anything that works; rounds that somebody has to end run for longer.
@@ -125,10 +126,16 @@ class Subject:
     engine: Engine
     prompt: tuple[int, ...]
     answer: str
+    # What a server of somebody else may lack, and is then refused by name before it is called.
+    can_score: bool = True
+    # Sequences of one round; more are rounds of their own.
+    most_sequences: int = 3
+    sends_begun_stop: bool = True
+    names_every_token: bool = True
 
     def open_rounds(self) -> int:
         engine = self.engine
-        assert isinstance(engine, EchoEngine | LlamaEngine)
+        assert isinstance(engine, EchoEngine | LlamaEngine | UpstreamEngine)
         return engine.num_open_rounds
 
 
@@ -139,3 +146,17 @@ def echo_subject() -> Subject:
 
 def llama_subject(engine: LlamaEngine) -> Subject:
     return Subject(engine=engine, prompt=byte_ids("a"), answer=CHAIN[1:] + CHAIN * 4)
+
+
+def upstream_subject(engine: UpstreamEngine) -> Subject:
+    """llama.cpp's own HTTP server with the same model."""
+    prompt, answer = byte_ids("a"), CHAIN[1:] + CHAIN * 4
+    return Subject(
+        engine=engine,
+        prompt=prompt,
+        answer=answer,
+        can_score=False,
+        most_sequences=1,
+        sends_begun_stop=False,
+        names_every_token=False,
+    )

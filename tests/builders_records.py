@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from parley.core.template import TEMPLATE_NAMES
-from parley.core.usage import Outcome, Usage, UsageRecord
+from parley.core.usage import Doubt, Outcome, Usage, UsageRecord
 from parley.domain.catalog.service import CatalogFiles
 from parley.domain.catalog.store import Places
 from parley.domain.catalog.verified import VerifiedFiles
@@ -94,6 +94,7 @@ def usage_record(request_id: str = "req_1") -> UsageRecord:
         e2e_seconds=1.5,
         user="alice",
         metadata={"job": "nightly"},
+        doubt=Doubt.DISPUTED,
     )
 
 

@@ -1,11 +1,13 @@
 """A whole Serving on the echo engine, built in a line, with every part that a test may want to look at or slow down."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from parley.core.clock import FakeClock
 from parley.core.engine import Engine, Generation
-from parley.core.errors import EngineFailed, ModelNotFound
+from parley.core.errors import EngineFailed, ModelLoadFailed, ModelNotFound
 from parley.core.events import Delta, Event, Finished, FinishReason, ScoredToken, SequenceFinished
 from parley.core.hold import Hold
 from parley.core.price import FREE, Price
@@ -14,6 +16,7 @@ from parley.core.requests import (
     ChatMessage,
     ChatPrompt,
     GenerationRequest,
+    Grammar,
     Sampling,
     SequenceRequest,
     TextPrompt,
@@ -30,7 +33,7 @@ from parley.serving.prompting.prepare import Prompting
 from parley.serving.prompting.templates import TEMPLATES
 from parley.serving.prompting.tokenizers import Tokenizers
 from parley.serving.run import Run
-from parley.serving.scheduling.pools import Pools
+from parley.serving.scheduling.pools import PoolRules, Pools
 from parley.serving.serve import Serving
 
 ECHO_WEIGHTS = Weights(
@@ -155,6 +158,16 @@ class ScriptedGeneration:
         return
 
 
+class FakeGrammarCheck:
+    """Finds the fault of the first mark that stands in a grammar; everything else is sound."""
+
+    def __init__(self, faults: Mapping[str, str]) -> None:
+        self._faults = faults
+
+    async def fault_of(self, grammar: Grammar, *, tenant: str) -> str:
+        return next((fault for mark, fault in self._faults.items() if mark in grammar.lark), "")
+
+
 class CountingTokenizer(EchoTokenizer):
     """Counts the texts that it was asked for."""
 
@@ -163,6 +176,42 @@ class CountingTokenizer(EchoTokenizer):
     async def encode(self, segments: Sequence[Segment]) -> list[int]:
         self.num_encoded += 1
         return await super().encode(segments)
+
+
+class FakeLoader:
+    """Loads what `make` gives, at once or when `gate` opens; remembers what came and went. `sizes` are bytes by name."""
+
+    def __init__(self, make: Callable[[Weights], Engine], *, sizes: Mapping[str, int] | None = None) -> None:
+        self._make = make
+        self._sizes = sizes or {}
+        self.gate = asyncio.Event()
+        self.gate.set()
+        # The same for what is put out.
+        self.exit = asyncio.Event()
+        self.exit.set()
+        self.loaded: list[str] = []
+        self.unloaded: list[str] = []
+        self._names: dict[int, str] = {}
+        self.failures: list[str] = []
+
+    def num_slots(self, weights: Weights) -> int:
+        return self._make(weights).num_slots
+
+    async def memory_bytes(self, weights: Weights) -> int:
+        return self._sizes.get(weights.name, 0)
+
+    async def load(self, weights: Weights) -> Engine:
+        await self.gate.wait()
+        self.loaded.append(weights.name)
+        if self.failures:
+            raise ModelLoadFailed(self.failures.pop())
+        engine = self._make(weights)
+        self._names[id(engine)] = weights.name
+        return engine
+
+    async def unload(self, engine: Engine) -> None:
+        await self.exit.wait()
+        self.unloaded.append(self._names[id(engine)])
 
 
 @dataclass
@@ -200,6 +249,7 @@ def make_bench(
     max_waiting: int = 8,
     snapshots: Sequence[Snapshot] = (make_snapshot(),),
     is_metered: bool = False,
+    faults: Mapping[str, str] = MappingProxyType({}),
 ) -> Bench:
     """A serving on the echo engine. `is_metered`: the principal of `make_principal` pays, and has nothing yet."""
     engine = engine or EchoEngine(num_slots=4)
@@ -209,19 +259,18 @@ def make_bench(
     sink = RecordingSink(billing)
     settlement = Settlement(sink, clock)
 
-    async def load(weights: Weights) -> Engine:
-        return engine
-
     tokenizer = CountingTokenizer()
 
     async def start(weights: Weights) -> EchoTokenizer:
         return tokenizer
 
-    pools = Pools(load=load, num_slots_of=lambda _: engine.num_slots, max_waiting=max_waiting)
+    pools = Pools(loader=FakeLoader(lambda _: engine), rules=PoolRules(max_waiting=max_waiting), clock=clock)
     serving = Serving(
         catalog=FakeCatalog(*snapshots),
         billing=billing,
-        prompting=Prompting(tokenizers=Tokenizers(start), templates=TEMPLATES),
+        prompting=Prompting(
+            tokenizers=Tokenizers(start, clock), templates=TEMPLATES, grammar_check=FakeGrammarCheck(faults)
+        ),
         pools=pools,
         settlement=settlement,
         clock=clock,

@@ -45,6 +45,8 @@ class Shape:
     markers: tuple[str, ...] = ()
     # Characters whose bytes all differ: the model then says them round and round, each token foretold by the one before.
     chain: str | None = None
+    # The file's own chat template, for which any program can stand.
+    chat_template: str | None = None
 
 
 def byte_alphabet() -> dict[int, str]:
@@ -113,6 +115,8 @@ def _fields(shape: Shape) -> list[bytes]:
         _field("tokenizer.ggml.eos_token_id", _UINT32, tokens.index(TURN_END)),
         _field("tokenizer.ggml.add_bos_token", _BOOL, shape.adds_bos),
     ]
+    if shape.chat_template is not None:
+        fields.append(_field("tokenizer.chat_template", _STRING, shape.chat_template))
     if shape.has_fim:
         for name, token in zip(("pre", "suf", "mid"), FILL_IN_THE_MIDDLE, strict=True):
             fields.append(_field(f"tokenizer.ggml.fim_{name}_token_id", _UINT32, tokens.index(token)))

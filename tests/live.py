@@ -7,12 +7,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 KEY = "sk-live-tests-0123456789abcdef"
+ROOT = Path(__file__).parents[1]
+PARLEY_SERVE = ("parley.cli.main", "serve")
 READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
 
@@ -50,8 +52,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_server(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[LiveServer]:
-    """Start Parley under `folder`, wait until it is ready, stop it by SIGTERM. `settings` are further PARLEY_* variables."""
+def running_server(
+    folder: Path, settings: Mapping[str, str] | None = None, *, program: Sequence[str] = PARLEY_SERVE
+) -> Iterator[LiveServer]:
+    """Start Parley under `folder`, wait until it is ready, stop it by SIGTERM. `settings` are further PARLEY_* variables.
+
+    `program` is a module with its arguments, which serves as `parley serve` does.
+    """
     port = free_port()
     data, log = folder / "data", folder / "server.log"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PARLEY_")}
@@ -65,8 +72,9 @@ def running_server(folder: Path, settings: Mapping[str, str] | None = None) -> I
     environment |= settings or {}
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "parley.cli.main", "serve"],
+            [sys.executable, "-m", *program],
             env=environment,
+            cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,17 +18,19 @@ from parley.api.routes import route_table
 from parley.api.server import HttpServer, ServerTimes
 from parley.api.stack import EdgeRules, build_stack
 from parley.core.clock import Clock, SystemClock
-from parley.core.snapshot import Weights
+from parley.core.residency import Residency
+from parley.core.snapshot import EngineKind, Weights
+from parley.infra.memory import memory_budget_bytes
 from parley.infra.settings import Settings, server_url
 from parley.operations.first_start import ensure_owner
 from parley.operations.reconcile import Reconciler
 from parley.operations.records import Records, open_records
-from parley.runtimes import Runtimes
+from parley.runtimes import ENGINES, EngineFactory, Runtimes
 from parley.serving.metering.settle import Settlement
 from parley.serving.prompting.prepare import Prompting
 from parley.serving.prompting.templates import TEMPLATES
 from parley.serving.prompting.tokenizers import Tokenizers
-from parley.serving.scheduling.pools import Pools
+from parley.serving.scheduling.pools import PoolRules, Pools
 from parley.serving.serve import Serving
 from parley.web.landing import LandingPage
 
@@ -48,15 +50,21 @@ class Application:
 
     def __init__(self, settings: Settings, records: Records, runtimes: Runtimes, clock: Clock) -> None:
         self._catalog = records.catalog
-        self._pools = Pools(load=runtimes.load, num_slots_of=runtimes.num_slots, max_waiting=settings.max_waiting)
-        self._tokenizers = Tokenizers(runtimes.start_tokenizer)
+        rules = PoolRules(
+            max_waiting=settings.max_waiting,
+            memory_budget_bytes=memory_budget_bytes(settings.memory_budget_mib),
+            keep_alive_seconds=settings.keep_alive_seconds,
+        )
+        self.pools = Pools(loader=runtimes, rules=rules, clock=clock)
+        self._has_started = False
+        self._tokenizers = Tokenizers(runtimes.start_tokenizer, clock)
         self.open_requests = OpenRequests()
         self.settlement = Settlement(records.settlements, clock)
         serving = Serving(
             catalog=records.catalog,
             billing=records.billing,
-            prompting=Prompting(tokenizers=self._tokenizers, templates=TEMPLATES),
-            pools=self._pools,
+            prompting=Prompting(tokenizers=self._tokenizers, templates=TEMPLATES, grammar_check=runtimes.grammar_check),
+            pools=self.pools,
             settlement=self.settlement,
             clock=clock,
         )
@@ -72,20 +80,29 @@ class Application:
         """Load the default weights, which are returned. Raises ModelLoadFailed or CatalogError."""
         weights = self._catalog.default_weights
         await self._tokenizers.tokenizer_for(weights)
-        await self._pools.pool_for(weights).engine()
+        await self.pools.pool_for(weights).load()
+        self._has_started = True
         return weights
 
     def has_in_memory(self, weights: Weights) -> bool:
         """Whether an engine may have these weights."""
-        return self._pools.has_pool(weights)
+        return self.pools.holds(weights)
 
     def is_ready(self) -> bool:
-        """Whether work is taken and the default weights are loaded."""
-        return self.open_requests.is_accepting and self._pools.pool_for(self._catalog.default_weights).is_loaded
+        """Whether work is taken: the default weights could be loaded, and are not given up. Evicted ones are loaded again."""
+        default = self.pools.pool_for(self._catalog.default_weights)
+        return self.open_requests.is_accepting and self._has_started and default.residency is not Residency.UNAVAILABLE
 
 
-async def serve(settings: Settings, *, on_step: Callable[[str], None], on_ready: Callable[[Started], None]) -> None:
+async def serve(
+    settings: Settings,
+    *,
+    on_step: Callable[[str], None],
+    on_ready: Callable[[Started], None],
+    engines: Mapping[EngineKind, EngineFactory] = ENGINES,
+) -> None:
     """Serve until a signal. `on_step` is told what is being waited for, `on_ready` once, when the first model answers.
+    `engines` says which program runs which kind of weights.
 
     Raises AddressUnusable, DataFolderError, DatabaseRefused, CatalogError or ModelLoadFailed when it cannot start, and
     DatabaseFailed when records can no longer be kept; each is one line for the operator.
@@ -99,8 +116,9 @@ async def serve(settings: Settings, *, on_step: Callable[[str], None], on_ready:
         records = await stack.enter_async_context(open_records(settings, clock))
         bootstrap_key = settings.bootstrap_key
         owner_key = await ensure_owner(records, bootstrap_key.get_secret_value() if bootstrap_key else None)
-        runtimes = await stack.enter_async_context(Runtimes(settings, records.catalog_files, clock))
+        runtimes = await stack.enter_async_context(Runtimes(settings, records.catalog_files, clock, engines=engines))
         application = Application(settings, records, runtimes, clock)
+        await stack.enter_async_context(application.pools)
         times = ServerTimes(drain_seconds=settings.drain_seconds)
         http = HttpServer(application.asgi, listener, open_requests=application.open_requests, times=times)
         await stack.enter_async_context(ControlServer(records, url=url, in_use=application.has_in_memory))

@@ -2,36 +2,101 @@
 
 import asyncio
 import os
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import replace
-from types import TracebackType
-from typing import Self
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import Protocol, Self
 
 from parley.core.clock import Clock
 from parley.core.engine import Engine
 from parley.core.errors import ModelLoadFailed
+from parley.core.gguf import InvalidModelFile, read_header
 from parley.core.snapshot import EngineKind, Weights
 from parley.core.tokenizer import Tokenizer
+from parley.core.upstream import Upstream
 from parley.domain.catalog.model import CatalogError
 from parley.domain.catalog.service import CatalogFiles
 from parley.infra.sandbox import run_folder
-from parley.infra.settings import Settings
+from parley.infra.settings import Settings, environment_of_programs, read_variable
 from parley.serving.engines.echo import EchoEngine
 from parley.serving.engines.llama import LlamaEngine, LlamaOptions
+from parley.serving.engines.openai_server.adapter import UpstreamEngine, UpstreamOptions
+from parley.serving.engines.openai_server.program import SupervisedProgram
 from parley.serving.prompting.echo_tokenizer import EchoTokenizer
+from parley.serving.prompting.grammar_check import GrammarCheck
 from parley.serving.prompting.tokenizer import WorkerTokenizer
 
-_DEFAULT_SLOTS = {EngineKind.ECHO: 256, EngineKind.LLAMA: 8}
+# A server of somebody else has a queue of its own behind these.
+_DEFAULT_SLOTS = {EngineKind.ECHO: 256, EngineKind.LLAMA: 8, EngineKind.UPSTREAM: 64}
+# What a replica takes besides weights and cache: its process, its vocabulary, the buffers of a step.
+_OVERHEAD_BYTES = 192 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnginePlan:
+    """What an engine is to be made of. `folder` is private to it and lives as long as it does."""
+
+    weights: Weights
+    path: Path
+    num_slots: int
+    num_threads: int
+    folder: Path
+    clock: Clock
+
+
+class OwnedEngine(Engine, Protocol):
+    """An engine with a process: started before its first use, ended by its owner."""
+
+    async def start(self) -> None:
+        """Raises ModelLoadFailed."""
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+EngineFactory = Callable[[EnginePlan], OwnedEngine]
+
+
+def make_llama(plan: EnginePlan) -> LlamaEngine:
+    """A llama.cpp engine that is not started yet."""
+    options = LlamaOptions(
+        model=plan.path,
+        context_length=plan.weights.context_length,
+        num_slots=plan.num_slots,
+        num_threads=plan.num_threads,
+    )
+    if "batch_tokens" in plan.weights.options:
+        options = replace(options, batch_tokens=plan.weights.options["batch_tokens"])
+    return LlamaEngine(options, folder=plan.folder, clock=plan.clock)
+
+
+# Which program runs which kind of weights; the echo engine is no program.
+ENGINES: Mapping[EngineKind, EngineFactory] = MappingProxyType({EngineKind.LLAMA: make_llama})
 
 
 class Runtimes:
     """Starts engines and tokenizers when they are asked for, and ends all of them when the context is left."""
 
-    def __init__(self, settings: Settings, catalog_files: CatalogFiles, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        catalog_files: CatalogFiles,
+        clock: Clock,
+        *,
+        engines: Mapping[EngineKind, EngineFactory] = ENGINES,
+    ) -> None:
         self._settings = settings
         self._catalog_files = catalog_files
         self._clock = clock
+        self._engines = engines
+        # What ends each engine that runs.
+        self._running: dict[Engine, AsyncExitStack] = {}
         self._stack = AsyncExitStack()
+        self._tokenizers: dict[str, Tokenizer] = {}
+        self.grammar_check = GrammarCheck()
+        self._stack.push_async_callback(self.grammar_check.aclose)
 
     async def __aenter__(self) -> Self:
         return self
@@ -39,39 +104,84 @@ class Runtimes:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for engine in list(self._running):
+            self._stack.push_async_callback(self.unload, engine)
         await self._stack.aclose()
 
     def num_slots(self, weights: Weights) -> int:
         """Sequences that a replica of these weights runs at once: the setting, else the catalog's, else the engine's own."""
+        if weights.engine is EngineKind.UPSTREAM:
+            # The setting is about this machine.
+            return weights.options.get("num_slots", _DEFAULT_SLOTS[weights.engine])
         return self._settings.num_slots or weights.options.get("num_slots", _DEFAULT_SLOTS[weights.engine])
+
+    async def memory_bytes(self, weights: Weights) -> int:
+        """What a replica will take: the file, a cache for all slots' windows, and an allowance. Raises ModelLoadFailed."""
+        if weights.path is None or weights.upstream is not None:
+            return 0
+        num_tokens = self.num_slots(weights) * weights.context_length
+        try:
+            header = await asyncio.to_thread(read_header, weights.path)
+        except InvalidModelFile as error:
+            raise ModelLoadFailed(str(error)) from error
+        return weights.path.stat().st_size + header.cache_bytes_per_token * num_tokens + _OVERHEAD_BYTES
 
     async def load(self, weights: Weights) -> Engine:
         """A replica. Raises ModelLoadFailed, also when the file is not the one that the catalog pins."""
-        num_slots = self.num_slots(weights)
+        if weights.upstream is not None:
+            return await self._start_upstream(weights, weights.upstream)
         if weights.engine is EngineKind.ECHO or weights.path is None:
-            return EchoEngine(num_slots=num_slots)
+            return EchoEngine(num_slots=self.num_slots(weights))
         await self._verify(weights)
-        options = LlamaOptions(
-            model=weights.path,
-            context_length=weights.context_length,
-            num_slots=num_slots,
-            num_threads=self._settings.num_threads or weights.options.get("num_threads", len(os.sched_getaffinity(0))),
+        async with AsyncExitStack() as stack:
+            plan = EnginePlan(
+                weights=weights,
+                path=weights.path,
+                num_slots=self.num_slots(weights),
+                num_threads=self._settings.num_threads
+                or weights.options.get("num_threads", len(os.sched_getaffinity(0))),
+                folder=stack.enter_context(run_folder()),
+                clock=self._clock,
+            )
+            engine = self._engines[weights.engine](plan)
+            stack.push_async_callback(engine.aclose)
+            await engine.start()
+            self._running[engine] = stack.pop_all()
+        return engine
+
+    async def unload(self, engine: Engine) -> None:
+        """End a replica that `load` gave; what still runs on it is aborted. Any number of times."""
+        stack = self._running.pop(engine, None)
+        if stack is not None:
+            await stack.aclose()
+
+    async def _start_upstream(self, weights: Weights, upstream: Upstream) -> UpstreamEngine:
+        program = SupervisedProgram(upstream.command, environment_of_programs()) if upstream.command else None
+        options = UpstreamOptions(
+            upstream=upstream,
+            num_slots=self.num_slots(weights),
+            key=await asyncio.to_thread(_key_of, upstream),
         )
-        if "batch_tokens" in weights.options:
-            options = replace(options, batch_tokens=weights.options["batch_tokens"])
-        engine = LlamaEngine(options, folder=self._stack.enter_context(run_folder()), clock=self._clock)
-        await engine.start()
-        self._stack.push_async_callback(engine.aclose)
+        tokenizer = None if weights.path is None else await self.start_tokenizer(weights)
+        engine = UpstreamEngine(options, clock=self._clock, tokenizer=tokenizer, program=program)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(engine.aclose)
+            await engine.start()
+            self._running[engine] = stack.pop_all()
         return engine
 
     async def start_tokenizer(self, weights: Weights) -> Tokenizer:
         """A tokenizer that is ready. Raises ModelLoadFailed."""
         if weights.engine is EngineKind.ECHO or weights.path is None:
             return EchoTokenizer()
+        if weights.name in self._tokenizers:
+            # An upstream's adapter counts with the same one.
+            return self._tokenizers[weights.name]
         await self._verify(weights)
         tokenizer = WorkerTokenizer(weights.path)
         await tokenizer.start()
         self._stack.push_async_callback(tokenizer.aclose)
+        self._tokenizers[weights.name] = tokenizer
         return tokenizer
 
     async def _verify(self, weights: Weights) -> None:
@@ -79,3 +189,28 @@ class Runtimes:
             await asyncio.to_thread(self._catalog_files.verify, weights)
         except CatalogError as error:
             raise ModelLoadFailed(str(error)) from error
+
+
+def _key_of(upstream: Upstream) -> str | None:
+    """The upstream's key, from where the operator put it. Raises ModelLoadFailed where it is not there."""
+    if upstream.key_env is not None:
+        key = read_variable(upstream.key_env)
+        if key is None:
+            raise ModelLoadFailed(f"the upstream's key: the variable {upstream.key_env} is not set")
+        return _checked(key.strip(), upstream.key_env)
+    if upstream.key_file is None:
+        return None
+    try:
+        key = upstream.key_file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelLoadFailed(
+            f"the upstream's key: {upstream.key_file} cannot be read: {type(error).__name__}"
+        ) from None
+    return _checked(key, str(upstream.key_file))
+
+
+def _checked(key: str, where: str) -> str:
+    """A key that can stand in a header. The message does not show it."""
+    if not key or not key.isascii() or not key.isprintable() or " " in key:
+        raise ModelLoadFailed(f"the upstream's key: {where} is empty, or holds more than a key")
+    return key

@@ -26,6 +26,9 @@ class FakeServer:
     # The first answer stays open after its frames, until its client leaves.
     is_stalling: bool = False
     num_left: int = 0
+    # What a call without a body is answered, and the calls that came: method and path as they were sent.
+    answer_json: object = None
+    calls: list[str] = field(default_factory=list)
 
     def say(self, *pieces: str, ending: bytes = b"data: [DONE]\n\n") -> None:
         """Answer with these pieces, in the shapes of both endpoints at once."""
@@ -49,6 +52,11 @@ class FakeServer:
                 self.num_left += 1
         return response
 
+    async def answer_call(self, request: web.Request) -> web.Response:
+        self.calls.append(f"{request.method} {request.rel_url.raw_path}")
+        self.authorizations.append(request.headers["authorization"])
+        return web.json_response(self.answer_json if self.status == 200 else REFUSAL, status=self.status)
+
 
 @contextmanager
 def fake_server() -> Iterator[FakeServer]:
@@ -59,6 +67,9 @@ def fake_server() -> Iterator[FakeServer]:
         application = web.Application()
         application.router.add_post("/v1/chat/completions", server.answer)
         application.router.add_post("/v1/completions", server.answer)
+        application.router.add_get("/v1/replicas", server.answer_call)
+        application.router.add_post("/v1/models/{model}/load", server.answer_call)
+        application.router.add_post("/v1/models/{model}/unload", server.answer_call)
         runner = web.AppRunner(application, handler_cancellation=True)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)

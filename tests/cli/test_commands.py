@@ -102,6 +102,7 @@ def test_a_bad_setting_is_one_line(tmp_path: Path) -> None:
         ["models", "add", "model.gguf"],
         ["models", "remove", "mine"],
         ["pull", "owner/repository"],
+        ["models", "connect", "http://h/v1", "--name", "n", "--kind", "vllm", "--model", "m"],
     ],
 )
 @pytest.mark.parametrize("is_there", [False, True], ids=["missing", "empty"])
@@ -250,3 +251,36 @@ def test_a_missing_module_is_said_with_the_command_that_mends_it() -> None:
         "parley: the module 'click' is missing from this Python; in a checkout run `make serve`, "
         "elsewhere `python3 -m pip install parley`\n"
     )
+
+
+CONNECT = ("models", "connect", "http://127.0.0.1:9/v1", "--name", "far", "--kind", "vllm", "--model", "m")
+
+
+def test_a_model_at_a_server_is_connected_and_shown(installation: Path) -> None:
+    done = run(*CONNECT, "--context", "4096", "--key-env", "FAR_KEY", "--data", str(installation))
+    assert done.exit_code == 0, done.stderr
+    assert "`far` is answered by http://127.0.0.1:9/v1 now." in done.stdout
+    shown = run("models", "show", "far", "--data", str(installation)).stdout
+    assert "m at http://127.0.0.1:9/v1 (vllm)" in shown
+    assert "template" not in shown
+    assert "FAR_KEY" not in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (CONNECT, "--context"),
+        ((*CONNECT, "--context", "4096", "--template", "chatml"), "--vocabulary"),
+        ((*CONNECT, "--context", "4096", "--command", "vllm 'serve"), "--command"),
+        ((*CONNECT, "--context", "4096", "--vocabulary", "missing.gguf"), "missing.gguf"),
+        (("models", "connect", "http://a:b@c/v1", *CONNECT[3:], "--context", "4096"), "key_file"),
+        (("models", "add", "http://127.0.0.1:9/v1"), "models connect"),
+    ],
+)
+def test_what_cannot_be_connected_is_one_line(installation: Path, arguments: tuple[str, ...], reason: str) -> None:
+    before = (installation / "catalog.toml").read_text()
+    done = run(*arguments, "--data", str(installation))
+    assert done.exit_code == 1
+    assert reason in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert (installation / "catalog.toml").read_text() == before

@@ -114,8 +114,8 @@ async def test_stream_beyond_the_window_gets_an_error_frame_and_is_settled():
         code, outcomes, err = await it.end()
         assert (code, outcomes) == (0, ["cut"])
         assert "Traceback" not in err
-        # Not before both windows were over; the script would go on for minutes.
-        assert time.monotonic() - started >= TIMES["refuse_seconds"] + 0.5
+        # Not before the window was over; the script would go on for minutes.
+        assert time.monotonic() - started >= 0.5
 
 
 async def test_plain_request_beyond_the_window_is_503():

@@ -186,3 +186,22 @@ async def test_outer_interruption_wins_over_an_inner_one_that_fires_with_it():
     loop.call_soon(outer.interrupt, ValueError("outer"))
     with pytest.raises(ValueError, match="outer"), outer, inner:
         await asyncio.sleep(10)
+
+
+async def test_stream_that_waits_says_what_for_in_comments():
+    async with running_edge(script=Script(first_seconds=2.5, progress="loading\nalpha (1 s)")) as edge:
+        reply = await ask(edge, request())
+        assert reply.status == 200
+        comments, _, events = reply.body.partition(b"data: ")
+        assert set(comments.split(b"\n\n")) == {b": loading alpha (1 s)", b""}
+        assert events.endswith(b"data: [DONE]\n\n")
+
+
+async def test_stream_that_waits_for_nothing_it_could_name_sends_no_comments():
+    async with running_edge(script=Script(first_seconds=1.5)) as edge:
+        assert (await ask(edge, request())).body.startswith(b"data: ")
+
+
+async def test_stream_whose_first_event_comes_soon_sends_no_comments():
+    async with running_edge(script=Script(progress="loading alpha (1 s)")) as edge:
+        assert (await ask(edge, request())).body.startswith(b"data: ")

@@ -8,10 +8,13 @@ import pytest
 
 from parley.core.errors import EngineFailed, ModelLoadFailed
 from parley.core.gguf import InvalidModelFile, read_header
+from parley.domain.catalog.model import detect_template
 from parley.infra.sandbox import run_folder
+from parley.operations.weights_header import read_weights
 from parley.serving.engines.child import Supervision
 from parley.serving.engines.llama import LlamaEngine, LlamaOptions
-from tests.builders_engines import byte_ids, round_of, run_round
+from parley.serving.prompting.tokenizer import WorkerTokenizer
+from tests.builders_engines import byte_ids, llama_engine, round_of, run_round
 from tests.gguf_maker import Shape, model_bytes, vocabulary, write_model
 
 WHOLE = model_bytes(Shape())
@@ -134,3 +137,30 @@ async def test_mutated_models_that_pass_the_reader_never_hurt_this_process(tmp_p
             finally:
                 await engine.aclose()
     assert outcomes["failed"] > 0
+
+
+TEMPLATES = {
+    "another process": "{{ cycler.__init__.__globals__.os.system('touch SENTINEL') }}",
+    "the classes of Python": "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+    "loops in loops": "{% for a in range(100000) %}{% for b in range(100000) %}{{ a }}{% endfor %}{% endfor %}",
+    "ten gigabytes": "{{ 'x' * 10000000000 }}",
+    "itself": "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
+    "depth": "{{ " + "(" * 200_000 + "1" + ")" * 200_000 + " }}",
+    "no template at all": "{% for %}{{",
+}
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+async def test_j2_j3_a_models_own_template_is_never_run(tmp_path: Path, name: str) -> None:
+    """llama.cpp's server runs it once when it loads, unless it is given another: three of these ended or held it."""
+    sentinel = tmp_path / "a-template-ran"
+    shape = Shape(chat_template="<|im_start|>" + TEMPLATES[name].replace("SENTINEL", str(sentinel)))
+    path = write_model(tmp_path / "hostile.gguf", shape)
+    assert detect_template(read_weights(path).chat_template) == "chatml"
+    async with llama_engine(tmp_path, shape, supervision=Supervision(load_seconds=20.0)) as engine:
+        outcome = await run_round(engine, round_of(byte_ids("a"), max_tokens=2))
+        assert outcome.usage.output_tokens > 0
+    tokenizer = WorkerTokenizer(path)
+    await tokenizer.start()
+    await tokenizer.aclose()
+    assert not sentinel.exists()

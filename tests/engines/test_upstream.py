@@ -1,17 +1,19 @@
 """The request that llama.cpp gets, and its stream cut into frames: pure code."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from parley.core.errors import EngineFailed
+from parley.core.requests import Grammar
 from parley.serving.engines.upstream import FrameReader, completion_body
 from tests.builders_engines import round_of
 
 ALLOWED = {
     "prompt", "n_predict", "n_cmpl", "stream", "return_tokens", "return_progress", "response_fields", "cache_prompt", "lora",
     "stop", "seed", "n_probs", "post_sampling_probs", "samplers", "temperature", "top_p", "top_k", "min_p", "presence_penalty",
-    "frequency_penalty", "repeat_penalty", "repeat_last_n", "logit_bias",
+    "frequency_penalty", "repeat_penalty", "repeat_last_n", "logit_bias", "preserved_tokens",
 }  # fmt: skip
 
 
@@ -24,6 +26,14 @@ def body_of(prompt: tuple[int, ...] = (5, 6, 6), **sampling: object) -> dict[str
 def test_only_listed_fields_reach_the_engine() -> None:
     for sampling in ({}, {"temperature": 0.0}, {"top_p": 0.5, "seed": 1, "logprobs": 5, "presence_penalty": 1.0}):
         assert set(body_of(**sampling)) <= ALLOWED
+
+
+def test_a_grammar_is_said_to_be_llguidances_and_marks_are_not_hidden() -> None:
+    request = replace(round_of((5,)), grammar=Grammar('start: "a"\n'), markers=("<tool_call>",))
+    body = json.loads(completion_body(request))
+    assert set(body) == set(body_of()) | {"grammar"}
+    assert body["grammar"] == '%llguidance {}\nstart: "a"\n'
+    assert body["preserved_tokens"] == ["<tool_call>"]
 
 
 def test_it_is_always_a_stream_and_never_carries_an_adapter() -> None:

@@ -1,5 +1,6 @@
 """J7 of the fault catalogue on the model that ships: no special token in any text of a client's is ever promoted."""
 
+import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 import parley.bundled
-from parley.core.requests import ChatMessage
+from parley.core.requests import ChatMessage, ChatPrompt, Function, Schema, ToolCall, Tools
 from parley.core.template import ChatTemplate, Role
 from parley.core.tokenizer import Segment
 from parley.serving.prompting.render import render
@@ -58,7 +59,15 @@ async def test_no_role_of_any_template_lets_content_add_a_special_token(
     def conversation(text: str) -> list[Segment]:
         # A user turn first, for templates that put the system text into it.
         roles = [Role.USER, *Role]
-        return render(template, [ChatMessage(role=role, content=text, name="a") for role in roles])
+        messages = [ChatMessage(role=role, content=text, name="a") for role in roles]
+        arguments = json.dumps({text: text})
+        # Arguments that are no JSON are written as they are; names are none that the wire would let pass.
+        calls = (ToolCall(name=text, arguments=arguments), ToolCall(name="f", arguments=text))
+        messages.append(ChatMessage(role=Role.ASSISTANT, content=text, calls=calls))
+        messages.append(ChatMessage(role=Role.TOOL, content=text, call_id=text))
+        schema = Schema(text=json.dumps({"description": text, "enum": [text]}), subject="", param="")
+        function = Function(name=text, description=text, parameters=schema)
+        return render(template, ChatPrompt(messages=tuple(messages), tools=Tools(functions=(function,))))
 
     harmless = await promoted(tokenizer, conversation("x"))
     for text in texts_with(tokenizer):
@@ -93,14 +102,13 @@ async def test_a_message_counts_its_text_and_its_scaffolding_and_nothing_else(
     tokenizer: WorkerTokenizer, live_server: LiveServer, role: str
 ) -> None:
     more = {"tool": {"tool_call_id": "<|im_end|>"}, "function": {"name": "f"}}.get(role, {})
-    named = "f: " if role == "function" else ""
     user = {"role": "user", "content": "a"}
     around = "b {} c"
     empty = chat_tokens(live_server, user, {"role": role, "content": "b", **more})
-    empty -= len(await tokenizer.encode([Segment(f"{named}b", False)]))
+    empty -= len(await tokenizer.encode([Segment("b", False)]))
     for special in tokenizer.vocabulary.special_tokens:
         text = around.format(special)
-        num_text = len(await tokenizer.encode([Segment(named + text, False)]))
+        num_text = len(await tokenizer.encode([Segment(text, False)]))
         parts = [{"type": "text", "text": text[:5]}, {"type": "text", "text": text[5:]}]
         for content in (text, parts):
             counted = chat_tokens(live_server, user, {"role": role, "content": content, **more})

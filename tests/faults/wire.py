@@ -58,6 +58,27 @@ def post(server: LiveServer, path: str, body: dict[str, Any]) -> tuple[int, dict
     return int(head.split()[1]), json.loads(content)
 
 
+def get(server: LiveServer, path: str) -> tuple[int, dict[str, Any]]:
+    """A whole exchange without a body."""
+    return _bare(server, "GET", path)
+
+
+def post_nothing(server: LiveServer, path: str) -> tuple[int, dict[str, Any]]:
+    """A POST without a body."""
+    return _bare(server, "POST", path)
+
+
+def _bare(server: LiveServer, method: str, path: str) -> tuple[int, dict[str, Any]]:
+    connection = socket.create_connection((server.host, server.port), timeout=WAIT_SECONDS)
+    head = (
+        f"{method} {path} HTTP/1.1\r\nHost: {server.host}:{server.port}\r\nAuthorization: Bearer {server.key}\r\n"
+        "Content-Length: 0\r\nConnection: close\r\n\r\n"
+    )
+    connection.sendall(head.encode())
+    reply_head, _, content = read_all(connection).partition(b"\r\n\r\n")
+    return int(reply_head.split()[1]), json.loads(content)
+
+
 def records(server: LiveServer) -> list[dict[str, Any]]:
     """Every usage record that is durable, the oldest first."""
     return _rows(server.data / "parley.db")

@@ -103,7 +103,7 @@ async def test_what_was_not_used_is_given_back():
 async def test_a3_a_client_that_leaves_pays_for_what_was_generated():
     for num_events in range(1, 6):
         bench = metered(10**6)
-        run = await bench.open(completion("hello"))
+        run = await bench.open(completion("hello", is_stream=True))
         for _ in range(num_events):
             await run.__anext__()
         await run.aclose()
@@ -234,7 +234,7 @@ async def test_a8_nothing_is_held_after_a_thousand_requests_that_end_in_every_wa
 
 async def test_what_runs_is_checkpointed_when_it_has_generated_since():
     bench = metered(10**6)
-    run = await bench.open(completion("hello"))
+    run = await bench.open(completion("hello", is_stream=True))
     await bench.settlement.checkpoint()
     await run.__anext__()
     await run.__anext__()

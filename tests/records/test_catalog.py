@@ -18,6 +18,7 @@ from parley.domain.catalog.service import Catalog, CatalogFiles
 from parley.domain.catalog.store import read_contents
 from parley.infra.folder import DataFolder
 from parley.operations.records import catalog_files
+from parley.operations.weights_header import read_weights
 from parley.serving.prompting.templates import TEMPLATES
 from tests.builders_records import SMALL_CATALOG, small_catalog
 
@@ -131,10 +132,30 @@ def test_entries_say_which_names_are_aliases(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("template", "engine", "follow"),
+    [
+        ("chatml", "llama", {Capability.TOOLS, Capability.STRUCTURED_OUTPUT}),
+        ("gemma", "llama", {Capability.STRUCTURED_OUTPUT}),
+        ("chatml", "echo", {Capability.TOOLS}),
+        ("gemma", "echo", set()),
+    ],
+)
+def test_tools_follow_from_the_template_and_structured_output_from_the_engine(
+    tmp_path: Path, template: str, engine: str, follow: set[Capability]
+) -> None:
+    text = SMALL_CATALOG.replace('template = "chatml"', f'template = "{template}"')
+    if engine == "echo":
+        text = text.replace('engine = "llama"\nfile = "bundled/small.gguf"\nsha256 = "{sha256}"', 'engine = "echo"')
+    catalog = Catalog(small_catalog(tmp_path, text=text).files.read())
+    assert catalog.resolve("gpt-4").capabilities == {Capability.CHAT} | follow
+    assert not catalog.resolve("whisper-1").capabilities & {Capability.TOOLS, Capability.STRUCTURED_OUTPUT}
+
+
 def test_a_snapshot_has_all_that_its_entry_says(tmp_path: Path) -> None:
     text = SMALL_CATALOG.replace('price = "dear"', 'price = "dear"\nshutdown_date = 2030-06-01')
     snapshot = Catalog(small_catalog(tmp_path, text=text).files.read()).resolve("gpt-4")
-    assert snapshot.capabilities == {Capability.CHAT}
+    assert Capability.CHAT in snapshot.capabilities
     assert snapshot.created == 1_678_752_000
     assert snapshot.shutdown_date == date(2030, 6, 1)
     assert (snapshot.price.input_token_nano, snapshot.price.cached_token_nano) == (30_000, 30_000)
@@ -270,6 +291,11 @@ def test_names_that_could_be_a_path_or_an_option_are_none(name: str) -> None:
     ("marks", "family"),
     [
         ("{{ '<|im_start|>' + role }}", "chatml"),
+        (
+            '{{- "<|im_start|>" }}{{- "\\n\\n# Tools\\n\\nYou may call one or more functions to assist with the user query." }}',
+            "qwen",
+        ),
+        ("<|im_start|>system\nYou are a function calling AI model.", "chatml"),
         ("<|start_header_id|>{{ role }}<|end_header_id|>", "llama-3"),
         ("{{ bos_token }}[INST] {{ content }} [/INST]", "mistral"),
         ("<start_of_turn>{{ role }}", "gemma"),
@@ -281,6 +307,13 @@ def test_names_that_could_be_a_path_or_an_option_are_none(name: str) -> None:
 )
 def test_a_models_own_template_tells_its_family(marks: str | None, family: str | None) -> None:
     assert detect_template(marks) == family
+
+
+def test_the_bundled_models_own_template_tells_the_family_that_it_is_served_with(shipped: Catalog) -> None:
+    weights = shipped.resolve("parley-mini").weights
+    assert weights is not None
+    assert weights.path is not None
+    assert detect_template(read_weights(weights.path).chat_template) == weights.template == "parley"
 
 
 def test_files_are_found_without_a_data_folder(tmp_path: Path) -> None:

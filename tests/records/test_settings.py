@@ -74,7 +74,7 @@ def test_an_empty_variable_is_no_setting(folder: Path, monkeypatch: pytest.Monke
         ("BOOTSTRAP_KEY", "é" * 30),
         ("DRAIN_SECONDS", "-1"),
         ("LOG_LEVEL", "loud"),
-        ("DATABASE_URL", "postgresql://db/parley"),
+        ("DATABASE_URL", "mysql://db/parley"),
         ("CORS_ORIGINS", "chat.example.org"),
         ("TRUSTED_PROXIES", "10.0.0.0/8,proxy"),
         ("NUM_SLOTS", "0"),

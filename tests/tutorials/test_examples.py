@@ -29,6 +29,14 @@ def test_many_requests_are_answered_side_by_side(live_server: LiveServer) -> Non
     assert len(re.findall(r"^What is \d plus \d\?  ", output, re.MULTILINE)) == 8
 
 
+def test_a_function_is_called_and_a_form_filled_in(live_server: LiveServer) -> None:
+    output = output_of([sys.executable, EXAMPLES / "tools.py"], live_server)
+    called, answer, form = output.splitlines()
+    assert re.fullmatch(r'called: get_weather\(\{"city": ".{0,20}"\}\)', called)
+    assert len(answer) > len("answer: ")
+    assert re.fullmatch(r"form: Person\(kind='(friend|stranger)', is_polite=(True|False)\)", form)
+
+
 def test_curl_alone_is_enough(live_server: LiveServer) -> None:
     models, chat, *events = output_of(["sh", EXAMPLES / "curl.sh"], live_server).splitlines()
     assert json.loads(models)["object"] == "list"

@@ -14,11 +14,13 @@ from parley.core.errors import (
     InvalidRequest,
     MethodNotAllowed,
     MissingScope,
+    ModelLoadFailed,
     NotFound,
     Overloaded,
     ParleyError,
     PermissionDenied,
     RateLimited,
+    RequestQuarantined,
     RequestTooLarge,
 )
 
@@ -40,6 +42,7 @@ _KINDS: Mapping[type[ParleyError], tuple[int, str]] = MappingProxyType(
         RequestTooLarge: (413, "invalid_request_error"),
         RateLimited: (429, "requests"),
         Overloaded: (503, "service_unavailable_error"),
+        ModelLoadFailed: (503, "service_unavailable_error"),
         EngineFailed: (500, "server_error"),
         ParleyError: (500, "server_error"),
     }
@@ -89,15 +92,16 @@ def _server_failure(request_id: str) -> str:
 
 def _headers(error: ParleyError, request_id: str) -> dict[str, str]:
     match error:
-        case RateLimited(retry_after_seconds=None):
-            # Waiting cannot help, and the official clients would send the request three times.
+        case RateLimited(retry_after_seconds=None) | RequestQuarantined():
+            # Waiting cannot help, and the official clients would send the request three times; of the quarantined one
+            # an engine would die each time.
             return {"x-should-retry": "false"}
         case RateLimited(retry_after_seconds=float() | int() as seconds):
             return _wait(seconds, request_id)
         case Overloaded():
             # Nothing was started, so that repeating is safe.
             return {**_wait(error.retry_after_seconds, request_id), "x-should-retry": "true"}
-        case Conflict():
+        case Conflict() | ModelLoadFailed():
             return _wait(1.0, request_id)
         case MethodNotAllowed():
             return {"allow": ", ".join(error.allowed)}

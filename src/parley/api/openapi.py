@@ -20,6 +20,7 @@ from parley.api.openai.engines import list_engines, refuse_chat, retrieve_engine
 from parley.api.openai.models import list_models, retrieve_model
 from parley.api.openai.retired import refuse
 from parley.api.openai.schemas import chat, completions, edits, models
+from parley.api.platform.replicas import ListReplicasResponse, Replica, list_replicas, load_model, unload_model
 from parley.api.routing import Route
 
 _REF = "#/components/schemas/{name}"
@@ -60,6 +61,9 @@ OPERATIONS: Mapping[Handler, Operation] = MappingProxyType(
         retrieve_model: Operation(reply=models.Model),
         list_engines: Operation(reply=models.ListEnginesResponse),
         retrieve_engine: Operation(reply=models.Engine),
+        load_model: Operation(reply=Replica),
+        unload_model: Operation(reply=Replica),
+        list_replicas: Operation(reply=ListReplicasResponse),
         refuse: Operation(is_retired=True),
         refuse_chat: Operation(is_retired=True),
     }

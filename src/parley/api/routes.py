@@ -7,6 +7,7 @@ from parley.api.health import ReadinessPage, show_health
 from parley.api.landing import LandingRoute, Page
 from parley.api.openai import chat, completions, edits, engines, models, retired
 from parley.api.openapi import OpenapiPage
+from parley.api.platform import replicas
 from parley.api.routing import Route, RouteTable
 
 
@@ -21,6 +22,9 @@ def route_table(*, is_ready: Callable[[], bool], page: Page) -> RouteTable:
         _get("/openapi.json", OpenapiPage(routes), Access.PUBLIC),
         _get("/v1/models", models.list_models, Access.READ),
         _get("/v1/models/{model}", models.retrieve_model, Access.READ),
+        _post("/v1/models/{model}/load", replicas.load_model, Access.ADMIN),
+        _post("/v1/models/{model}/unload", replicas.unload_model, Access.ADMIN),
+        _get("/v1/replicas", replicas.list_replicas, Access.ADMIN),
         _get("/v1/engines", engines.list_engines, Access.READ),
         _get("/v1/engines/{engine_id}", engines.retrieve_engine, Access.READ),
         _post("/v1/chat/completions", chat.create_chat_completion, Access.MODEL_REQUEST),

@@ -41,8 +41,8 @@ _THREADS_END_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerTimes:
-    """Seconds. SIGTERM: `refuse_seconds` of 503 on an open listener, for load balancers to look away, then the drain
-    window. SIGINT, which is Ctrl-C in a terminal: the listener closes at once and the window is `interrupt_seconds`."""
+    """Seconds. SIGTERM: the drain window, whose first `refuse_seconds` are 503 on an open listener, for load balancers to
+    look away. SIGINT, which is Ctrl-C in a terminal: the listener closes at once and the window is `interrupt_seconds`."""
 
     header_seconds: float = 10.0
     refuse_seconds: float = 1.0
@@ -99,7 +99,8 @@ class HttpServer:
         hurried = None if is_interrupt else await self._stop_or_end(serving, seconds=times.refuse_seconds)
         self._granian.stop()  # type: ignore[no-untyped-call]  # granian's servers have no types
         if hurried is None:
-            window = times.interrupt_seconds if is_interrupt else times.drain_seconds
+            # What was waited before the listener closed is part of the window.
+            window = times.interrupt_seconds if is_interrupt else max(0.0, times.drain_seconds - times.refuse_seconds)
             await self._stop_or_end(serving, seconds=window)
 
     async def _end(self, serving: asyncio.Future[None]) -> None:

@@ -11,13 +11,15 @@ from starlette.types import Receive, Scope, Send
 from parley.api.interrupt import Interruptible
 from parley.api.reception import Reception, reception_of
 from parley.core.errors import ParleyError
-from parley.core.events import Event
+from parley.core.events import RunEvent
 from parley.core.usage import Outcome
 
 # A send that stands still for so long means a client that does not read. It is noticed up to a sixth later.
 STALL_SECONDS = 30.0
 # How long the head of a stream waits for the first event.
 HEAD_SECONDS = 1.0
+# How often a stream that waits for its first event says what it waits for, in a comment that clients skip.
+COMMENT_SECONDS = 1.0
 
 
 class ClientGone(Exception):
@@ -27,9 +29,12 @@ class ClientGone(Exception):
 class OpenRun(Protocol):
     """What a reply needs of `parley.serving.serve.Run`, or of the fake that tests hand in."""
 
+    @property
+    def progress(self) -> str | None: ...
+
     def __aiter__(self) -> Self: ...
 
-    async def __anext__(self) -> Event: ...
+    async def __anext__(self) -> RunEvent: ...
 
     async def aclose(self, outcome: Outcome | None = None) -> None: ...
 
@@ -44,7 +49,7 @@ class EventStream:
     def __init__(
         self,
         run: OpenRun,
-        frames: Callable[[Event], bytes],
+        frames: Callable[[RunEvent], bytes],
         headers: Mapping[str, str],
         *,
         stall_seconds: float = STALL_SECONDS,
@@ -59,7 +64,7 @@ class EventStream:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             async with _client_watched(receive, self._stall_seconds) as sending:
-                async with aclosing(self._events(send)) as events:
+                async with aclosing(self._events(send, sending)) as events:
                     async for event in events:
                         frame = self._frames(event)
                         if frame:
@@ -74,8 +79,8 @@ class EventStream:
         """Close the Run of a reply that was never started. Harmless after `__call__`."""
         await self._run.aclose()
 
-    async def _events(self, send: Send) -> AsyncGenerator[Event, None]:
-        """The Run's events, with the reply's head sent before the first of them.
+    async def _events(self, send: Send, sending: "_Sending") -> AsyncGenerator[RunEvent, None]:
+        """The Run's events, with the reply's head sent before the first of them, and comments on what it waits for.
 
         The head waits for the first event, up to `head_seconds`: a Run that fails at once keeps its HTTP status, on
         which clients decide whether to try again.
@@ -89,6 +94,12 @@ class EventStream:
             if not first.done():
                 # The server sends the head with the first part of the body, so an empty part goes before a late token.
                 await send({"type": "http.response.body", "body": b"", "more_body": True})
+            while not first.done():
+                if (progress := self._run.progress) is not None:
+                    sending.begin()
+                    await send({"type": "http.response.body", "body": _comment(progress), "more_body": True})
+                    sending.end()
+                await asyncio.wait({first}, timeout=COMMENT_SECONDS)
             yield await first
         finally:
             if not first.done():
@@ -107,7 +118,7 @@ class EventStream:
         return head + [(name.lower().encode(), value.encode()) for name, value in self._headers.items()]
 
 
-async def collect(run: OpenRun, http: Request) -> list[Event]:
+async def collect(run: OpenRun, http: Request) -> list[RunEvent]:
     """All events of `run`, for a reply that is not streamed. The Run is closed on every way out.
 
     Raises ClientGone when the client leaves meanwhile, and whatever ends the Run. The body must have been read.
@@ -117,6 +128,11 @@ async def collect(run: OpenRun, http: Request) -> list[Event]:
             return [event async for event in run]
     finally:
         await run.aclose(_outcome(reception_of(http.scope)))
+
+
+def _comment(progress: str) -> bytes:
+    """A line of server-sent events that is no event."""
+    return b": %b\n\n" % " ".join(progress.split()).encode()
 
 
 def _outcome(reception: Reception) -> Outcome | None:

@@ -1,8 +1,8 @@
 """The command line as a client: finds the server and the key, sends a request, yields the text of the streamed answer."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,7 @@ async def streamed(server: Server, path: str, body: Mapping[str, object]) -> Asy
     """
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=_SILENCE_SECONDS)
     headers = {"Authorization": f"Bearer {server.key}"}
-    try:
+    with _reached(server):
         async with (
             aiohttp.ClientSession(timeout=timeout, headers=headers, read_bufsize=_MAX_LINE_BYTES) as session,
             session.post(f"{server.url}{path}", json={**body, "stream": True}) as response,
@@ -94,6 +94,33 @@ async def streamed(server: Server, path: str, body: Mapping[str, object]) -> Asy
                 weights=response.headers.get("x-parley-model", ""),
                 chunks=_chunks(response),
             )
+
+
+async def call(server: Server, method: str, path: str) -> Mapping[str, Any]:
+    """Make one call without a body and return its JSON. Raises CommandFailed when the server cannot be reached or refuses."""
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=_SILENCE_SECONDS)
+    headers = {"Authorization": f"Bearer {server.key}"}
+    with _reached(server):
+        async with (
+            aiohttp.ClientSession(timeout=timeout, headers=headers) as session,
+            session.request(method, f"{server.url}{path}") as response,
+        ):
+            if response.status != 200:
+                raise CommandFailed(await _refusal(response))
+            try:
+                answer = await response.json(content_type=None)
+            except ValueError:
+                raise CommandFailed("the server sent something that is not JSON; is it Parley?") from None
+    if not isinstance(answer, dict):
+        raise CommandFailed("the server sent something that is no answer; is it Parley?")
+    return answer
+
+
+@contextmanager
+def _reached(server: Server) -> Iterator[None]:
+    """Turn what can go wrong between here and the server into one line."""
+    try:
+        yield
     except (aiohttp.ClientConnectorError, aiohttp.InvalidURL, aiohttp.ServerTimeoutError):
         raise NoServer(
             f"no server answers at {server.url}; start one with `parley serve`, or name it with --url or PARLEY_URL; "

@@ -11,7 +11,7 @@ _COMMANDS = {
     "pull": "Bring a model in from a model hub or a URL.",
     "chat": "Talk to a model, turn by turn.",
     "complete": "Continue a text.",
-    "models": "List, show, add and remove models.",
+    "models": "List, show, add, remove, load and unload models.",
     "keys": "List, create and revoke API keys.",
     "credits": "Show and change what organizations may spend.",
     "ledger": "Check and export the ledger.",

@@ -1,14 +1,20 @@
-"""`parley models`: list, show, add and remove models."""
+"""`parley models`: list, show, add and remove models; what is in memory, in and out of it."""
 
+import asyncio
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from parley.api.platform.commands import AddModel, RemoveModel
+from parley.cli.client import call, find_server
+from parley.cli.connect import connect
 from parley.cli.failures import CommandFailed, in_one_line
-from parley.cli.options import folder_option
+from parley.cli.options import folder_option, server_options
 from parley.cli.state import change_state, require_installation
 from parley.cli.tables import print_table, shown_size
 from parley.core.errors import ModelNotFound
@@ -23,7 +29,10 @@ from parley.operations.weights_header import read_weights
 
 @click.group()
 def command() -> None:
-    """List, show, add and remove models."""
+    """List, show, add, remove, load and unload models, and connect to servers that have some."""
+
+
+command.add_command(connect)
 
 
 @command.command("list")
@@ -62,6 +71,8 @@ def show(name: str, data: Path | None) -> None:
 def add(path: Path, name: str | None, template: str | None, context: int | None, data: Path | None) -> None:
     """Copy the GGUF file PATH into the data folder and let it answer every stand-in name from now on."""
     with in_one_line():
+        if str(path).startswith(("http:/", "https:/")):
+            raise CommandFailed("that is an address; `parley models connect` adds a model that a server has")
         settings = load_settings({"data": data})
         require_installation(settings)
         files = catalog_files(DataFolder(settings.data))
@@ -97,6 +108,61 @@ def remove(name: str, data: Path | None) -> None:
     with in_one_line():
         reply = change_state(load_settings({"data": data}), RemoveModel(name=name))
     click.echo(f"{reply.removed} was removed. Every stand-in name is answered by {reply.default}.")
+
+
+@command.command()
+@server_options
+def ps(url: str | None, key: str | None, data: Path | None) -> None:
+    """Show which models are in the running server's memory."""
+    with in_one_line():
+        answer = asyncio.run(call(find_server(url=url, key=key, data=data), "GET", "/v1/replicas"))
+    print_table(
+        ("WEIGHTS", "STATE", "MEMORY", "RUNNING", "WAITING", "IDLE", "LEAVES"),
+        [_replica_row(replica) for replica in answer["data"]],
+    )
+    click.echo(f"{_mebibytes(answer['memory_budget_bytes'])} for all models together")
+
+
+@command.command()
+@click.argument("name")
+@server_options
+def load(name: str, url: str | None, key: str | None, data: Path | None) -> None:
+    """Bring NAME into the running server's memory."""
+    with in_one_line():
+        server = find_server(url=url, key=key, data=data)
+        replica = asyncio.run(call(server, "POST", f"/v1/models/{quote(name, safe='')}/load"))
+    click.echo(f"{replica['weights']} is loaded; it takes about {_mebibytes(replica['memory_bytes'])}")
+
+
+@command.command()
+@click.argument("name")
+@server_options
+def unload(name: str, url: str | None, key: str | None, data: Path | None) -> None:
+    """Put NAME out of the running server's memory, when nobody uses it."""
+    with in_one_line():
+        server = find_server(url=url, key=key, data=data)
+        replica = asyncio.run(call(server, "POST", f"/v1/models/{quote(name, safe='')}/unload"))
+    click.echo(f"{replica['weights']} is not in memory")
+
+
+def _replica_row(replica: Mapping[str, Any]) -> tuple[str, ...]:
+    idle, keep_alive = replica["idle_seconds"], replica["keep_alive_seconds"]
+    leaves = "never (pinned)" if replica["is_pinned"] else "when room is needed"
+    if keep_alive is not None and not replica["is_pinned"]:
+        leaves = f"after {keep_alive:,.0f} s of idling"
+    return (
+        replica["weights"],
+        replica["residency"],
+        _mebibytes(replica["memory_bytes"]) if replica["memory_bytes"] else "",
+        f"{replica['num_slots'] - replica['num_free_slots']} of {replica['num_slots']}",
+        str(replica["num_waiting"]),
+        "" if idle is None else f"{idle:,.0f} s",
+        leaves,
+    )
+
+
+def _mebibytes(count: int) -> str:
+    return f"{count / 2**20:,.0f} MiB"
 
 
 def _catalog(settings: Settings) -> Catalog:
@@ -140,7 +206,11 @@ def _facts(snapshot: Snapshot) -> list[tuple[str, str]]:
 
 
 def _weights_facts(snapshot: Snapshot, weights: Weights) -> list[tuple[str, str]]:
-    facts = [("serves", f"{snapshot.context_length:,} tokens of context"), ("template", weights.template)]
+    facts = [("serves", f"{snapshot.context_length:,} tokens of context")]
+    if weights.upstream is not None:
+        facts += [("upstream", f"{weights.upstream.model} at {weights.upstream.url} ({weights.upstream.kind})")]
+    if weights.is_tokenized_here:
+        facts.append(("template", weights.template))
     if weights.num_parameters is not None:
         facts.append(("parameters", f"{weights.num_parameters:,}"))
     if weights.path is not None:

@@ -3,16 +3,16 @@
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
-from parley.core.events import Event, ScoredToken
+from parley.core.events import RunEvent, ScoredToken
 from parley.core.requests import SequenceRequest
 
 
 class Generation(Protocol):
     """One open round of an engine. Whoever gets it closes it; closing an unfinished one aborts the engine's work."""
 
-    def __aiter__(self) -> AsyncIterator[Event]: ...
+    def __aiter__(self) -> AsyncIterator[RunEvent]: ...
 
-    async def __anext__(self) -> Event:
+    async def __anext__(self) -> RunEvent:
         """The next event; `Finished` is the last. Raises EngineFailed when the engine dies, hangs or speaks nonsense."""
         ...
 

@@ -15,8 +15,11 @@ ParleyError
 ├── RequestTooLarge                a part of the HTTP request is over its cap (413, 414, 415, 431, 408)
 ├── RateLimited                    a limit or the balance refuses (429)
 ├── Overloaded                     we could, later (503)
+│   └── ModelUnavailable           the model failed too often to be tried again now
 └── EngineFailed                   the engine broke a promise (500)
-    └── ModelLoadFailed            its weights or its program could not be brought up
+    ├── EngineDied                 its process ended, or was ended because it hung
+    ├── RequestQuarantined         engines died of requests like this one
+    └── ModelLoadFailed            its weights or its program could not be brought up (503)
 """
 
 
@@ -101,16 +104,48 @@ class Overloaded(ParleyError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class ModelUnavailable(Overloaded):
+    """The model was tried and failed, and is not tried again before `retry_after_seconds`; nobody waits for it until then."""
+
+    def __init__(self, message: str, *, retry_after_seconds: float = 60.0) -> None:
+        super().__init__(message, retry_after_seconds=retry_after_seconds)
+        self.code = "model_unavailable"
+
+
 class EngineFailed(ParleyError):
     """The engine died, hung or spoke nonsense. `detail` is for the log alone and never reaches a client."""
 
-    def __init__(self, detail: str) -> None:
-        super().__init__("The server had an error while processing your request. Sorry about that!")
+    def __init__(self, detail: str, *, code: str | None = None) -> None:
+        super().__init__("The server had an error while processing your request. Sorry about that!", code=code)
         self.detail = detail
+
+
+class EngineDied(EngineFailed):
+    """The engine's process ended under this work, by itself or because it hung.
+
+    `suspects` are the rounds, by id, that the engine was reading when it died, if it can tell; else none. `has_reached` is
+    False where the work never came to the engine, which was dead already.
+    """
+
+    def __init__(self, detail: str, *, suspects: frozenset[str] = frozenset(), has_reached: bool = True) -> None:
+        super().__init__(detail)
+        self.suspects = suspects
+        self.has_reached = has_reached
+
+
+class RequestQuarantined(EngineFailed):
+    """An engine died of this request, or of one like it a while ago; sending it again helps nobody."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, code="request_quarantined")
 
 
 class ModelLoadFailed(EngineFailed):
     """A worker could not load what it serves. `detail` holds the runtime's own words, for the operator."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, code="model_unavailable")
+        self.message = "The model could not be loaded; the reason is in the server's log."
 
 
 class OperatorError(Exception):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from parley.core.usage import Usage
+from parley.core.usage import Doubt, Usage
 
 
 class FinishReason(StrEnum):
@@ -17,7 +17,8 @@ class FinishReason(StrEnum):
 class Alternative:
     """One candidate at a position: natural-log probability over the full vocabulary, before sampling changed it."""
 
-    token_id: int
+    # None where the engine tells texts alone.
+    token_id: int | None
     piece: bytes
     logprob: float
 
@@ -26,7 +27,7 @@ class Alternative:
 class ScoredToken:
     """A token with its log-probability; None for a prompt's first token. `top` is sorted, most probable first."""
 
-    token_id: int
+    token_id: int | None
     piece: bytes
     logprob: float | None
     top: tuple[Alternative, ...] = ()
@@ -44,6 +45,26 @@ class Delta:
 
 
 @dataclass(frozen=True, slots=True)
+class CallStarted:
+    """The sequence calls a function. `call` counts its calls from 0; `name` is one of the declared."""
+
+    sequence: int
+    call: int
+    call_id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallDelta:
+    """The next piece of a call's arguments, as the model wrote them. All pieces together are one JSON object, unless the
+    sequence was cut."""
+
+    sequence: int
+    call: int
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
 class SequenceFinished:
     """One sequence is complete; no delta of it follows."""
 
@@ -53,9 +74,16 @@ class SequenceFinished:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The request is complete. `usage` is the engine's own count over all its sequences."""
+    """The request is complete. `usage` is the engine's own count over all its sequences; what there is to doubt in it."""
 
     usage: Usage
+    doubt: Doubt | None = None
+    # Tokens of the deltas that are not in `usage`, because the engine's server counts fewer and the lower number holds.
+    num_uncharged: int = 0
 
 
+# What an engine says of itself.
 Event = Delta | SequenceFinished | Finished
+# What a Run tells: calls are read out of the engine's text on the way. An upstream may have read them itself.
+SequenceEvent = Delta | CallStarted | CallDelta | SequenceFinished
+RunEvent = SequenceEvent | Finished

@@ -51,6 +51,23 @@ class GgufHeader:
         return length if isinstance(length, int) and length > 0 else None
 
     @property
+    def cache_bytes_per_token(self) -> int:
+        """What one token takes in the attention's cache, with keys and values of 16 bits; 0 when the file does not say."""
+        num_heads = self._count("attention.head_count")
+        if not num_heads:
+            return 0
+        # Where the figure differs from layer to layer the file has a list, and the most that it can be is assumed.
+        num_cached_heads = self._count("attention.head_count_kv") or num_heads
+        usual = self._count("embedding_length") // num_heads
+        key = self._count("attention.key_length") or usual
+        value = self._count("attention.value_length") or usual
+        return 2 * self._count("block_count") * num_cached_heads * (key + value)
+
+    def _count(self, name: str) -> int:
+        value = self.fields.get(f"{self.architecture}.{name}")
+        return value if isinstance(value, int) and value > 0 else 0
+
+    @property
     def num_tokens(self) -> int:
         """Entries of the vocabulary; 0 when it has none."""
         return self.array_lengths.get("tokenizer.ggml.tokens", 0)

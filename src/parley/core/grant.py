@@ -4,16 +4,29 @@ from dataclasses import dataclass
 
 from parley.core.hold import Hold
 from parley.core.principal import Principal
-from parley.core.requests import GenerationRequest
+from parley.core.requests import GenerationRequest, Grammar, Prompt
 from parley.core.snapshot import Snapshot, Weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedPrompt:
-    """A prompt as the engine will see it. `text_ids` are the ids that `echo` shows: the client's own prompt."""
+    """A prompt as the engine will see it. `echo_ids` are the ids that `echo` shows: the client's own prompt.
 
-    token_ids: tuple[int, ...]
+    `grammar` and `markers` are as `core.requests.SequenceRequest` has them. Where the engine's server tokenises (an
+    upstream), `source` is the prompt as it was written, there are no ids, and `num_tokens` is an estimate until the server
+    has told its count.
+    """
+
+    token_ids: tuple[int, ...] = ()
     echo_ids: tuple[int, ...] = ()
+    grammar: Grammar | None = None
+    markers: tuple[str, ...] = ()
+    source: Prompt | None = None
+    estimated_tokens: int | None = None
+
+    @property
+    def num_tokens(self) -> int:
+        return len(self.token_ids) if self.estimated_tokens is None else self.estimated_tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

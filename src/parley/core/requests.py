@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from parley.core.template import Role
 
@@ -24,15 +25,79 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    """A call that the assistant made earlier. `arguments` is the text that the client sent back, JSON or not; 2023's form
+    of calls has no `call_id`."""
+
+    name: str
+    arguments: str
+    call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChatMessage:
+    """`calls` only where the assistant speaks; `call_id` where a tool answers, with the id of the call."""
+
     role: Role
     content: str
     name: str | None = None
+    calls: tuple[ToolCall, ...] = ()
+    call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schema:
+    """A JSON schema as text, within the bounds of `api.openai.schema_bounds`, and what a refusal says of it.
+
+    `subject` stands in the sentence ("response_format 'answer'"), `param` names the field.
+    """
+
+    text: str
+    subject: str
+    param: str
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Function:
+    """A function that the model may call. A strict one is only ever called with arguments that its schema allows."""
+
+    name: str
+    description: str | None
+    # None: the function takes no arguments.
+    parameters: Schema | None
+    is_strict: bool = False
+
+
+class ToolChoice(StrEnum):
+    """Whether a function may or must be called."""
+
+    AUTO = "auto"
+    REQUIRED = "required"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """The functions that are declared, and what the caller asks of the model. `only` is the one that must be called.
+
+    `field` and `choice_field` are what a refusal calls them: tools and tool_choice, or 2023's functions and function_call.
+    """
+
+    functions: tuple[Function, ...]
+    choice: ToolChoice = ToolChoice.AUTO
+    only: str | None = None
+    is_parallel: bool = True
+    field: str = "tools"
+    choice_field: str = "tool_choice"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatPrompt:
+    """A conversation. With `answer` the reply's text is JSON that this schema allows, and nothing else."""
+
     messages: tuple[ChatMessage, ...]
+    tools: Tools | None = None
+    answer: Schema | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +136,24 @@ class GenerationRequest:
     placement_hint: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """What every sequence of a round must be, from its first token to its end: a grammar in llguidance's Lark.
+
+    It was compiled under limits before, so that an engine may rely on it. Token ids of the served model stand in it as
+    `<[id]>`, JSON schemas as `%json {...}`. An engine that cannot apply it must fail rather than write free text.
+    """
+
+    lark: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SequenceRequest:
     """One round for an engine: `num_sequences` continuations of one tokenised prompt.
 
-    `max_tokens` is at least 1 and fits the context. `round_id` is unique; abort is addressed by it.
+    `max_tokens` is at least 1 and fits the context. `round_id` is unique; abort is addressed by it. `markers` are the
+    texts of special tokens that a delta's text shows, such as `<tool_call>`; of all others it shows nothing. `source`
+    stands in for an empty `prompt` where the engine's server tokenises (see `core.grant.PreparedPrompt`).
     """
 
     round_id: str
@@ -83,3 +161,8 @@ class SequenceRequest:
     num_sequences: int
     max_tokens: int
     sampling: Sampling
+    source: Prompt | None = None
+    # False: the client set no limit, and `max_tokens` is what we allow.
+    is_limit_asked: bool = True
+    grammar: Grammar | None = None
+    markers: tuple[str, ...] = ()

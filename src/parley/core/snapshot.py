@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from parley.core.price import Price
+from parley.core.upstream import Upstream
 
 
 class Capability(StrEnum):
@@ -16,20 +17,27 @@ class Capability(StrEnum):
     EMBED = "embed"
     TRANSCRIBE = "transcribe"
     MODERATE = "moderate"
+    # These two follow from the weights: a template with a form for tools, an engine that can apply a grammar.
+    TOOLS = "tools"
+    STRUCTURED_OUTPUT = "structured_output"
 
 
 class EngineKind(StrEnum):
     LLAMA = "llama"
     ECHO = "echo"
+    UPSTREAM = "upstream"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """One immutable set of weights that can answer. Two names with the same `name` share replicas."""
+    """One immutable set of weights that can answer. Two names with the same `name` share replicas.
+
+    Those of an upstream are wherever its server has them: what we may have is a file with their vocabulary.
+    """
 
     name: str
     engine: EngineKind
-    # None for the echo engine, which has no file.
+    # None for the echo engine, which has no file, and for an upstream whose vocabulary we do not have.
     path: Path | None
     sha256: str | None
     # The longest prompt plus completion, in tokens, that one slot of a replica serves.
@@ -43,6 +51,31 @@ class Weights:
     licence: str = ""
     # Engine options, by the adapter's names: num_slots, num_threads, batch_tokens.
     options: Mapping[str, int] = field(default_factory=dict)
+    # Set for the engine UPSTREAM, and for no other.
+    upstream: Upstream | None = None
+
+    @property
+    def is_tokenized_here(self) -> bool:
+        """Whether prompts become token ids on our side. Otherwise the upstream gets them as they were written."""
+        return self.upstream is None or (self.path is not None and self.upstream.abilities.takes_token_ids)
+
+    @property
+    def has_server_tools(self) -> bool:
+        """Whether tools and forms of answers are the upstream's affair: it then gets OpenAI's own fields for them."""
+        return self.upstream is not None and not self.is_tokenized_here
+
+    @property
+    def takes_n(self) -> bool:
+        """Whether one round may have several sequences."""
+        return self.upstream is None or self.upstream.abilities.takes_n
+
+    @property
+    def can_constrain(self) -> bool:
+        """Whether the engine can hold an answer to a grammar of ours; echo, which only repeats, cannot.
+
+        An upstream has its own way, which is asked for in OpenAI's words and only where it reads the conversation itself.
+        """
+        return self.engine is EngineKind.LLAMA
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

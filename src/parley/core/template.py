@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 # The families that `serving.prompting.templates` has, for those below it who check a name; a test compares the two.
-TEMPLATE_NAMES = frozenset({"chatml", "gemma", "llama-3", "mistral", "phi-3", "plain", "zephyr"})
+TEMPLATE_NAMES = frozenset({"chatml", "gemma", "llama-3", "mistral", "parley", "phi-3", "plain", "qwen", "zephyr"})
+# Those of them that can declare tools and say calls.
+TOOL_TEMPLATE_NAMES = frozenset({"chatml", "llama-3", "mistral", "parley", "qwen"})
 
 
 class Role(StrEnum):
@@ -26,6 +28,47 @@ class Frame:
     after: str
 
 
+class ToolPlace(StrEnum):
+    """Where declared tools stand: at the end of the system turn, at the start of the first user turn's text, or as a
+    piece of scaffolding of its own before the last user turn."""
+
+    SYSTEM_END = "system_end"
+    FIRST_USER = "first_user"
+    BEFORE_LAST_USER = "before_last_user"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """How things of one kind are written one after another: the frame of all, that of each, and what parts them."""
+
+    all: Frame = Frame(before="", after="")
+    each: Frame = Frame(before="", after="")
+    between: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolFormat:
+    """How one family declares tools, writes calls and reads results. Scaffolding only; declarations, names, arguments and
+    results are content."""
+
+    place: ToolPlace
+    declarations: Listing
+    # Whether a declaration is the function alone, or stands in OpenAI's {"type": "function", "function": ...}.
+    is_wrapped: bool
+    # A call is {"name": ..., ARGUMENTS_KEY: {...}}.
+    calls: Listing
+    arguments_key: str = "arguments"
+    # The text by which a call in an answer is known; empty where an answer that begins with { is one.
+    mark: str
+    # What ends one call, where something does; an answer may go on behind it.
+    close: str = ""
+    # A family that was taught one call in a turn.
+    is_single: bool = False
+    results: Listing
+    # A result stands as {"content": ..., "call_id": ...}, and ids have nine letters or digits.
+    has_result_object: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatTemplate:
     """The scaffolding of one template family.
@@ -41,3 +84,5 @@ class ChatTemplate:
     # How a template without a system role carries one: "role" (it has one) or "first_user" (put before the first user turn).
     system_placement: str = "role"
     stop: tuple[str, ...] = ()
+    # None: the family has no agreed form for tools.
+    tools: ToolFormat | None = None

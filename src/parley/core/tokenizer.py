@@ -32,6 +32,8 @@ class Vocabulary:
     end_of_generation: frozenset[int]
     # (prefix, suffix, middle) ids for fill-in-the-middle, None when the model has none.
     fim: tuple[int, int, int] | None
+    # Those of the special tokens whose text an engine writes like any other; of the rest it writes nothing unasked.
+    written_specials: frozenset[str] = frozenset()
 
 
 class Tokenizer(Protocol):

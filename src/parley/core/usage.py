@@ -32,6 +32,15 @@ class Usage:
         )
 
 
+class Doubt(StrEnum):
+    """Why a usage is less than certain, which only that of an upstream can be."""
+
+    # The server never told its count: what reached us was counted, and its prompt was estimated.
+    ESTIMATED = "estimated"
+    # The server's count is not what reached us; the lower of the two was taken.
+    DISPUTED = "disputed"
+
+
 class Outcome(StrEnum):
     """How a request ended. An aborted one was left by its client; a cut one met the end of the drain window."""
 
@@ -69,3 +78,4 @@ class UsageRecord:
     e2e_seconds: float
     user: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    doubt: Doubt | None = None

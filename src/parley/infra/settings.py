@@ -93,6 +93,18 @@ class Settings(BaseSettings):
     max_waiting: int = Field(
         256, ge=0, le=1_000_000, description="Requests that may wait for a slot; one more is answered 503."
     )
+    memory_budget_mib: int | None = Field(
+        None,
+        ge=1,
+        description="What the models in memory may take together, in MiB; the least recently used ones make room. "
+        "Without it, three quarters of the machine's memory.",
+    )
+    keep_alive_seconds: float | None = Field(
+        None,
+        ge=0,
+        description="How long a model may idle in memory, unless the catalog says otherwise for it. Without it, until "
+        "others need the room.",
+    )
 
     hub_endpoint: str = Field(
         "https://huggingface.co",
@@ -261,6 +273,17 @@ def load_client_settings() -> ClientSettings:
     """`PARLEY_URL` and `PARLEY_API_KEY`."""
     environment = os.environ  # noqa: TID251 - the only reader of the environment
     return ClientSettings(url=environment.get("PARLEY_URL") or None, api_key=environment.get("PARLEY_API_KEY") or None)
+
+
+def read_variable(name: str) -> str | None:
+    """A variable that the operator named in the catalog for an upstream's key; None when it is not set or empty."""
+    return os.environ.get(name) or None  # noqa: TID251 - the only reader of the environment
+
+
+def environment_of_programs() -> dict[str, str]:
+    """What the operator's own programs get: everything but Parley's settings, among which are keys."""
+    environment = os.environ  # noqa: TID251 - the only reader of the environment
+    return {name: value for name, value in environment.items() if not name.startswith(PREFIX)}
 
 
 def _find_file(flag: object, data: object) -> Path | None:

@@ -27,8 +27,7 @@ async def remove_model(records: Records, name: str, in_use: InUse) -> Removed:
     weights = _removable(records.catalog, name)
     if in_use(weights):
         raise CatalogError(
-            f"{weights.name} is in the running server's memory; set another default_weights in catalog.toml if it is the "
-            "default, stop the server, and remove the model then"
+            f"{weights.name} is in the running server's memory; put it out with `parley models unload {name}`, then remove it"
         )
     default = _next_default(records.catalog, weights)
     contents = await asyncio.to_thread(records.catalog_files.remove, weights, default=default)
@@ -46,16 +45,19 @@ def _removable(catalog: Catalog, name: str) -> Weights:
         if snapshot.is_stand_in or snapshot.weights is None:
             raise CatalogError(f"{name} only stands in for OpenAI's and has no file of its own")
         weights = snapshot.weights
-    if weights.path is None or weights.path.parent.name != "models":
+    if weights.upstream is None and (weights.path is None or weights.path.parent.name != "models"):
         raise CatalogError(f"{weights.name} comes with the package and cannot be removed")
     return weights
 
 
 def _next_default(catalog: Catalog, gone: Weights) -> str:
-    """What serves where the removed weights were the default: what was added last of the others, else what ships."""
+    """What serves where the removed weights were the default: what was added last of the others, else what ships.
+
+    Never an upstream, which only its operator's word makes the default.
+    """
     if catalog.default_weights.name != gone.name:
         return catalog.default_weights.name
-    others = [weights for weights in catalog.weights.values() if weights.name != gone.name]
+    others = [each for each in catalog.weights.values() if each.name != gone.name and each.upstream is None]
     added = [weights for weights in others if weights.path is not None and weights.path.parent.name == "models"]
     shipped = [weights for weights in others if weights.path is not None]
     return (added or shipped or others)[-1].name

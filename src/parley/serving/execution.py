@@ -1,29 +1,33 @@
 """Runs the rounds of one grant on slots of a pool and tells their events as those of the reply's choices."""
 
 import functools
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 
-from parley.core.engine import Engine
-from parley.core.errors import EngineFailed
-from parley.core.events import Delta, Event, Finished, FinishReason, ScoredToken, SequenceFinished
+from parley.core.engine import Engine, Generation
+from parley.core.errors import EngineDied, EngineFailed, RequestQuarantined
+from parley.core.events import Delta, Finished, FinishReason, RunEvent, ScoredToken, SequenceEvent, SequenceFinished
 from parley.core.grant import Grant, PreparedPrompt
 from parley.core.ids import new_id
-from parley.core.requests import Sampling, SequenceRequest
+from parley.core.requests import Sampling, SequenceRequest, TextPrompt
 from parley.serving.admission.allowance import Allowance
 from parley.serving.merge import merge
 from parley.serving.metering.meter import Meter
 from parley.serving.prompting.prepare import Prompting
+from parley.serving.prompting.reading import Reader
 from parley.serving.ranking import Ranking
 from parley.serving.rounds import Round, plan_rounds
+from parley.serving.scheduling.casualties import Patient, Verdict, fingerprint
 from parley.serving.scheduling.pool import Pool, Ticket
 
 
 class Execution:
     """Takes its first place in the queue at once (raises Overloaded) and everything else when it is iterated.
 
-    Whatever it opens is registered on `stack`, whose owner closes it: first the engine's work ends, then slots are free.
+    A round whose engine died is run again, once, where nothing of it was told yet. Raises RequestQuarantined where an
+    engine died of such a request a while ago. Whatever it opens is registered on `stack`, whose owner closes it: first the
+    engine's work ends, then slots are free.
     """
 
     def __init__(
@@ -43,9 +47,12 @@ class Execution:
         self._allowance = allowance
         self._stack = stack
         request = grant.request
+        self._refuse_quarantined()
         self._num_candidates = max(request.best_of, request.n)
         self._rounds = plan_rounds(
-            num_prompts=len(grant.prompts), num_sequences=self._num_candidates, num_slots=pool.num_slots
+            num_prompts=len(grant.prompts),
+            num_sequences=self._num_candidates,
+            num_slots=pool.num_slots if grant.weights.takes_n else 1,
         )
         first = self._rounds[0]
         self._first_ticket: Ticket | None = pool.enqueue(
@@ -53,8 +60,18 @@ class Execution:
         )
         stack.callback(self._first_ticket.release)
 
-    async def events(self) -> AsyncGenerator[Event, None]:
-        """Events with `sequence` as choice index; `Finished` comes last, with the meter's count."""
+    @property
+    def progress(self) -> str | None:
+        """What there is to say to whoever waits for the first event; None where nothing is."""
+        seconds = self._pool.loading_seconds
+        return None if seconds is None else f"loading {self._grant.weights.name} ({seconds:.0f} s)"
+
+    def events(self) -> AsyncGenerator[RunEvent, None]:
+        """Events with `sequence` as choice index, calls read out of the text; `Finished` comes last, with the meter's count."""
+        readers = self._prompting.readers(self._grant.weights, self._grant.request)
+        return _read(self._told(), readers) if readers else self._told()
+
+    async def _told(self) -> AsyncGenerator[RunEvent, None]:
         parts = [self._ranked() if self._num_candidates > self._grant.request.n else self._candidates()]
         if self._grant.request.echo:
             parts.insert(0, self._echo())
@@ -64,7 +81,7 @@ class Execution:
                     yield event
         yield Finished(self._meter.usage)
 
-    async def _ranked(self) -> AsyncGenerator[Delta | SequenceFinished, None]:
+    async def _ranked(self) -> AsyncGenerator[SequenceEvent, None]:
         """The best `n` of each prompt's candidates."""
         request = self._grant.request
         ranking = Ranking(
@@ -94,7 +111,7 @@ class Execution:
         self._meter.slot_taken()
         return await self._pool.engine()
 
-    async def _echo(self) -> AsyncGenerator[Delta | SequenceFinished, None]:
+    async def _echo(self) -> AsyncGenerator[SequenceEvent, None]:
         """The prompts, before each of their choices; with log-probabilities when the request asks for them."""
         grant, n = self._grant, self._grant.request.n
         for index, prompt in enumerate(grant.prompts):
@@ -103,21 +120,29 @@ class Execution:
                 yield Delta(choice, text, 0, tokens)
 
     async def _echo_one(self, index: int, prompt: PreparedPrompt) -> tuple[str, tuple[ScoredToken, ...]]:
+        if isinstance(prompt.source, TextPrompt):
+            return prompt.source.text or "", ()
         num_top = self._grant.request.sampling.logprobs
         if num_top is None or not prompt.echo_ids:
             pieces = await self._prompting.pieces(self._grant.weights, prompt.echo_ids)
             return b"".join(pieces).decode(errors="replace"), ()
-        ticket = self._take_ticket(1)
-        engine = await self._engine(ticket)
-        self._meter.prompt_started(index, len(prompt.token_ids))
-        scored = await engine.score(prompt.token_ids, num_top=num_top)
+        ticket, patient = self._take_ticket(1), self._patient(index)
+        while True:
+            engine = await self._engine(ticket)
+            self._meter.prompt_started(index, prompt)
+            try:
+                with self._pool.casualties.watched(patient):
+                    scored = await engine.score(prompt.token_ids, num_top=num_top)
+                break
+            except EngineDied as death:
+                ticket = self._ticket_after(death, patient, ticket)
         ticket.release()
         shown = scored[len(prompt.token_ids) - len(prompt.echo_ids) :]
         # A prompt's first token has no probability, also where an unseen BOS stands before it: so OpenAI answers.
         first = ScoredToken(shown[0].token_id, shown[0].piece, None)
         return b"".join(token.piece for token in shown).decode(errors="replace"), (first, *shown[1:])
 
-    def _candidates(self) -> AsyncGenerator[Delta | SequenceFinished, None]:
+    def _candidates(self) -> AsyncGenerator[SequenceEvent, None]:
         """Events of all rounds; the order between rounds is free."""
         sources = [functools.partial(self._one_round, planned) for planned in self._rounds]
         if len(sources) == 1:
@@ -128,41 +153,113 @@ class Execution:
         first = planned.prompt_index * self._num_candidates + planned.first_sequence
         return range(first, first + planned.num_sequences)
 
-    async def _one_round(self, planned: Round) -> AsyncGenerator[Delta | SequenceFinished, None]:
-        """One round from its ticket to its end, which is "length" where nothing (more) may be generated, or is paid for."""
-        prompt = self._grant.prompts[planned.prompt_index]
-        numbers = self._numbers(planned)
-        unfinished = set(numbers)
+    def _one_round(self, planned: Round) -> AsyncGenerator[SequenceEvent, None]:
         if not self._grant.max_tokens[planned.prompt_index]:
-            self._meter.prompt_started(planned.prompt_index, len(prompt.token_ids))
-        elif not self._allowance.is_exhausted:
-            ticket = self._take_ticket(planned.num_sequences)
-            engine = await self._engine(ticket)
-            self._meter.prompt_started(planned.prompt_index, len(prompt.token_ids))
-            generation = await engine.generate(self._sequence_request(planned, prompt))
-            self._stack.push_async_callback(generation.aclose)
-            async for event in generation:
-                if isinstance(event, Finished):
-                    self._meter.add_cached(event.usage.cached_tokens)
-                    break
-                if isinstance(event, SequenceFinished):
-                    unfinished.discard(event.sequence + numbers.start)
-                # Counted before it is handed on: whoever gets it may not come back.
-                may_go_on = isinstance(event, SequenceFinished) or self._is_paid_for(event)
-                yield _renumber(event, numbers.start) if numbers.start else event
-                if not may_go_on:
-                    break
-            else:
-                raise EngineFailed("the engine's events ended without Finished")
-            await generation.aclose()
-            ticket.release()
-        for candidate in sorted(unfinished):
+            return self._empty(planned)
+        return self._unpaid(planned) if self._allowance.is_exhausted else self._generated(planned)
+
+    async def _unpaid(self, planned: Round) -> AsyncGenerator[SequenceEvent, None]:
+        """A round for which nothing is left: the balance ended while an earlier one ran."""
+        for event in self._cut(planned, set()):
+            yield event
+
+    def _cut(self, planned: Round, finished: set[int]) -> list[SequenceEvent]:
+        """The ends of those of the round's sequences that are not finished: "length", as at every end of what is allowed."""
+        return [SequenceFinished(n, FinishReason.LENGTH) for n in self._numbers(planned) if n not in finished]
+
+    async def _empty(self, planned: Round) -> AsyncGenerator[SequenceEvent, None]:
+        """A round that shall generate nothing: it needs neither ticket nor engine."""
+        prompt = self._grant.prompts[planned.prompt_index]
+        self._meter.prompt_started(planned.prompt_index, prompt)
+        for candidate in self._numbers(planned):
             yield SequenceFinished(candidate, FinishReason.LENGTH)
 
-    def _is_paid_for(self, delta: Delta) -> bool:
-        """Count a delta; whether more may be generated after it."""
-        self._meter.watch(delta)
-        return self._allowance.covers(self._meter.num_output_tokens)
+    async def _generated(self, planned: Round) -> AsyncGenerator[SequenceEvent, None]:
+        """One round from its ticket to its end; once more from the engine on, where that died and nothing was told."""
+        ticket, patient = self._take_ticket(planned.num_sequences), self._patient(planned.prompt_index)
+        is_told_at_once, offset = self._grant.request.is_stream, self._numbers(planned).start
+        # Of a reply that is told as a whole, nothing is told before the round's end: it can be run again until then.
+        held: list[SequenceEvent] = []
+        finished: set[int] = set()
+        while True:
+            engine = await self._engine(ticket)
+            try:
+                with self._pool.casualties.watched(patient):
+                    generation = await self._generation(engine, planned, patient)
+                    async for event in generation:
+                        if isinstance(event, Finished):
+                            self._meter.round_finished(planned.prompt_index, event)
+                            break
+                        counted = self._counted(event, patient, offset, finished)
+                        if is_told_at_once:
+                            patient.is_told = True
+                            yield counted
+                        else:
+                            held.append(counted)
+                        if not self._allowance.covers(self._meter.num_output_tokens):
+                            break
+                    else:
+                        raise EngineFailed("the engine's events ended without Finished")
+                break
+            except EngineDied as death:
+                ticket = self._ticket_after(death, patient, ticket)
+                self._meter.take_back(sum(each.num_tokens for each in held if isinstance(each, Delta)))
+                held.clear()
+                finished.clear()
+        self._pool.casualties.acquit(patient)
+        await generation.aclose()
+        ticket.release()
+        for event in (*held, *self._cut(planned, finished)):
+            yield event
+
+    async def _generation(self, engine: Engine, planned: Round, patient: Patient) -> Generation:
+        """The round, started; it is closed with the request at the latest."""
+        prompt = self._grant.prompts[planned.prompt_index]
+        self._meter.prompt_started(planned.prompt_index, prompt)
+        request = self._sequence_request(planned, prompt)
+        patient.round_id = request.round_id
+        generation = await engine.generate(request)
+        self._stack.push_async_callback(generation.aclose)
+        return generation
+
+    def _counted(self, event: SequenceEvent, patient: Patient, offset: int, finished: set[int]) -> SequenceEvent:
+        """The event with the number of the reply's choice; a sequence's end is noted in `finished`."""
+        patient.has_output = True
+        if isinstance(event, Delta):
+            self._meter.watch(event)
+        else:
+            finished.add(event.sequence + offset)
+        return _renumber(event, offset) if offset else event
+
+    def _patient(self, prompt_index: int) -> Patient:
+        return Patient(round_id="", identify=functools.partial(self._fingerprint, prompt_index))
+
+    def _fingerprint(self, prompt_index: int) -> str:
+        grant, prompt = self._grant, self._grant.prompts[prompt_index]
+        asked = (*prompt.token_ids, prompt.source)
+        return fingerprint(asked, grant.request.sampling, grant.max_tokens[prompt_index])
+
+    def _refuse_quarantined(self) -> None:
+        casualties = self._pool.casualties
+        if casualties.is_watchful and any(
+            casualties.is_quarantined(self._fingerprint(index)) for index in range(len(self._grant.prompts))
+        ):
+            raise RequestQuarantined("an engine died of such a request in the last ten minutes")
+
+    def _ticket_after(self, death: EngineDied, patient: Patient, ticket: Ticket) -> Ticket:
+        """The ticket with which the round is run again after its engine's death; raises where it is not."""
+        match patient.verdict:
+            case Verdict.AGAIN:
+                patient.num_runs += 1
+                return ticket
+            case Verdict.ALONE:
+                patient.num_runs += 1
+                ticket.release()
+                return self._take_ticket(self._pool.num_slots)
+            case Verdict.GUILTY:
+                raise RequestQuarantined(f"an engine died of this request: {death.detail}") from death
+            case _:
+                raise death
 
     def _sequence_request(self, planned: Round, prompt: PreparedPrompt) -> SequenceRequest:
         grant = self._grant
@@ -172,6 +269,10 @@ class Execution:
             num_sequences=planned.num_sequences,
             max_tokens=grant.max_tokens[planned.prompt_index],
             sampling=self._sampling(planned),
+            source=prompt.source,
+            is_limit_asked=prompt.source is None or grant.request.max_tokens is not None,
+            grammar=prompt.grammar,
+            markers=prompt.markers,
         )
 
     def _sampling(self, planned: Round) -> Sampling:
@@ -188,7 +289,20 @@ class Execution:
         return sampling
 
 
-def _renumber(event: Delta | SequenceFinished, offset: int) -> Delta | SequenceFinished:
+def _renumber(event: SequenceEvent, offset: int) -> SequenceEvent:
     if isinstance(event, Delta):
         return Delta(event.sequence + offset, event.text, event.num_tokens, event.tokens)
-    return SequenceFinished(event.sequence + offset, event.finish_reason)
+    if isinstance(event, SequenceFinished):
+        return SequenceFinished(event.sequence + offset, event.finish_reason)
+    return replace(event, sequence=event.sequence + offset)
+
+
+async def _read(told: AsyncGenerator[RunEvent, None], readers: Sequence[Reader]) -> AsyncGenerator[RunEvent, None]:
+    """What the choices' readers make of the events."""
+    async with aclosing(told):
+        async for event in told:
+            if isinstance(event, Finished):
+                yield event
+                continue
+            for read in readers[event.sequence].push(event):
+                yield read

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from parley.core.events import Delta, FinishReason, ScoredToken, SequenceFinished
+from parley.core.events import Delta, FinishReason, ScoredToken, SequenceEvent, SequenceFinished
 
 
 @dataclass(slots=True)
@@ -31,7 +31,7 @@ class Ranking:
         self._keep_tokens = keep_tokens
         self._candidates = [[_Candidate() for _ in range(best_of)] for _ in range(num_prompts)]
 
-    def push(self, event: Delta | SequenceFinished) -> Iterator[Delta | SequenceFinished]:
+    def push(self, event: SequenceEvent) -> Iterator[Delta | SequenceFinished]:
         """Take one candidate's event; yields a prompt's choices when its last candidate finishes."""
         prompt, index = divmod(event.sequence, self._best_of)
         candidate = self._candidates[prompt][index]
@@ -39,6 +39,9 @@ class Ranking:
             candidate.texts.append(event.text)
             candidate.tokens.extend(event.tokens)
             candidate.num_tokens += event.num_tokens
+            return
+        if not isinstance(event, SequenceFinished):
+            # Only chats have calls, and only completions are ranked.
             return
         candidate.finish_reason = event.finish_reason
         if all(other.finish_reason is not None for other in self._candidates[prompt]):

@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 
-from parley.core.events import Event, Finished
+from parley.core.events import Finished, RunEvent
 from parley.core.grant import Grant
 from parley.core.usage import Outcome, Usage
 from parley.serving.admission.allowance import Allowance
@@ -43,14 +43,20 @@ class Run:
         execution = Execution(
             grant=grant, pool=pool, prompting=prompting, meter=meter, allowance=allowance, stack=self._stack
         )
+        self._execution = execution
         settlement.begin(grant, meter)
         self._events = execution.events()
         self._is_finished = False
 
+    @property
+    def progress(self) -> str | None:
+        """One line for who waits for the first event, such as `loading NAME (3 s)`; None where nothing is to be said."""
+        return self._execution.progress
+
     def __aiter__(self) -> "Run":
         return self
 
-    async def __anext__(self) -> Event:
+    async def __anext__(self) -> RunEvent:
         """The next event. `Finished` comes after everything is freed and settled. Raises EngineFailed."""
         if self._is_finished or self._closing is not None:
             raise StopAsyncIteration

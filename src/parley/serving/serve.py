@@ -2,6 +2,7 @@
 
 catalog.resolve    which snapshot is meant?            404
 authorize          may this caller use it, for this?   403, 404
+check_abilities    can an upstream do all that is asked? 400
 prompting.prepare  what is asked, in token ids?        400
 admit              does it fit, is it paid for?        400, 429
 Run                queue -> slot -> engine -> meter -> settle
@@ -11,11 +12,15 @@ from contextlib import aclosing
 
 from parley.core.claim import Claim
 from parley.core.clock import Clock
+from parley.core.errors import ModelNotFound
 from parley.core.grant import Grant, PreparedPrompt
 from parley.core.principal import Principal
 from parley.core.requests import GenerationRequest
+from parley.core.residency import MemoryReport, ReplicaStatus
+from parley.core.snapshot import Weights
 from parley.domain.billing.service import Billing
 from parley.domain.catalog.service import Catalog
+from parley.serving.admission.abilities import check_abilities
 from parley.serving.admission.access import authorize
 from parley.serving.admission.allowance import Allowance, most_tokens, need_of
 from parley.serving.admission.context import resolve_max_tokens
@@ -62,9 +67,11 @@ class Serving:
         """
         snapshot = self._catalog.resolve(request.model)
         weights = authorize(principal, request, snapshot)
+        check_abilities(request, weights)
         prompts: list[PreparedPrompt] = []
         max_tokens: list[int] = []
-        async with aclosing(self._prompting.prepare(request, snapshot, weights)) as prepared:
+        tenant = principal.organization_id
+        async with aclosing(self._prompting.prepare(request, snapshot, weights, tenant=tenant)) as prepared:
             async for prompt in prepared:
                 max_tokens.append(resolve_max_tokens(request, len(prompts), prompt, snapshot))
                 prompts.append(prompt)
@@ -96,3 +103,25 @@ class Serving:
             # There is no Run to close, which would have released it.
             self._billing.books.release(hold)
             raise
+
+    async def load(self, model: str) -> ReplicaStatus:
+        """Bring the weights behind `model` into memory, whatever failed before. Raises ModelNotFound, ModelLoadFailed."""
+        weights = self._weights_of(model)
+        await self._pools.pool_for(weights).load()
+        return self._pools.status(weights)
+
+    async def unload(self, model: str) -> ReplicaStatus:
+        """Put the weights behind `model` out of memory. Raises ModelNotFound, and Conflict while they are in use."""
+        weights = self._weights_of(model)
+        await self._pools.unload(weights)
+        return self._pools.status(weights)
+
+    def report(self) -> MemoryReport:
+        """Which weights are in memory."""
+        return self._pools.report()
+
+    def _weights_of(self, model: str) -> Weights:
+        weights = self._catalog.resolve(model).weights
+        if weights is None:
+            raise ModelNotFound(model)
+        return weights

@@ -47,6 +47,8 @@ def _start_server(options: dict[str, int | str]) -> object:
     params.ui = False
     params.endpoint_slots = True
     params.use_jinja = False
+    # In place of the file's own, which the server would run once, whatever it does: no prompt is ever made by either.
+    params.chat_template = "chatml"
     # Errors alone: prompts never appear in a log.
     params.verbosity = 1
     # A pause without output is watched on our side, and a comment in the stream says nothing.

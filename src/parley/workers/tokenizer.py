@@ -56,6 +56,7 @@ class VocabularyOnly:
             "num_tokens": self._num_tokens,
             "longest_token_bytes": max(map(len, self.pieces), default=1),
             "special_tokens": {text: token_id for token_id, (text, _) in self._special.items()},
+            "written_specials": [text for text, kind in self._special.values() if kind & ATTRIBUTE_USER_DEFINED],
             "bos": [bos] if api.llama_vocab_get_add_bos(vocabulary) and bos >= 0 else [],
             "end_of_generation": [t for t in range(self._num_tokens) if api.llama_vocab_is_eog(vocabulary, t)],
             "fim": fim if min(fim) >= 0 else None,

@@ -1,18 +1,39 @@
 """Slots are never given twice, never lost, and the head of the queue is never passed."""
 
+import asyncio
+
 import pytest
 
+from parley.core.clock import FakeClock
 from parley.core.engine import Engine
-from parley.core.errors import EngineFailed, Overloaded
+from parley.core.errors import ModelLoadFailed, ModelUnavailable, Overloaded
+from parley.core.residency import Residency
 from parley.serving.engines.echo import EchoEngine
-from parley.serving.scheduling.pool import Pool
+from parley.serving.scheduling.pool import Pool, PoolPlan
 
 
-def make_pool(*, num_slots: int = 2, max_waiting: int = 10) -> Pool:
-    async def load() -> Engine:
-        return EchoEngine(num_slots=num_slots)
+class Loads:
+    """A loader that counts, waits for `gate`, and fails as often as it is told."""
 
-    return Pool(load=load, num_slots=num_slots, max_waiting=max_waiting)
+    def __init__(self, *, num_failures: int = 0) -> None:
+        self.num = 0
+        self.num_failures = num_failures
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def __call__(self) -> Engine:
+        self.num += 1
+        await self.gate.wait()
+        if self.num <= self.num_failures:
+            raise ModelLoadFailed("no memory at /secret/path")
+        return EchoEngine()
+
+
+def make_pool(
+    *, num_slots: int = 2, max_waiting: int = 10, load: Loads | None = None, clock: FakeClock | None = None
+) -> Pool:
+    plan = PoolPlan(name="alpha", num_slots=num_slots, max_waiting=max_waiting, load=load or Loads())
+    return Pool(plan, clock or FakeClock())
 
 
 def test_slots_are_granted_while_they_last():
@@ -69,16 +90,78 @@ async def test_the_replica_is_loaded_once():
     assert pool.is_loaded
 
 
-async def test_a_load_that_fails_is_tried_again_by_the_next_request():
-    attempts = []
+async def test_all_who_wait_share_one_load():
+    loads = Loads()
+    pool = make_pool(load=loads)
+    engines = await asyncio.gather(*(pool.engine() for _ in range(5)))
+    assert loads.num == 1
+    assert len({id(engine) for engine in engines}) == 1
 
-    async def load() -> Engine:
-        attempts.append(1)
-        if len(attempts) == 1:
-            raise EngineFailed("no memory")
-        return EchoEngine()
 
-    pool = Pool(load=load, num_slots=2, max_waiting=1)
-    with pytest.raises(EngineFailed):
-        await pool.engine()
+async def test_a_load_goes_on_when_those_who_waited_have_gone():
+    loads = Loads()
+    loads.gate.clear()
+    pool = make_pool(load=loads)
+    waiting = asyncio.create_task(pool.engine())
+    await asyncio.sleep(0)
+    assert pool.residency is Residency.LOADING
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    loads.gate.set()
+    await pool.engine()
+    assert loads.num == 1
+
+
+async def test_a_failed_load_is_told_to_all_who_wait_without_its_internals():
+    pool = make_pool(load=Loads(num_failures=1))
+    results = await asyncio.gather(*(pool.engine() for _ in range(3)), return_exceptions=True)
+    assert {type(result) for result in results} == {ModelUnavailable}
+    assert not any("secret" in str(result) for result in results)
+    assert pool.loading_seconds is None
+
+
+async def test_c4_a_failed_load_is_tried_again_when_its_pause_is_over_and_not_before():
+    loads, clock = Loads(num_failures=1), FakeClock()
+    pool = make_pool(load=loads, clock=clock)
+    for _ in range(3):
+        with pytest.raises(ModelUnavailable) as refused:
+            await pool.engine()
+        assert 0 < refused.value.retry_after_seconds <= 1.0
+    assert loads.num == 1
+    clock.advance(1.0)
     assert (await pool.engine()).num_slots == 32
+
+
+async def test_c4_five_failed_loads_make_the_model_unavailable_for_five_minutes():
+    loads, clock = Loads(num_failures=5), FakeClock()
+    pool = make_pool(load=loads, clock=clock)
+    for _ in range(299):
+        with pytest.raises(ModelUnavailable):
+            await pool.engine()
+        clock.advance(1.0)
+    assert loads.num == 5
+    assert pool.residency is Residency.UNAVAILABLE
+    clock.advance(300.0)
+    await pool.engine()
+    assert pool.residency is Residency.LOADED
+
+
+async def test_an_operators_load_does_not_wait_for_the_pause():
+    loads = Loads(num_failures=1)
+    pool = make_pool(load=loads)
+    with pytest.raises(ModelLoadFailed):
+        await pool.load()
+    await pool.load()
+    assert loads.num == 2
+
+
+def test_a_draining_pool_grants_nothing_until_it_resumes():
+    pool = make_pool()
+    held = pool.enqueue("a", 1)
+    pool.drain()
+    waiting = pool.enqueue("a", 1)
+    held.release()
+    assert not waiting.granted.is_set()
+    assert (pool.is_running, pool.is_busy) == (False, True)
+    pool.resume()
+    assert waiting.granted.is_set()

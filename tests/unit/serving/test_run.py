@@ -42,7 +42,7 @@ async def test_a_run_that_never_started_costs_nothing_and_frees_its_slot():
 
 async def test_an_aborted_run_is_charged_for_what_reached_us():
     bench = make_bench()
-    run = await bench.open(chat("hello"))
+    run = await bench.open(chat("hello", is_stream=True))
     for _ in range(3):
         await run.__anext__()
     await run.aclose()
@@ -129,7 +129,7 @@ async def test_cancelling_the_close_still_settles():
 
 async def test_a_request_that_waits_for_a_slot_can_leave_the_queue():
     bench = make_bench(engine=EchoEngine(num_slots=1))
-    first = await bench.open(chat("first"))
+    first = await bench.open(chat("first", is_stream=True))
     await first.__anext__()
     second = await bench.open(chat("second"))
     third = await bench.open(chat("third"))

@@ -113,7 +113,7 @@ CASES: Mapping[str, Callable[[], object]] = {
     "17_unknown_fields": lambda: _chat(top_k=3, repetition_penalty=1.1),
     "17_unknown_nested_field": lambda: _chat(messages=[{"role": "user", "content": "Hello", "weight": 1}]),
     "18_unsupported_field": lambda: _chat(prediction={"type": "content", "content": "x"}),
-    "18_unsupported_tools": lambda: _chat(tools=[{"type": "function", "function": {"name": "f"}}]),
+    "18_unsupported_tools": lambda: _chat(tools=[{"type": "custom", "custom": {"name": "f"}}]),
     "18_unsupported_part": lambda: _chat(
         messages=[{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://example.com"}}]}]
     ),

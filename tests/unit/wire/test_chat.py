@@ -4,9 +4,11 @@ import pytest
 
 from parley.api.openai import chat
 from parley.core.errors import InvalidRequest, UnsupportedParameter
-from parley.core.requests import ChatMessage, ChatPrompt, Sampling
+from parley.core.requests import ChatMessage, ChatPrompt, Sampling, ToolCall
 from parley.core.template import Role
 from tests.unit.wire.error_cases import chat_body
+
+CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 
 
 def to_core(**fields):
@@ -111,13 +113,6 @@ def test_todays_fields_at_their_defaults_change_nothing(field, value):
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("tools", [{"type": "function", "function": {"name": "f"}}]),
-        ("tool_choice", "required"),
-        ("tool_choice", {"type": "function", "function": {"name": "f"}}),
-        ("functions", [{"name": "f"}]),
-        ("function_call", {"name": "f"}),
-        ("response_format", {"type": "json_object"}),
-        ("response_format", {"type": "json_schema", "json_schema": {"name": "x"}}),
         ("store", True),
         ("service_tier", "flex"),
         ("modalities", ["text", "audio"]),
@@ -149,7 +144,7 @@ def test_messages_keep_role_text_and_name():
         ChatMessage(role=Role.DEVELOPER, content="Be brief."),
         ChatMessage(role=Role.USER, content="Hi\u0000", name="Ann-1_x"),
         ChatMessage(role=Role.FUNCTION, content="4", name="add"),
-        ChatMessage(role=Role.TOOL, content="5"),
+        ChatMessage(role=Role.TOOL, content="5", call_id="call_1"),
     )
 
 
@@ -164,6 +159,24 @@ def test_our_own_replies_can_be_sent_back_whole():
         "function_call": None, "tool_calls": None,
     }  # fmt: skip
     assert messages(reply, {"role": "user", "content": "?"})[0] == ChatMessage(role=Role.ASSISTANT, content="Hello.")
+
+
+def test_calls_in_the_history_are_kept_with_their_arguments_as_they_are():
+    call = {"id": "call_1", "type": "function", "function": {"name": "add", "arguments": '{"a":1'}}
+    (message,) = messages({"role": "assistant", "content": None, "tool_calls": [call]})
+    assert message == ChatMessage(
+        role=Role.ASSISTANT, content="", calls=(ToolCall(name="add", arguments='{"a":1', call_id="call_1"),)
+    )
+    (message,) = messages({"role": "assistant", "content": "So:", "function_call": call["function"]})
+    assert (message.content, message.calls) == ("So:", (ToolCall(name="add", arguments='{"a":1'),))
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a\n", 'a"', "x" * 65, "ä", "<tool_call>", "x" * 1_000_000])
+def test_f16_names_of_called_functions_that_could_forge_a_turn_are_refused(name):
+    call = CALL | {"function": {"name": name, "arguments": "{}"}}
+    assert refusal(messages=[{"role": "assistant", "tool_calls": [call]}]).param == (
+        "messages[0].tool_calls[0].function.name"
+    )
 
 
 def test_a_refusal_in_the_history_is_what_the_assistant_said():
@@ -184,8 +197,13 @@ def test_a_refusal_in_the_history_is_what_the_assistant_said():
         ({"role": "function", "content": "x"}, "messages[0].name"),
         ({"role": "user", "content": "x", "tool_call_id": "c"}, "messages[0].tool_call_id"),
         ({"role": "user", "content": "x", "refusal": "r"}, "messages[0].refusal"),
-        ({"role": "assistant", "content": "x", "tool_calls": [{"id": "c"}]}, "messages[0].tool_calls"),
-        ({"role": "assistant", "content": "x", "function_call": {"name": "f"}}, "messages[0].function_call"),
+        ({"role": "user", "content": "x", "tool_calls": [CALL]}, "messages[0].tool_calls"),
+        ({"role": "user", "content": "x", "function_call": CALL["function"]}, "messages[0].function_call"),
+        ({"role": "assistant", "tool_calls": []}, "messages[0].content"),
+        ({"role": "assistant", "tool_calls": [{"id": "c"}]}, "messages[0].tool_calls[0].type"),
+        ({"role": "assistant", "tool_calls": [CALL | {"type": "custom"}]}, "messages[0].tool_calls[0].custom"),
+        ({"role": "assistant", "tool_calls": [CALL | {"function": None}]}, "messages[0].tool_calls[0].function"),
+        ({"role": "assistant", "function_call": {"name": "f"}}, "messages[0].function_call.arguments"),
         ({"role": "assistant", "content": "x", "audio": {"id": "a"}}, "messages[0].audio"),
         ({"role": "user", "content": [{"type": "text"}]}, "messages[0].content[0].text"),
         ({"role": "user", "content": [{"type": "file", "file": {}}]}, "messages[0].content[0].file"),
@@ -218,6 +236,7 @@ def test_bias_keys_that_are_no_token_ids_are_refused(key):
         ({"metadata": {"k": "v" * 513}}, "string_above_max_length"),
         ({"messages": [{"role": "user", "content": "x"}] * 2049}, "array_above_max_length"),
         ({"tools": [{}] * 129}, "array_above_max_length"),
+        ({"functions": [{}] * 129}, "array_above_max_length"),
         ({"top_logprobs": 21, "logprobs": True}, "integer_above_max_value"),
         ({"max_tokens": 0}, "integer_below_min_value"),
         ({"max_tokens": 2**63}, "integer_above_max_value"),

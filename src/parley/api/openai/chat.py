@@ -7,23 +7,26 @@ from starlette.types import ASGIApp
 
 from parley.api.call import Call
 from parley.api.explain.decode import JsonBody
-from parley.api.openai.choices import Choice, gather, wire_usage
+from parley.api.openai.choices import Choice, finish_reason, gather, wire_usage
 from parley.api.openai.frames import ChatFrames
 from parley.api.openai.logprobs import chat_logprobs
 from parley.api.openai.messages import to_messages
 from parley.api.openai.opening import Head, open_run
 from parley.api.openai.parameters import check_stream_options, includes_usage, only_with, to_sampling
 from parley.api.openai.replies import reply_of
+from parley.api.openai.response_format import to_answer
 from parley.api.openai.schemas.chat import (
     ChatCompletionChoice,
     ChatCompletionResponseMessage,
     CreateChatCompletionRequest,
     CreateChatCompletionResponse,
 )
+from parley.api.openai.schemas.tools import CalledFunctionReply, ChatCompletionMessageToolCallReply
 from parley.api.openai.today import refuse_unsupported
+from parley.api.openai.tools import to_tools
 from parley.api.stream import EventStream, collect
 from parley.core.errors import InvalidRequest
-from parley.core.events import Event
+from parley.core.events import RunEvent
 from parley.core.requests import ChatPrompt, GenerationRequest
 
 ENDPOINT = "/v1/chat/completions"
@@ -34,6 +37,7 @@ def to_core(body: CreateChatCompletionRequest) -> GenerationRequest:
     """The engine-neutral request. Raises InvalidRequest for what no field says wrong by itself."""
     refuse_unsupported(body)
     check_stream_options(body)
+    tools, answer = to_tools(body), to_answer(body.response_format)
     n = body.n or 1
     metadata = dict(body.metadata or {})
     if body.safety_identifier is not None:
@@ -42,7 +46,7 @@ def to_core(body: CreateChatCompletionRequest) -> GenerationRequest:
     return GenerationRequest(
         model=body.model,
         endpoint=ENDPOINT,
-        prompts=(ChatPrompt(messages=to_messages(body.messages)),),
+        prompts=(ChatPrompt(messages=to_messages(body.messages), tools=tools, answer=answer),),
         sampling=to_sampling(body, logprobs=_num_top(body)),
         max_tokens=_max_tokens(body),
         n=n,
@@ -60,33 +64,62 @@ async def create_chat_completion(call: Call) -> ASGIApp:
     request = to_core(body)
     opened = await open_run(call, request, id_prefix="chatcmpl-", service_tier=body.service_tier)
     if request.is_stream:
-        frames = ChatFrames(opened.head, num_top=request.sampling.logprobs, include_usage=includes_usage(body))
+        frames = ChatFrames(
+            opened.head,
+            num_top=request.sampling.logprobs,
+            include_usage=includes_usage(body),
+            has_functions=bool(body.functions),
+        )
         return EventStream(opened.run, frames, opened.headers)
     events = await collect(opened.run, call.http)
-    return await reply_of(events, lambda: to_wire(opened.head, request, events), opened.headers)
+    has_functions = bool(body.functions)
+    return await reply_of(
+        events, lambda: to_wire(opened.head, request, events, has_functions=has_functions), opened.headers
+    )
 
 
-def to_wire(head: Head, request: GenerationRequest, events: Sequence[Event]) -> CreateChatCompletionResponse:
-    """The reply that is not streamed."""
+def to_wire(
+    head: Head, request: GenerationRequest, events: Sequence[RunEvent], *, has_functions: bool = False
+) -> CreateChatCompletionResponse:
+    """The reply that is not streamed; with `has_functions` a call is told in 2023's form."""
     gathered = gather(events, num_choices=request.n)
     num_top = request.sampling.logprobs
     return CreateChatCompletionResponse(
         id=head.id,
         created=head.created,
         model=head.model,
-        choices=[_choice(index, choice, num_top) for index, choice in enumerate(gathered.choices)],
+        choices=[
+            _choice(index, choice, num_top, has_functions=has_functions)
+            for index, choice in enumerate(gathered.choices)
+        ],
         usage=wire_usage(gathered.usage),
         service_tier=UNSET if head.service_tier is None else head.service_tier,
         system_fingerprint=head.system_fingerprint,
     )
 
 
-def _choice(index: int, choice: Choice, num_top: int | None) -> ChatCompletionChoice:
+def _choice(index: int, choice: Choice, num_top: int | None, *, has_functions: bool) -> ChatCompletionChoice:
     return ChatCompletionChoice(
         index=index,
-        message=ChatCompletionResponseMessage(content=choice.text),
+        message=_message(choice, has_functions=has_functions),
         logprobs=None if num_top is None else chat_logprobs(choice.tokens, num_top),
-        finish_reason=choice.finish_reason,
+        finish_reason=finish_reason(choice.finish_reason, has_functions=has_functions),
+    )
+
+
+def _message(choice: Choice, *, has_functions: bool) -> ChatCompletionResponseMessage:
+    if not choice.calls:
+        return ChatCompletionResponseMessage(content=choice.text)
+    calls = [CalledFunctionReply(name=call.name, arguments="".join(call.arguments)) for call in choice.calls]
+    content = choice.text or None
+    if has_functions:
+        return ChatCompletionResponseMessage(content=content, function_call=calls[0])
+    return ChatCompletionResponseMessage(
+        content=content,
+        tool_calls=[
+            ChatCompletionMessageToolCallReply(id=call.id, function=function)
+            for call, function in zip(choice.calls, calls, strict=True)
+        ],
     )
 
 

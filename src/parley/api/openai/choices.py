@@ -4,8 +4,26 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from parley.api.openai.schemas.shared import CompletionTokensDetails, CompletionUsage, PromptTokensDetails
-from parley.core.events import Delta, Event, Finished, FinishReason, ScoredToken, SequenceFinished
+from parley.core.events import (
+    CallDelta,
+    CallStarted,
+    Delta,
+    Finished,
+    FinishReason,
+    RunEvent,
+    ScoredToken,
+    SequenceFinished,
+)
 from parley.core.usage import Usage
+
+
+@dataclass(slots=True)
+class Call:
+    """One call of a choice; `arguments` are its pieces."""
+
+    id: str
+    name: str
+    arguments: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -13,6 +31,7 @@ class Choice:
     """One choice of a reply that is not streamed."""
 
     parts: list[str] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
     tokens: list[ScoredToken] = field(default_factory=list)
     finish_reason: FinishReason = FinishReason.STOP
 
@@ -29,7 +48,7 @@ class Gathered:
     usage: Usage
 
 
-def gather(events: Iterable[Event], *, num_choices: int) -> Gathered:
+def gather(events: Iterable[RunEvent], *, num_choices: int) -> Gathered:
     """Join the events of a Run that came to its end."""
     choices = tuple(Choice() for _ in range(num_choices))
     usage = Usage()
@@ -38,11 +57,20 @@ def gather(events: Iterable[Event], *, num_choices: int) -> Gathered:
             case Delta():
                 choices[event.sequence].parts.append(event.text)
                 choices[event.sequence].tokens.extend(event.tokens)
+            case CallStarted():
+                choices[event.sequence].calls.append(Call(event.call_id, event.name))
+            case CallDelta():
+                choices[event.sequence].calls[event.call].arguments.append(event.arguments)
             case SequenceFinished():
                 choices[event.sequence].finish_reason = event.finish_reason
             case Finished():
                 usage = event.usage
     return Gathered(choices=choices, usage=usage)
+
+
+def finish_reason(reason: FinishReason, *, has_functions: bool) -> str:
+    """The reason on the wire: 2023's functions have their own word for a call."""
+    return "function_call" if has_functions and reason is FinishReason.TOOL_CALLS else reason.value
 
 
 def wire_usage(usage: Usage) -> CompletionUsage:

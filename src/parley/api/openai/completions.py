@@ -24,7 +24,7 @@ from parley.api.openai.schemas.completions import (
 )
 from parley.api.stream import EventStream, collect
 from parley.core.errors import InvalidRequest
-from parley.core.events import Event
+from parley.core.events import RunEvent
 from parley.core.requests import GenerationRequest, TextPrompt
 
 ENDPOINT = "/v1/completions"
@@ -79,7 +79,7 @@ async def _complete(call: Call, body: CompletionParameters, model: str) -> ASGIA
     return await reply_of(events, lambda: to_wire(opened.head, request, events), opened.headers)
 
 
-def to_wire(head: Head, request: GenerationRequest, events: Sequence[Event]) -> CreateCompletionResponse:
+def to_wire(head: Head, request: GenerationRequest, events: Sequence[RunEvent]) -> CreateCompletionResponse:
     """The reply that is not streamed: `n` choices for each prompt, prompt by prompt."""
     gathered = gather(events, num_choices=len(request.prompts) * request.n)
     scores = _scores(request)

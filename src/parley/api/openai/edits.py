@@ -19,7 +19,7 @@ from parley.api.openai.schemas.edits import (
 )
 from parley.api.openai.schemas.shared import CompletionUsage
 from parley.api.stream import collect
-from parley.core.events import Event
+from parley.core.events import RunEvent
 from parley.core.requests import ChatMessage, ChatPrompt, GenerationRequest, Sampling
 from parley.core.template import Role
 
@@ -67,7 +67,7 @@ async def _edit(call: Call, request: GenerationRequest) -> ASGIApp:
     return await reply_of(events, lambda: to_wire(opened.head, request, events), opened.headers)
 
 
-def to_wire(head: Head, request: GenerationRequest, events: Sequence[Event]) -> CreateEditResponse:
+def to_wire(head: Head, request: GenerationRequest, events: Sequence[RunEvent]) -> CreateEditResponse:
     """The reply, in the shape of 2023."""
     gathered = gather(events, num_choices=request.n)
     usage = gathered.usage

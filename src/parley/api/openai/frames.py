@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from parley.api.openai.choices import wire_usage
+from parley.api.openai.choices import finish_reason, wire_usage
 from parley.api.openai.logprobs import CompletionScores, chat_logprobs
 from parley.api.openai.opening import Head
-from parley.core.events import Delta, Event, SequenceFinished
+from parley.core.events import CallDelta, CallStarted, Delta, Finished, RunEvent, SequenceFinished
 from parley.core.usage import Usage
 
 _encode = msgspec.json.encode
@@ -23,40 +23,62 @@ _LINE_ENDS = ((b"\xc2\x85", b"\\u0085"), (b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\
 class ChatFrames:
     """Renders one chat stream, event by event; b"" where an event has nothing to say yet."""
 
-    def __init__(self, head: Head, *, num_top: int | None, include_usage: bool) -> None:
-        """`num_top` is None where no log-probabilities were asked for."""
+    def __init__(self, head: Head, *, num_top: int | None, include_usage: bool, has_functions: bool = False) -> None:
+        """`num_top` is None where no log-probabilities were asked for; `has_functions` asks for 2023's form of calls."""
         self._shell = _Shell(head, kind="chat.completion.chunk", include_usage=include_usage)
         self._num_top = num_top
+        self._has_functions = has_functions
         self._before_text: dict[int, bytes] = {}
         self._after_text = b'},"logprobs":null,"finish_reason":null}' + self._shell.after
 
-    def __call__(self, event: Event) -> bytes:
+    def __call__(self, event: RunEvent) -> bytes:
         if isinstance(event, Delta):
-            before = self._before_text.get(event.sequence)
-            opening = b""
-            if before is None:
-                opening, before = self._open(event.sequence)
-            if event.tokens and self._num_top is not None:
-                scores = _one_line(_encode(chat_logprobs(event.tokens, self._num_top)))
-                after = b'},"logprobs":%b,"finish_reason":null}%b' % (scores, self._shell.after)
-                return opening + before + _text(event.text) + after
-            if not event.text:
-                return opening
-            return opening + before + _text(event.text) + self._after_text
+            return self._text(event)
+        if isinstance(event, (CallStarted, CallDelta)):
+            # A choice that begins with a call has no content at all.
+            return self._opening(event.sequence, b"null") + self._call(event)
         if isinstance(event, SequenceFinished):
-            opening = b"" if event.sequence in self._before_text else self._open(event.sequence)[0]
-            return opening + self._shell.around(
-                b'{"index":%d,"delta":{},"logprobs":null,"finish_reason":"%b"}'
-                % (event.sequence, event.finish_reason.encode())
+            reason = finish_reason(event.finish_reason, has_functions=self._has_functions)
+            return self._opening(event.sequence, b'""') + self._shell.around(
+                b'{"index":%d,"delta":{},"logprobs":null,"finish_reason":"%b"}' % (event.sequence, reason.encode())
             )
         return self._shell.end(event.usage)
 
-    def _open(self, index: int) -> tuple[bytes, bytes]:
-        """A choice's first chunk, which says the role, and what stands before the text in the others."""
-        before = self._shell.before + b'{"index":%d,"delta":{"content":' % index
-        self._before_text[index] = before
-        role = b'{"index":%d,"delta":{"role":"assistant","content":"","refusal":null},"logprobs":null,"finish_reason":null}'
-        return self._shell.around(role % index), before
+    def _text(self, event: Delta) -> bytes:
+        opening = self._opening(event.sequence, b'""')
+        before = self._before_text[event.sequence]
+        if event.tokens and self._num_top is not None:
+            scores = _one_line(_encode(chat_logprobs(event.tokens, self._num_top)))
+            after = b'},"logprobs":%b,"finish_reason":null}%b' % (scores, self._shell.after)
+            return opening + before + _text(event.text) + after
+        if not event.text:
+            return opening
+        return opening + before + _text(event.text) + self._after_text
+
+    def _call(self, event: CallStarted | CallDelta) -> bytes:
+        """A piece of a call: its name first, with empty arguments, then the arguments bit by bit."""
+        if isinstance(event, CallStarted):
+            function = b'{"name":%b,"arguments":""}' % _text(event.name)
+            head = b'"index":%d,"id":%b,"type":"function",' % (event.call, _text(event.call_id))
+        else:
+            function = b'{"arguments":%b}' % _text(event.arguments)
+            head = b'"index":%d,' % event.call
+        delta = b'"function_call":%b' % function
+        if not self._has_functions:
+            delta = b'"tool_calls":[{%b"function":%b}]' % (head, function)
+        return self._shell.around(
+            b'{"index":%d,"delta":{%b},"logprobs":null,"finish_reason":null}' % (event.sequence, delta)
+        )
+
+    def _opening(self, index: int, content: bytes) -> bytes:
+        """A choice's first chunk, which says the role; nothing where it was sent before."""
+        if index in self._before_text:
+            return b""
+        self._before_text[index] = self._shell.before + b'{"index":%d,"delta":{"content":' % index
+        return self._shell.around(
+            b'{"index":%d,"delta":{"role":"assistant","content":%b,"refusal":null},"logprobs":null,"finish_reason":null}'
+            % (index, content)
+        )
 
 
 class CompletionFrames:
@@ -69,7 +91,7 @@ class CompletionFrames:
         self._after_text: dict[int, bytes] = {}
         self._before_text = self._shell.before + b'{"text":'
 
-    def __call__(self, event: Event) -> bytes:
+    def __call__(self, event: RunEvent) -> bytes:
         if isinstance(event, Delta):
             if event.tokens and self._scores is not None:
                 scores = _one_line(_encode(self._scores[event.sequence].of(event.tokens)))
@@ -83,7 +105,8 @@ class CompletionFrames:
             return self._before_text + _text(event.text) + after
         if isinstance(event, SequenceFinished):
             return self._chunk(b'""', event.sequence, b"null", b'"%b"' % event.finish_reason.encode())
-        return self._shell.end(event.usage)
+        # Nothing is called in raw text, so that all that is left is the end.
+        return self._shell.end(event.usage) if isinstance(event, Finished) else b""
 
     def _chunk(self, text: bytes, index: int, scores: bytes, finish_reason: bytes) -> bytes:
         return self._shell.around(

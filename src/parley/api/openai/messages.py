@@ -1,16 +1,14 @@
 """Chat messages from the wire: which fields a role may have, and content parts joined to one text."""
 
-import re
 from collections.abc import Sequence
 
 from parley.api.explain import wording
 from parley.api.openai.schemas.chat import ChatCompletionRequestMessage, ChatCompletionRequestMessageContentPart
+from parley.api.openai.schemas.tools import CalledFunction, ChatCompletionMessageToolCall
 from parley.api.openai.today import unsupported
-from parley.core.requests import ChatMessage
+from parley.api.openai.tools import check_name
+from parley.core.requests import ChatMessage, ToolCall
 from parley.core.template import Role
-
-_NAME_PATTERN = "^[A-Za-z0-9_-]{1,64}$"
-_NAME = re.compile("[A-Za-z0-9_-]{1,64}")
 
 
 def to_messages(messages: Sequence[ChatCompletionRequestMessage]) -> tuple[ChatMessage, ...]:
@@ -21,14 +19,20 @@ def to_messages(messages: Sequence[ChatCompletionRequestMessage]) -> tuple[ChatM
 def _to_message(message: ChatCompletionRequestMessage, path: str) -> ChatMessage:
     _refuse_what_is_not_text(message, path)
     _check_fields_of_role(message, path)
-    if message.name is not None and not _NAME.fullmatch(message.name):
-        raise wording.no_match(f"{path}.name", _NAME_PATTERN)
-    return ChatMessage(role=message.role, content=_text(message, path), name=message.name)
+    if message.name is not None:
+        check_name(message.name, f"{path}.name")
+    return ChatMessage(
+        role=message.role,
+        content=_text(message, path),
+        name=message.name,
+        calls=_calls(message, path),
+        call_id=message.tool_call_id,
+    )
 
 
 def _refuse_what_is_not_text(message: ChatCompletionRequestMessage, path: str) -> None:
     """Clients send our replies back whole: empty fields of them say nothing, filled ones say what we cannot render."""
-    for field in ("tool_calls", "function_call", "audio", "annotations"):
+    for field in ("audio", "annotations"):
         value = getattr(message, field)
         if value is not None and value != []:
             raise unsupported(f"{path}.{field}")
@@ -39,6 +43,9 @@ def _check_fields_of_role(message: ChatCompletionRequestMessage, path: str) -> N
         raise wording.unknown_parameter(f"{path}.tool_call_id")
     if message.refusal is not None and message.role is not Role.ASSISTANT:
         raise wording.unknown_parameter(f"{path}.refusal")
+    for field in ("tool_calls", "function_call"):
+        if getattr(message, field) and message.role is not Role.ASSISTANT:
+            raise wording.unknown_parameter(f"{path}.{field}")
     if message.role is Role.TOOL and message.tool_call_id is None:
         raise wording.missing(f"{path}.tool_call_id")
     if message.role is Role.FUNCTION and message.name is None:
@@ -53,10 +60,31 @@ def _text(message: ChatCompletionRequestMessage, path: str) -> str:
         # An assistant that refused has its refusal in the place of content, and said it to the user.
         if message.refusal is not None:
             return message.refusal
+        if message.tool_calls or message.function_call is not None:
+            return ""
         raise wording.missing(f"{path}.content")
     if not content:
         raise wording.empty_array(f"{path}.content")
     return "".join([_part_text(part, message.role, f"{path}.content[{index}]") for index, part in enumerate(content)])
+
+
+def _calls(message: ChatCompletionRequestMessage, path: str) -> tuple[ToolCall, ...]:
+    calls: list[tuple[CalledFunction, str, str | None]] = [
+        (*_called(call, f"{path}.tool_calls[{index}]"), call.id) for index, call in enumerate(message.tool_calls or ())
+    ]
+    if message.function_call is not None:
+        calls.append((message.function_call, f"{path}.function_call", None))
+    for function, where, _ in calls:
+        check_name(function.name, f"{where}.name")
+    return tuple([ToolCall(name=each.name, arguments=each.arguments, call_id=call_id) for each, _, call_id in calls])
+
+
+def _called(call: ChatCompletionMessageToolCall, path: str) -> tuple[CalledFunction, str]:
+    if call.type != "function" or call.custom is not None:
+        raise unsupported(f"{path}.custom")
+    if call.function is None:
+        raise wording.missing(f"{path}.function")
+    return call.function, f"{path}.function"
 
 
 def _part_text(part: ChatCompletionRequestMessageContentPart, role: Role, path: str) -> str:

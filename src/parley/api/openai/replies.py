@@ -9,7 +9,7 @@ from starlette.responses import Response
 from parley.api.openai.schemas.chat import CreateChatCompletionResponse
 from parley.api.openai.schemas.completions import CreateCompletionResponse
 from parley.api.openai.schemas.edits import CreateEditResponse
-from parley.core.events import Delta, Event
+from parley.core.events import Delta, RunEvent
 
 ChoicesReply = CreateChatCompletionResponse | CreateCompletionResponse | CreateEditResponse
 
@@ -18,14 +18,14 @@ _MOST_PARTS_ON_LOOP = 2048
 
 
 async def reply_of(
-    events: Sequence[Event], to_wire: Callable[[], ChoicesReply], headers: Mapping[str, str]
+    events: Sequence[RunEvent], to_wire: Callable[[], ChoicesReply], headers: Mapping[str, str]
 ) -> Response:
     """The 200 reply that `to_wire` makes of these events."""
     body = await asyncio.to_thread(_encoded, to_wire) if _is_long(events) else msgspec.json.encode(to_wire())
     return Response(body, media_type="application/json", headers=headers)
 
 
-def _is_long(events: Sequence[Event]) -> bool:
+def _is_long(events: Sequence[RunEvent]) -> bool:
     if len(events) > _MOST_PARTS_ON_LOOP:
         return True
     tokens = [event.tokens for event in events if isinstance(event, Delta) and event.tokens]

@@ -11,11 +11,6 @@ from parley.core.errors import UnsupportedParameter
 # What each field may say, besides null. Anything else would ask for something that this server does not do.
 _ACCEPTED: Mapping[str, tuple[object, ...]] = MappingProxyType(
     {
-        "tools": ([],),
-        "tool_choice": ("none", "auto"),
-        "functions": ([],),
-        "function_call": ("none", "auto"),
-        "response_format": ({"type": "text"},),
         "store": (False,),
         "service_tier": ("auto", "default"),
         "modalities": (["text"],),

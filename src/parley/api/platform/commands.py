@@ -6,8 +6,9 @@ from parley.api.platform.money_commands import MoneyCommand, perform_on_money
 from parley.core.errors import InvalidRequest, ParleyError
 from parley.core.principal import Scope
 from parley.domain.accounts.model import Key, KeyRequest
+from parley.domain.catalog.entries import UpstreamEntry
 from parley.domain.catalog.model import CatalogError
-from parley.operations import add_model, manage_keys, remove_model
+from parley.operations import add_model, add_upstream, manage_keys, remove_model
 from parley.operations.records import Records
 from parley.operations.remove_model import InUse
 
@@ -48,12 +49,23 @@ class RemoveModel(msgspec.Struct, tag="models.remove", forbid_unknown_fields=Tru
     name: str
 
 
+class AddUpstream(msgspec.Struct, tag="models.add_upstream", forbid_unknown_fields=True, kw_only=True):
+    """Add a model that somebody's OpenAI-compatible server has; its vocabulary, if any, is in the data folder."""
+
+    name: str
+    upstream: UpstreamEntry
+    context_length: int
+    is_default: bool = False
+    vocabulary_sha256: str | None = None
+    template: str | None = None
+
+
 class ShowStatus(msgspec.Struct, tag="status", forbid_unknown_fields=True, kw_only=True):
     """Say where the server answers."""
 
 
 # What changes or shows the state that is kept.
-StateCommand = CreateKey | RevokeKey | ListKeys | AddModel | RemoveModel | MoneyCommand
+StateCommand = CreateKey | RevokeKey | ListKeys | AddModel | AddUpstream | RemoveModel | MoneyCommand
 Command = StateCommand | ShowStatus
 
 
@@ -114,6 +126,14 @@ async def _perform(records: Records, command: StateCommand, in_use: InUse) -> Re
             return Reply(keys=[_line(await manage_keys.revoke_key(records, command.key_id))])
         case ListKeys():
             return Reply(keys=[_line(key) for key in await manage_keys.list_keys(records)])
+        case AddModel() | AddUpstream() | RemoveModel():
+            return await _perform_on_models(records, command, in_use)
+        case _:
+            return Reply(lines=await perform_on_money(records, command))
+
+
+async def _perform_on_models(records: Records, command: AddModel | AddUpstream | RemoveModel, in_use: InUse) -> Reply:
+    match command:
         case AddModel():
             addition = add_model.AddModel(
                 name=command.name,
@@ -128,8 +148,16 @@ async def _perform(records: Records, command: StateCommand, in_use: InUse) -> Re
         case RemoveModel():
             removed = await remove_model.remove_model(records, command.name, in_use)
             return Reply(removed=removed.weights, default=removed.default)
-        case _:
-            return Reply(lines=await perform_on_money(records, command))
+        case AddUpstream():
+            upstream = add_upstream.AddUpstream(
+                name=command.name,
+                upstream=command.upstream,
+                context_length=command.context_length,
+                is_default=command.is_default,
+                vocabulary_sha256=command.vocabulary_sha256,
+                template=command.template,
+            )
+            return Reply(snapshot=(await add_upstream.add_upstream(records, upstream)).name)
 
 
 def _line(key: Key) -> KeyLine:

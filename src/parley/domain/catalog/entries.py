@@ -9,6 +9,7 @@ import msgspec
 
 from parley.core.money import MAX_PRICE_NANO
 from parley.core.snapshot import Capability, EngineKind
+from parley.core.upstream import UpstreamKind
 from parley.domain.catalog.model import CatalogError
 
 T = TypeVar("T")
@@ -21,13 +22,24 @@ class _Entry(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     pass
 
 
+class UpstreamEntry(_Entry):
+    """The `upstream` of a `[[weights]]` entry: a server of somebody else that has the weights."""
+
+    kind: UpstreamKind
+    url: str
+    model: str
+    key_env: str | None = None
+    key_file: str | None = None
+    command: list[str] = []
+
+
 class WeightsEntry(_Entry):
     """A `[[weights]]` entry; its fields are explained in `bundled/catalog.toml`."""
 
     name: str
     engine: EngineKind
     context: _Positive
-    template: str
+    template: str | None = None
     file: str | None = None
     sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")] | None = None
     parameters: _Count | None = None
@@ -35,10 +47,13 @@ class WeightsEntry(_Entry):
     source: str = ""
     licence: str = ""
     options: dict[str, _Positive] = {}
+    upstream: UpstreamEntry | None = None
 
     @property
     def is_bundled(self) -> bool:
         """Whether it comes with the package; the echo engine is part of the program, as a bundled file is."""
+        if self.engine is EngineKind.UPSTREAM:
+            return False
         return self.engine is EngineKind.ECHO or (self.file or "").startswith("bundled/")
 
 

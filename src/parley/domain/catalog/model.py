@@ -13,6 +13,9 @@ DEFAULT_REFERENCE = "default"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 # The first mark found in a model's own template text tells its family; the order matters where marks are shared.
 _FAMILY_MARKS = (
+    # A model's own template writes the line break as an escape.
+    (r"# Tools\n<tools>", "parley"),
+    ("You may call one or more functions to assist with the user query.", "qwen"),
     ("<|im_start|>", "chatml"),
     ("<|start_header_id|>", "llama-3"),
     ("<start_of_turn>", "gemma"),

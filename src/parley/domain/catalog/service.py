@@ -96,7 +96,7 @@ class CatalogFiles:
             raise CatalogError(f"{where}: {weights.path} is not the file that was added (its SHA-256 is {found})")
 
     def add(self, addition: Addition) -> Contents:
-        """Add weights with their snapshot, make them the default, and return the new contents. Raises CatalogError."""
+        """Add weights with their snapshot and return the new contents. Raises CatalogError."""
         add_to_file(self._places, self._templates, addition, self.verify)
         return self.read()
 
@@ -107,6 +107,9 @@ class CatalogFiles:
         """
         remove_from_file(self._places, self._templates, weights.name, default=default, check=self.verify)
         contents = self.read()
-        if weights.path is not None and all(other.path != weights.path for other in contents.weights.values()):
-            weights.path.unlink(missing_ok=True)
+        path = weights.path
+        # The vocabulary of an upstream may be a file that ships.
+        is_ours = path is not None and path.parent == self._places.models
+        if path is not None and is_ours and all(other.path != path for other in contents.weights.values()):
+            path.unlink(missing_ok=True)
         return contents

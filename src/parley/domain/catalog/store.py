@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -13,9 +14,18 @@ from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import Comment, Whitespace
 
 from parley.core.price import Price
-from parley.core.snapshot import EngineKind, Snapshot, Weights
-from parley.domain.catalog.entries import CatalogFile, PriceEntry, SnapshotEntry, WeightsEntry, read_file
+from parley.core.snapshot import Capability, EngineKind, Snapshot, Weights
+from parley.core.template import TOOL_TEMPLATE_NAMES
+from parley.domain.catalog.entries import (
+    CatalogFile,
+    PriceEntry,
+    SnapshotEntry,
+    UpstreamEntry,
+    WeightsEntry,
+    read_file,
+)
 from parley.domain.catalog.model import DEFAULT_REFERENCE, CatalogError, Contents, is_valid_name, price_version
+from parley.domain.catalog.upstreams import read_upstream
 from parley.infra.folder import write_private
 
 
@@ -56,11 +66,15 @@ def read_contents(places: Places, templates: frozenset[str]) -> Contents:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addition:
-    """Weights to add to the file with a snapshot that pins them, an alias that points at it, and the default."""
+    """Weights to add to the file with a snapshot that pins them, and an alias that points at it.
+
+    `is_default`: every stand-in is answered by them from then on.
+    """
 
     weights: WeightsEntry
     snapshot: SnapshotEntry
     alias: str
+    is_default: bool = True
 
 
 def add_to_file(
@@ -68,16 +82,17 @@ def add_to_file(
 ) -> None:
     """Write the addition into the file, comments kept.
 
-    The file is replaced whole, and only by one that can be read and whose new default passes `check`.
+    The file is replaced whole, and only by one that can be read and whose new weights pass `check`.
     """
 
     def edit(document: tomlkit.TOMLDocument) -> None:
-        document["default_weights"] = addition.weights.name
-        _append_once(document, "weights", addition.weights, same=("file", "context", "template"))
+        if addition.is_default:
+            document["default_weights"] = addition.weights.name
+        _append_once(document, "weights", addition.weights, same=("file", "context", "template", "upstream"))
         _append_once(document, "snapshots", addition.snapshot, same=("weights",))
         _table(document, "aliases")[addition.alias] = addition.snapshot.name
 
-    _rewrite(places, templates, edit, check)
+    _rewrite(places, templates, edit, lambda edited: check(edited.weights[addition.weights.name]))
 
 
 def remove_from_file(
@@ -97,14 +112,14 @@ def remove_from_file(
         for alias in [alias for alias, target in aliases.items() if target in gone]:
             del aliases[alias]
 
-    _rewrite(places, templates, edit, check)
+    _rewrite(places, templates, edit, lambda edited: check(edited.default_weights))
 
 
 def _rewrite(
     places: Places,
     templates: frozenset[str],
     edit: Callable[[tomlkit.TOMLDocument], None],
-    check: Callable[[Weights], None],
+    check: Callable[[Contents], None],
 ) -> None:
     edited = places.file.with_name(f".{places.file.name}.new")
     try:
@@ -115,7 +130,7 @@ def _rewrite(
     text = tomlkit.dumps(document)
     try:
         write_private(edited, text)
-        check(read_contents(replace(places, file=edited), templates).default_weights)
+        check(read_contents(replace(places, file=edited), templates))
         write_private(places.file, text)
     finally:
         edited.unlink(missing_ok=True)
@@ -149,22 +164,34 @@ def _append_once(
     for existing in entries:
         if existing.get("name") == entry.name:
             for field in same:
-                if existing.get(field) != getattr(entry, field):
+                if existing.get(field) != _as_toml(getattr(entry, field)):
                     raise CatalogError(
                         f"{entry.name!r} was added before with {field} {existing.get(field)!r}; edit its entry"
                     )
             return
     added = tomlkit.table()
     for field in entry.__struct_fields__:
-        value = getattr(entry, field)
+        value = _as_toml(getattr(entry, field))
         if value not in (None, {}, ""):
-            added[field] = [str(item) for item in value] if isinstance(value, list) else value
+            added[field] = value
     heading = _cut_heading(entries[-1].value) if entries else []
     if entries:
         entries[-1].add(tomlkit.nl())
     for item in heading:
         added.add(item)
     entries.append(added)
+
+
+def _as_toml(value: object) -> object:
+    """A field's value as the file has it; what is empty is left out of an upstream."""
+    if isinstance(value, list):
+        return [str(item) for item in value]
+    if isinstance(value, UpstreamEntry):
+        fields = {field: _as_toml(getattr(value, field)) for field in value.__struct_fields__}
+        table = tomlkit.inline_table()
+        table.update({field: each for field, each in fields.items() if each not in (None, [], "")})
+        return table
+    return str(value) if isinstance(value, StrEnum) else value
 
 
 def _cut_heading(last: Container) -> list[Comment | Whitespace]:
@@ -190,6 +217,8 @@ class _Builder:
         where = f"{self._places.file}: weights {entry.name!r}"
         if not is_valid_name(entry.name) or entry.name == DEFAULT_REFERENCE:
             raise CatalogError(f"{where}: the name may have letters, digits and _ . : - only, and not be 'default'")
+        if entry.upstream is not None or entry.engine is EngineKind.UPSTREAM:
+            return self._upstream_weights(entry, where)
         if entry.template not in self._templates:
             known = ", ".join(sorted(self._templates))
             raise CatalogError(f"{where}: there is no template {entry.template!r}; there are {known}")
@@ -209,6 +238,30 @@ class _Builder:
             source=entry.source,
             licence=entry.licence,
             options=entry.options,
+        )
+
+    def _upstream_weights(self, entry: WeightsEntry, where: str) -> Weights:
+        """Weights at an upstream; `file` is their vocabulary, and the template counts only with it."""
+        if entry.upstream is None or entry.engine is not EngineKind.UPSTREAM:
+            raise CatalogError(f'{where}: engine = "upstream" and an upstream need each other')
+        if (entry.file is None) != (entry.sha256 is None):
+            raise CatalogError(f"{where}: file and sha256 (of the vocabulary) need each other")
+        if entry.template is None if entry.file is not None else entry.template is not None:
+            raise CatalogError(f"{where}: a template is needed with a file for the vocabulary, and only then")
+        if entry.template is not None and entry.template not in self._templates:
+            known = ", ".join(sorted(self._templates))
+            raise CatalogError(f"{where}: there is no template {entry.template!r}; there are {known}")
+        return Weights(
+            name=entry.name,
+            engine=entry.engine,
+            path=None if entry.file is None else self._path(entry.file, where),
+            sha256=entry.sha256,
+            context_length=entry.context,
+            template=entry.template or "plain",
+            num_parameters=entry.parameters,
+            description=entry.description,
+            options=entry.options,
+            upstream=read_upstream(entry.upstream, where),
         )
 
     def _path(self, file: str, where: str) -> Path:
@@ -236,13 +289,25 @@ class _Builder:
             family=entry.family,
             weights=default if is_stand_in else pinned,
             promised_context_length=entry.context,
-            capabilities=frozenset(entry.capabilities),
+            capabilities=frozenset(entry.capabilities) | _capabilities(entry, default if is_stand_in else pinned),
             price=_price(price, own.price_list),
             created=int(datetime.combine(entry.created, datetime.min.time(), UTC).timestamp()),
             shutdown_date=entry.shutdown_date,
             owned_by=entry.owned_by,
             is_stand_in=is_stand_in,
         )
+
+
+def _capabilities(entry: SnapshotEntry, weights: Weights | None) -> frozenset[Capability]:
+    """What follows from the weights, for a model that chats."""
+    if weights is None or Capability.CHAT not in entry.capabilities:
+        return frozenset()
+    has = {
+        Capability.TOOLS: weights.has_server_tools
+        or (weights.upstream is None and weights.template in TOOL_TEMPLATE_NAMES),
+        Capability.STRUCTURED_OUTPUT: weights.has_server_tools or weights.can_constrain,
+    }
+    return frozenset(capability for capability, is_there in has.items() if is_there)
 
 
 def _price(entry: PriceEntry, label: str) -> Price:

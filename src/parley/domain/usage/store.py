@@ -21,7 +21,7 @@ from sqlalchemy import (
     select,
 )
 
-from parley.core.usage import Outcome, Usage, UsageRecord
+from parley.core.usage import Doubt, Outcome, Usage, UsageRecord
 from parley.domain.usage.model import RecordFilter
 from parley.infra.rows import insert_into
 
@@ -57,6 +57,8 @@ _records = Table(
     # `user` is a reserved word of SQL.
     Column("end_user", Text, nullable=True),
     Column("metadata", JSON, nullable=False),
+    # Why the usage is less than certain; NULL where it is not.
+    Column("doubt", String(16), nullable=True),
 )
 
 _INSERT = insert_into("usage_records", [column.name for column in _records.columns])
@@ -111,6 +113,7 @@ def _to_row(record: UsageRecord) -> tuple[Any, ...]:
         # PostgreSQL keeps no NUL in a text.
         None if record.user is None else record.user.replace("\x00", "\ufffd"),
         json.dumps(dict(record.metadata)) if record.metadata else "{}",
+        None if record.doubt is None else record.doubt.value,
     )
 
 
@@ -157,4 +160,5 @@ def _record(row: Row[tuple[object, ...]]) -> UsageRecord:
         e2e_seconds=row.e2e_seconds,
         user=row.end_user,
         metadata=row.metadata,
+        doubt=None if row.doubt is None else Doubt(row.doubt),
     )

@@ -24,7 +24,7 @@ class Lender(Protocol):
 def need_of(request: GenerationRequest, prompts: Sequence[PreparedPrompt], max_tokens: Sequence[int]) -> Need:
     """What the request must have covered at the start: a stated maximum whole, else a block for each sequence."""
     num_sequences = max(request.n, request.best_of)
-    input_tokens = sum(len(prompt.token_ids) for prompt in prompts)
+    input_tokens = sum(prompt.num_tokens for prompt in prompts)
     most = most_tokens(request, max_tokens)
     if request.max_tokens is not None:
         return Need(input_tokens=input_tokens, min_output_tokens=most, output_tokens=most)

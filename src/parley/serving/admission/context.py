@@ -9,7 +9,7 @@ from parley.serving.admission.volume import most_tokens_each
 
 def resolve_max_tokens(request: GenerationRequest, index: int, prompt: PreparedPrompt, snapshot: Snapshot) -> int:
     """How many tokens each sequence of prompt `index` may generate. Raises ContextLengthExceeded."""
-    num_prompt = len(prompt.token_ids)
+    num_prompt = prompt.num_tokens
     left = snapshot.context_length - num_prompt
     wanted = request.max_tokens
     if left >= (1 if wanted is None else wanted):

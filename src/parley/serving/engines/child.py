@@ -2,16 +2,17 @@
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from parley.core.channel import Header
 from parley.core.clock import Clock
-from parley.core.errors import EngineFailed, ModelLoadFailed
+from parley.core.errors import EngineFailed, ModelLoadFailed, ModelUnavailable
+from parley.core.restarts import RestartPolicy, Restarts
 from parley.infra.dialogue import Dialogue
 from parley.infra.sandbox import Limits, Worker, WorkerFailed, start_worker
+from parley.serving.engines.progress import Progress
 
 _log = logging.getLogger(__name__)
 
@@ -24,12 +25,25 @@ class Supervision:
     # Without a sign of life for so long, or 20 times the 99th percentile of its pauses, while work is open, it hangs.
     stall_seconds: float = 30.0
     stall_check_seconds: float = 1.0
-    first_backoff_seconds: float = 0.25
-    last_backoff_seconds: float = 10.0
+    first_backoff_seconds: float = 1.0
+    last_backoff_seconds: float = 60.0
+    # So many ends within the window, and it is not started again before a whole window has passed.
+    max_crashes: int = 5
+    crash_window_seconds: float = 300.0
     # How long it may take a worker whose connection broke to be seen to have ended.
     doubt_seconds: float = 1.0
     # How long a request waits for a child that is being started again.
     ready_seconds: float = 30.0
+
+    @property
+    def restarts(self) -> RestartPolicy:
+        """When a child that ended is started again."""
+        return RestartPolicy(
+            first_pause_seconds=self.first_backoff_seconds,
+            last_pause_seconds=self.last_backoff_seconds,
+            window_seconds=self.crash_window_seconds,
+            max_failures=self.max_crashes,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,10 +60,17 @@ class Child:
     """Keeps one worker alive between `start` and `aclose`. Work on it says when it begins, progresses and ends."""
 
     def __init__(
-        self, module: str, arguments: Callable[[], Sequence[str]], *, clock: Clock, supervision: Supervision
+        self,
+        module: str,
+        arguments: Callable[[], Sequence[str]],
+        *,
+        clock: Clock,
+        supervision: Supervision,
+        limits: Limits = Limits(),  # noqa: B008 - a frozen value
     ) -> None:
         self._module = module
         self._arguments = arguments
+        self._limits = limits
         self._clock = clock
         self._supervision = supervision
         self._live: LiveChild | None = None
@@ -58,9 +79,8 @@ class Child:
         self._failure: ModelLoadFailed | None = None
         self._is_closing = False
         self._is_doubted = False
-        self._num_working = 0
-        self._last_progress = 0.0
-        self._pauses: deque[float] = deque(maxlen=512)
+        self._progress = Progress(floor_seconds=supervision.stall_seconds)
+        self._restarts = Restarts(supervision.restarts, clock)
         self.num_restarts = 0
 
     @property
@@ -72,7 +92,7 @@ class Child:
         return None if self._live is None else self._live.worker.pid
 
     async def start(self) -> None:
-        """Load. Raises ModelLoadFailed when the first load fails; later ones are tried again for ever."""
+        """Load. Raises ModelLoadFailed when the first load fails; later ones are tried again, as the supervision says."""
         live = await self._load()
         await self._set_live(live)
         self._task = asyncio.create_task(self._supervise(live))
@@ -88,14 +108,19 @@ class Child:
             self._changed.notify_all()
 
     async def live(self) -> LiveChild:
-        """The ready worker, waited for while it is started again. Raises EngineFailed when that takes too long."""
+        """The ready worker, waited for while it is started again.
+
+        Raises EngineFailed when that takes too long, ModelUnavailable when it ended too often to be waited for.
+        """
         if self._live is not None and self._is_doubted:
             await self._settle_doubt(self._live)
         if self._live is not None:
             return self._live
         try:
             async with asyncio.timeout(self._supervision.ready_seconds), self._changed:
-                await self._changed.wait_for(lambda: self._live is not None or self._is_closing)
+                await self._changed.wait_for(
+                    lambda: self._live is not None or self._is_closing or self._restarts.is_given_up
+                )
         except TimeoutError:
             raise self._failure or EngineFailed(f"{self._module} is not ready") from None
         return self._require_live()
@@ -115,18 +140,21 @@ class Child:
             await self._set_live(None)
 
     def _require_live(self) -> LiveChild:
-        if self._live is None:
+        if self._live is not None:
+            return self._live
+        if self._is_closing:
             raise EngineFailed(f"{self._module} was stopped")
-        return self._live
+        raise ModelUnavailable(
+            "The model is unavailable: its engine ended again and again within a few minutes.",
+            retry_after_seconds=self._restarts.wait_seconds,
+        )
 
     def begin_work(self) -> None:
         """From now until `end_work`, the worker owes signs of life. Several pieces of work may be open."""
-        if not self._num_working:
-            self._last_progress = self._clock.monotonic()
-        self._num_working += 1
+        self._progress.begin(self._clock.monotonic())
 
     def end_work(self) -> None:
-        self._num_working -= 1
+        self._progress.end()
 
     @contextmanager
     def working(self) -> Iterator[None]:
@@ -139,14 +167,11 @@ class Child:
 
     def progressed(self) -> None:
         """A sign of life came; called for every piece of output, so it is cheap."""
-        now = self._clock.monotonic()
-        if self._num_working:
-            self._pauses.append(now - self._last_progress)
-        self._last_progress = now
+        self._progress.sign(self._clock.monotonic())
 
     async def _load(self) -> LiveChild:
         try:
-            worker = await start_worker(self._module, self._arguments(), limits=Limits())
+            worker = await start_worker(self._module, self._arguments(), limits=self._limits)
         except WorkerFailed as error:
             raise ModelLoadFailed(f"{error}: {error.last_words}") from error
         try:
@@ -166,25 +191,26 @@ class Child:
         return LiveChild(worker=worker, dialogue=Dialogue(worker, on_progress=self.progressed), facts=facts, raw=raw)
 
     async def _supervise(self, live: LiveChild | None) -> None:
-        backoff = self._supervision.first_backoff_seconds
         try:
             while True:
                 if live is not None:
                     await self._watch(live)
+                    self._restarts.failed()
                     await self._set_live(None)
                     await self._discard(live)
                     live = None
-                await asyncio.sleep(backoff)
-                backoff = min(2 * backoff, self._supervision.last_backoff_seconds)
+                await asyncio.sleep(self._restarts.wait_seconds)
                 self.num_restarts += 1
                 try:
                     live = await self._load()
                 except ModelLoadFailed as error:
                     self._failure = error
+                    self._restarts.failed()
                     _log.error("engine_restart_failed", extra={"worker": self._module, "detail": error.detail})
+                    # Who waits for it learns that it is given up.
+                    await self._set_live(None)
                     continue
                 self._failure = None
-                backoff = self._supervision.first_backoff_seconds
                 await self._set_live(live)
         finally:
             if live is not None:
@@ -197,7 +223,7 @@ class Child:
         try:
             while not ended.done():
                 await asyncio.wait({ended}, timeout=self._supervision.stall_check_seconds)
-                if not ended.done() and self._is_stalled():
+                if not ended.done() and self._progress.is_stalled(self._clock.monotonic()):
                     _log.error("engine_hangs", extra={"worker": self._module, "pid": live.worker.pid})
                     live.worker.kill()
                     await ended
@@ -207,18 +233,11 @@ class Child:
             extra = {"worker": self._module, "status": ended.result(), "last_words": live.worker.last_words[-2000:]}
             _log.error("engine_ended", extra=extra)
 
-    def _is_stalled(self) -> bool:
-        if not self._num_working:
-            return False
-        pauses = sorted(self._pauses)
-        usual = pauses[int(0.99 * (len(pauses) - 1))] if pauses else 0.0
-        return self._clock.monotonic() - self._last_progress > max(self._supervision.stall_seconds, 20 * usual)
-
     async def _set_live(self, live: LiveChild | None) -> None:
         async with self._changed:
             self._live = live
             self._is_doubted = False
-            self._pauses.clear()
+            self._progress.forget(self._clock.monotonic())
             self._changed.notify_all()
 
     async def _discard(self, live: LiveChild) -> None:

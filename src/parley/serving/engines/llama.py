@@ -10,7 +10,7 @@ from pathlib import Path
 import aiohttp
 
 from parley.core.clock import Clock, SystemClock
-from parley.core.errors import EngineFailed, ModelLoadFailed
+from parley.core.errors import EngineDied, EngineFailed, ModelLoadFailed
 from parley.core.events import ScoredToken
 from parley.core.gguf import InvalidModelFile, read_header
 from parley.core.ids import new_id
@@ -120,7 +120,9 @@ class LlamaEngine:
         with self._child.working():
             try:
                 _, raw = await live.dialogue.ask({"op": "score", "num_top": num_top}, _packed(prompt))
-            except (WorkerFailed, Refused) as error:
+            except WorkerFailed as error:
+                raise EngineDied(f"scoring failed: {error}") from error
+            except Refused as error:
                 raise EngineFailed(f"scoring failed: {error}") from error
         pieces = self._pieces_of(live)
         first = ScoredToken(prompt[0], pieces.piece(prompt[0]), None)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from parley.core.errors import EngineFailed
+from parley.core.errors import EngineDied, EngineFailed
 from parley.core.events import Delta, Event, Finished, FinishReason, ScoredToken, SequenceFinished
 from parley.core.pieces import Pieces
 from parley.core.requests import SequenceRequest
@@ -72,7 +72,7 @@ class OpenSequence:
         if num_tokens != len(recovered) + len(named):
             self._ids = None
         if self._ids is not None:
-            self._ids.extend(each.token_id for each in (*recovered, *named))
+            self._ids.extend(each.token_id for each in (*recovered, *named) if each.token_id is not None)
         return Delta(self.index, frame.content, num_tokens, self._shown_by(frame.content))
 
     def last_delta(self, frame: Frame) -> Delta | None:
@@ -96,7 +96,8 @@ class OpenSequence:
         """The held tokens that begin inside `content`; a cut at a stop string leaves the rest for the end to decide."""
         shown, start, end = 0, 0, len(content.encode())
         while shown < len(self._held) and start < end:
-            start += len(self._pieces.written(self._held[shown].token_id))
+            token_id = self._held[shown].token_id
+            start += 0 if token_id is None else len(self._pieces.written(token_id))
             shown += 1
         tokens, self._held = tuple(self._held[:shown]), self._held[shown:]
         return tokens
@@ -166,7 +167,8 @@ class LlamaGeneration:
             if self._is_closed:
                 return
             self._host.on_broken()
-            raise EngineFailed(f"the engine's connection broke: {error!r}") from error
+            has_reached = not isinstance(error, aiohttp.ClientConnectorError)
+            raise EngineDied(f"the engine's connection broke: {error!r}", has_reached=has_reached) from error
         if self._is_closed:
             return
         if not received:

@@ -97,7 +97,13 @@ def completion_body(request: SequenceRequest) -> bytes:
         "n_probs": 0 if sampling.logprobs is None else max(1, sampling.logprobs),
         "post_sampling_probs": False,
     }
-    return msgspec.json.encode(body | _samplers(sampling) | _penalties(request))
+    return msgspec.json.encode(body | _constraint(request) | _samplers(sampling) | _penalties(request))
+
+
+def _constraint(request: SequenceRequest) -> dict[str, object]:
+    """The grammar under the mark by which the server knows llguidance's own; control tokens that it would hide."""
+    grammar = {} if request.grammar is None else {"grammar": "%llguidance {}\n" + request.grammar.lark}
+    return {"preserved_tokens": request.markers, **grammar}
 
 
 def scored(probability: Probability, num_top: int, pieces: Pieces) -> ScoredToken:

@@ -1,8 +1,9 @@
 """Counts what one request uses, from the engine's events, while they pass."""
 
 from parley.core.clock import Clock
-from parley.core.events import Delta
-from parley.core.usage import Usage
+from parley.core.events import Delta, Finished
+from parley.core.grant import PreparedPrompt
+from parley.core.usage import Doubt, Usage
 
 
 class Meter:
@@ -14,8 +15,10 @@ class Meter:
     def __init__(self, clock: Clock, *, received_at: float) -> None:
         self._clock = clock
         self._received_at = received_at
-        self._started_prompts: set[int] = set()
-        self._input_tokens = 0
+        self._inputs: dict[int, int] = {}
+        # Prompts that were estimated and not counted by anybody yet.
+        self._estimated: set[int] = set()
+        self._is_disputed = False
         self._output_tokens = 0
         self._cached_tokens = 0
         self._slot_at: float | None = None
@@ -26,11 +29,12 @@ class Meter:
         if self._slot_at is None:
             self._slot_at = self._clock.monotonic()
 
-    def prompt_started(self, index: int, num_tokens: int) -> None:
+    def prompt_started(self, index: int, prompt: PreparedPrompt) -> None:
         """An engine begins on prompt `index`; its later rounds do not count it again."""
-        if index not in self._started_prompts:
-            self._started_prompts.add(index)
-            self._input_tokens += num_tokens
+        if index not in self._inputs:
+            self._inputs[index] = prompt.num_tokens
+            if prompt.source is not None:
+                self._estimated.add(index)
 
     def watch(self, delta: Delta) -> None:
         """Count a delta's tokens."""
@@ -39,20 +43,44 @@ class Meter:
                 self._first_token_at = self._clock.monotonic()
             self._output_tokens += delta.num_tokens
 
-    def add_cached(self, num_tokens: int) -> None:
-        """`num_tokens` of the prompts came out of the prefix cache, as the engine says; the only count that is its word."""
-        self._cached_tokens += max(num_tokens, 0)
-
     @property
     def num_output_tokens(self) -> int:
         """Output tokens so far, over all sequences."""
         return self._output_tokens
 
+    def take_back(self, num_tokens: int) -> None:
+        """So many tokens were counted of a round whose engine died, and that is run again: nobody gets them."""
+        self._output_tokens -= num_tokens
+        if not self._output_tokens:
+            self._first_token_at = None
+
+    def round_finished(self, index: int, finished: Finished) -> None:
+        """A round of prompt `index` is over.
+
+        What reached us holds, unless the engine's adapter found a reason to charge less; of a prompt that was estimated
+        the engine's count holds.
+        """
+        self._cached_tokens += max(finished.usage.cached_tokens, 0)
+        self._output_tokens = max(self._output_tokens - finished.num_uncharged, 0)
+        self._is_disputed = self._is_disputed or finished.doubt is Doubt.DISPUTED
+        if index in self._estimated:
+            self._inputs[index] = max(finished.usage.input_tokens, 0)
+            if finished.doubt is not Doubt.ESTIMATED:
+                self._estimated.discard(index)
+
+    @property
+    def doubt(self) -> Doubt | None:
+        """What there is to doubt in the usage."""
+        if self._is_disputed:
+            return Doubt.DISPUTED
+        return Doubt.ESTIMATED if self._estimated else None
+
     @property
     def usage(self) -> Usage:
+        num_input = sum(self._inputs.values())
         return Usage(
-            input_tokens=self._input_tokens,
-            cached_tokens=min(self._cached_tokens, self._input_tokens),
+            input_tokens=num_input,
+            cached_tokens=min(self._cached_tokens, num_input),
             output_tokens=self._output_tokens,
         )
 

@@ -79,9 +79,9 @@ class Settlement:
             await self._sink.checkpoint(changed)
 
     def _record(self, grant: Grant, meter: Meter, outcome: Outcome) -> UsageRecord:
-        usage = meter.usage
+        usage, doubt = meter.usage, meter.doubt
         if outcome is Outcome.FAILED and not usage.output_tokens:
-            usage = Usage()
+            usage, doubt = Usage(), None
         request, principal, hold = grant.request, grant.principal, grant.hold
         return UsageRecord(
             request_id=grant.request_id,
@@ -105,4 +105,5 @@ class Settlement:
             e2e_seconds=meter.e2e_seconds,
             user=request.user,
             metadata=request.metadata,
+            doubt=doubt,
         )

@@ -1,6 +1,7 @@
 """What is asked? Prompts become the served model's token ids, counted exactly, before any weights are touched."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import replace
 
 from parley.core.errors import ContextLengthExceeded, InvalidRequest, UnsupportedParameter
 from parley.core.grant import PreparedPrompt
@@ -8,38 +9,66 @@ from parley.core.requests import ChatPrompt, GenerationRequest, Prompt, TextProm
 from parley.core.snapshot import Snapshot, Weights
 from parley.core.template import ChatTemplate
 from parley.core.tokenizer import Segment, Tokenizer, Vocabulary
+from parley.serving.prompting.constrain import Constraints
+from parley.serving.prompting.grammar import markers
+from parley.serving.prompting.grammar_check import GrammarCheck
+from parley.serving.prompting.reading import Reader, readers_of
 from parley.serving.prompting.render import render
 from parley.serving.prompting.tokenizers import Tokenizers
+from parley.serving.prompting.untokenized import prepare_untokenized
 
 
 class Prompting:
     """`templates` are looked up by the weights' template name."""
 
-    def __init__(self, *, tokenizers: Tokenizers, templates: Mapping[str, ChatTemplate]) -> None:
+    def __init__(
+        self, *, tokenizers: Tokenizers, templates: Mapping[str, ChatTemplate], grammar_check: GrammarCheck
+    ) -> None:
         self._tokenizers = tokenizers
         self._templates = templates
+        self._constraints = Constraints(grammar_check)
 
     async def prepare(
-        self, request: GenerationRequest, snapshot: Snapshot, weights: Weights
+        self, request: GenerationRequest, snapshot: Snapshot, weights: Weights, *, tenant: str
     ) -> AsyncGenerator[PreparedPrompt, None]:
         """Each prompt's token ids, in order and one at a time: whoever finds one too long need not have the rest read.
 
-        Raises InvalidRequest for token ids or biases outside the vocabulary, UnsupportedParameter for a suffix that the
-        model cannot fill, ContextLengthExceeded for a text that no tokenisation could make fit.
+        Raises InvalidRequest for token ids or biases outside the vocabulary and for schemas that cannot be enforced,
+        UnsupportedParameter for a suffix that the model cannot fill and for tools or constraints that it cannot have,
+        ContextLengthExceeded for a text that no tokenisation could make fit. Prompts that an upstream tokenises have no
+        ids, and an estimate of their length.
         """
+        if not weights.is_tokenized_here:
+            for prompt in request.prompts:
+                yield prepare_untokenized(request, prompt, snapshot)
+            return
         tokenizer = await self._tokenizers.tokenizer_for(weights)
         _check_bias(request, tokenizer.vocabulary, snapshot)
         template = self._templates[weights.template]
         for prompt in request.prompts:
-            yield await self._prepare_one(prompt, tokenizer, template, snapshot)
+            if isinstance(prompt, ChatPrompt):
+                self._constraints.refuse_unsupported(prompt, template, snapshot, weights)
+                prepared = await self._prepare_chat(prompt, tokenizer, template, snapshot)
+                grammar = await self._constraints.grammar_of(
+                    prompt, template, tokenizer.vocabulary, weights, tenant=tenant
+                )
+                yield replace(prepared, grammar=grammar)
+            else:
+                yield await self._prepare_text(prompt, tokenizer, snapshot)
 
-    async def _prepare_one(
-        self, prompt: Prompt, tokenizer: Tokenizer, template: ChatTemplate, snapshot: Snapshot
+    async def _prepare_chat(
+        self, prompt: ChatPrompt, tokenizer: Tokenizer, template: ChatTemplate, snapshot: Snapshot
     ) -> PreparedPrompt:
-        if isinstance(prompt, ChatPrompt):
-            segments = render(template, prompt.messages)
-            _check_length(segments, tokenizer.vocabulary, snapshot, is_chat=True)
-            return PreparedPrompt(token_ids=tuple(await tokenizer.encode(segments)))
+        segments = render(template, prompt)
+        _check_length(segments, tokenizer.vocabulary, snapshot, is_chat=True)
+        return PreparedPrompt(
+            token_ids=tuple(await tokenizer.encode(segments)),
+            markers=()
+            if prompt.tools is None or template.tools is None
+            else markers(template.tools, tokenizer.vocabulary),
+        )
+
+    async def _prepare_text(self, prompt: TextPrompt, tokenizer: Tokenizer, snapshot: Snapshot) -> PreparedPrompt:
         vocabulary = tokenizer.vocabulary
         if prompt.token_ids is not None:
             _check_token_ids(prompt.token_ids, vocabulary, snapshot)
@@ -57,7 +86,16 @@ class Prompting:
 
     def stop_texts(self, weights: Weights, prompt: Prompt) -> tuple[str, ...]:
         """Texts that end a turn in the weights' template, for models that have no token for it."""
+        if not weights.is_tokenized_here:
+            return ()
         return self._templates[weights.template].stop if isinstance(prompt, ChatPrompt) else ()
+
+    def readers(self, weights: Weights, request: GenerationRequest) -> list[Reader]:
+        """A reader of each choice; none where every answer is plain text, and there is nothing to read in it."""
+        if not weights.is_tokenized_here:
+            # Its server reads calls, and holds answers to a form, in its own way.
+            return []
+        return readers_of(request, self._templates[weights.template].tools)
 
     async def pieces(self, weights: Weights, token_ids: Sequence[int]) -> list[bytes]:
         """The bytes of each token."""

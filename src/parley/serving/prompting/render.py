@@ -1,34 +1,94 @@
 """Messages to segments: the template's scaffolding may promote special tokens, what people wrote never may."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
 
-from parley.core.requests import ChatMessage
-from parley.core.template import ChatTemplate, Role
+from parley.core.requests import ChatMessage, ChatPrompt, Function
+from parley.core.template import ChatTemplate, Listing, Role, ToolFormat, ToolPlace
 from parley.core.tokenizer import Segment
+from parley.serving.prompting import tool_text
 
 # Where a template has no frame of its own for a role, the nearest that it has.
 _STAND_INS = {Role.DEVELOPER: Role.SYSTEM, Role.FUNCTION: Role.TOOL, Role.TOOL: Role.USER}
+_SYSTEM_ROLES = (Role.SYSTEM, Role.DEVELOPER)
+_RESULT_ROLES = (Role.TOOL, Role.FUNCTION)
 
 
-def render(template: ChatTemplate, messages: Sequence[ChatMessage]) -> list[Segment]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Block:
+    """Declared tools, and the message at which they stand."""
+
+    functions: tuple[Function, ...]
+    place: ToolPlace
+    at: int
+
+
+def render(template: ChatTemplate, prompt: ChatPrompt) -> list[Segment]:
     """The prompt of a conversation, up to and including the scaffolding that opens the assistant's answer.
 
     A message's name is content: it is written before the text as `name: `, since none of these templates has a place
-    for it.
+    for it. Tools are left out where the template has no form for them.
     """
-    segments = [Segment(template.opening, is_control=True)] if template.opening else []
-    for message in _place_system(template, messages):
-        frame = template.frames[_frame_role(template, message.role)]
-        if frame.before:
-            segments.append(Segment(frame.before, is_control=True))
-        text = _text(message)
-        if text:
-            segments.append(Segment(text, is_control=False))
-        if frame.after:
-            segments.append(Segment(frame.after, is_control=True))
-    if template.generation:
-        segments.append(Segment(template.generation, is_control=True))
-    return segments
+    messages, block = _place_tools(template, prompt, _place_system(template, prompt.messages))
+    segments = [_control(template.opening)]
+    for is_result, group in groupby(enumerate(messages), lambda each: _is_framed_result(template, each[1])):
+        turns = list(group)
+        if is_result and template.tools is not None:
+            texts = [tool_text.result(message, template.tools) for _, message in turns]
+            segments += _listed(template.tools.results, texts)
+            continue
+        for index, message in turns:
+            segments += _turn(template, message, block if block is not None and block.at == index else None)
+    return _joined([*segments, _control(template.generation)])
+
+
+def _turn(template: ChatTemplate, message: ChatMessage, block: _Block | None) -> Iterator[Segment]:
+    frame = template.frames[_frame_role(template, message.role)]
+    declared = [] if block is None or template.tools is None else list(_declared(template.tools, block.functions))
+    place = None if block is None else block.place
+    if place is ToolPlace.BEFORE_LAST_USER:
+        yield from declared
+    yield _control(frame.before)
+    if place is ToolPlace.FIRST_USER:
+        yield from declared
+    text = _text(message)
+    yield Segment(text, is_control=False)
+    if place is ToolPlace.SYSTEM_END:
+        yield _control("\n\n" if text else "")
+        yield from declared
+    if message.calls and template.tools is not None:
+        yield _control(template.tools.calls.between if text else "")
+        yield from _listed(template.tools.calls, [tool_text.call(each, template.tools) for each in message.calls])
+    yield _control(frame.after)
+
+
+def _declared(form: ToolFormat, functions: Sequence[Function]) -> list[Segment]:
+    return _listed(form.declarations, [tool_text.declaration(function, form) for function in functions])
+
+
+def _listed(listing: Listing, texts: Sequence[str]) -> list[Segment]:
+    """Texts, which are content, in the scaffolding of their listing."""
+    segments = [_control(listing.all.before)]
+    for index, text in enumerate(texts):
+        segments.append(_control((listing.between if index else "") + listing.each.before))
+        segments += [Segment(text, is_control=False), _control(listing.each.after)]
+    return [*segments, _control(listing.all.after)]
+
+
+def _joined(segments: Sequence[Segment]) -> list[Segment]:
+    """Without empty segments, and with scaffolding in one piece where nothing stands between."""
+    joined: list[Segment] = []
+    for segment in segments:
+        if joined and segment.is_control and joined[-1].is_control:
+            joined[-1] = _control(joined[-1].text + segment.text)
+        elif segment.text:
+            joined.append(segment)
+    return joined
+
+
+def _control(text: str) -> Segment:
+    return Segment(text, is_control=True)
 
 
 def _text(message: ChatMessage) -> str:
@@ -41,17 +101,35 @@ def _frame_role(template: ChatTemplate, role: Role) -> Role:
     return role
 
 
+def _is_framed_result(template: ChatTemplate, message: ChatMessage) -> bool:
+    return template.tools is not None and message.role in _RESULT_ROLES
+
+
+def _place_tools(
+    template: ChatTemplate, prompt: ChatPrompt, messages: Sequence[ChatMessage]
+) -> tuple[Sequence[ChatMessage], _Block | None]:
+    """The messages and the one that tools stand at; a turn is made for them where the conversation has none."""
+    if prompt.tools is None or template.tools is None:
+        return messages, None
+    place = template.tools.place
+    roles = _SYSTEM_ROLES if place is ToolPlace.SYSTEM_END else (Role.USER,)
+    fitting = [index for index, message in enumerate(messages) if message.role in roles]
+    if not fitting:
+        messages, fitting = [ChatMessage(role=roles[0], content=""), *messages], [0]
+    at = fitting[-1] if place is ToolPlace.BEFORE_LAST_USER else fitting[0]
+    return messages, _Block(functions=prompt.tools.functions, place=place, at=at)
+
+
 def _place_system(template: ChatTemplate, messages: Sequence[ChatMessage]) -> Sequence[ChatMessage]:
     """The messages with system texts moved before the first user turn, for a template without a system role."""
     if template.system_placement == "role":
         return messages
-    is_system = [message.role in (Role.SYSTEM, Role.DEVELOPER) for message in messages]
-    system = "\n\n".join(_text(m) for m, yes in zip(messages, is_system, strict=True) if yes)
-    rest = [m for m, yes in zip(messages, is_system, strict=True) if not yes]
+    system = "\n\n".join(_text(message) for message in messages if message.role in _SYSTEM_ROLES)
+    rest = [message for message in messages if message.role not in _SYSTEM_ROLES]
     if not system:
         return rest
     for position, message in enumerate(rest):
         if message.role is Role.USER:
-            merged = ChatMessage(role=Role.USER, content=f"{system}\n\n{_text(message)}")
+            merged = replace(message, content=f"{system}\n\n{_text(message)}", name=None)
             return [*rest[:position], merged, *rest[position + 1 :]]
     return [ChatMessage(role=Role.USER, content=system), *rest]

@@ -1,6 +1,9 @@
 """The chat templates we know, as data. A model's own template text is never executed; it only tells its family."""
 
+from dataclasses import replace
+
 from parley.core.template import ChatTemplate, Frame, Role
+from parley.serving.prompting import tool_formats
 
 CHATML = ChatTemplate(
     name="chatml",
@@ -12,7 +15,12 @@ CHATML = ChatTemplate(
         Role.TOOL: Frame(before="<|im_start|>tool\n", after="<|im_end|>\n"),
     },
     generation="<|im_start|>assistant\n",
+    tools=tool_formats.HERMES,
 )
+
+# What Qwen 2.5 and Qwen 3 were taught, and what the bundled model was.
+QWEN = replace(CHATML, name="qwen", tools=tool_formats.QWEN)
+PARLEY = replace(CHATML, name="parley", tools=tool_formats.PARLEY)
 
 LLAMA_3 = ChatTemplate(
     name="llama-3",
@@ -24,6 +32,7 @@ LLAMA_3 = ChatTemplate(
         Role.TOOL: Frame(before="<|start_header_id|>ipython<|end_header_id|>\n\n", after="<|eot_id|>"),
     },
     generation="<|start_header_id|>assistant<|end_header_id|>\n\n",
+    tools=tool_formats.LLAMA_3,
 )
 
 MISTRAL = ChatTemplate(
@@ -35,6 +44,7 @@ MISTRAL = ChatTemplate(
     },
     generation="",
     system_placement="first_user",
+    tools=tool_formats.MISTRAL,
 )
 
 GEMMA = ChatTemplate(
@@ -83,5 +93,5 @@ PLAIN = ChatTemplate(
 )
 
 TEMPLATES: dict[str, ChatTemplate] = {
-    template.name: template for template in (CHATML, LLAMA_3, MISTRAL, GEMMA, PHI_3, ZEPHYR, PLAIN)
+    template.name: template for template in (CHATML, QWEN, PARLEY, LLAMA_3, MISTRAL, GEMMA, PHI_3, ZEPHYR, PLAIN)
 }

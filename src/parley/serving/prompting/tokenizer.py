@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from parley.core.channel import Header
-from parley.core.errors import EngineFailed, ModelLoadFailed, Overloaded
+from parley.core.errors import EngineDied, EngineFailed, ModelLoadFailed, Overloaded
 from parley.core.pieces import Pieces
 from parley.core.tokenizer import Segment, Vocabulary
 from parley.infra.dialogue import Dialogue, Refused
@@ -25,8 +25,8 @@ _MAX_BYTES_OPEN = 4 << 20
 class WorkerTokenizer:
     """Implements `core.tokenizer.Tokenizer`. `start` it before use and `aclose` it after.
 
-    A worker that died is replaced by the next call; the calls that it was serving fail. Over 512 waiting calls are
-    refused with Overloaded.
+    A worker that died is replaced; the calls that it was serving are made once more, one after another, so that the one
+    it died of takes no other with it, and fails. Over 512 waiting calls are refused with Overloaded.
     """
 
     def __init__(self, path: Path, *, max_waiting: int = _MAX_WAITING, answer_seconds: float = _ENCODE_SECONDS) -> None:
@@ -38,6 +38,8 @@ class WorkerTokenizer:
         self._bytes_open = 0
         self._room = asyncio.Condition()
         self._starting = asyncio.Lock()
+        # Whose worker died asks again alone among its like.
+        self._again = asyncio.Lock()
         self._worker: Worker | None = None
         self._dialogue: Dialogue | None = None
         # The worker's end is seen a moment after the failure that it is behind.
@@ -97,6 +99,14 @@ class WorkerTokenizer:
         return [self._pieces.piece(token_id) for token_id in token_ids]
 
     async def _ask(self, header: Header, raw: bytes) -> bytes:
+        try:
+            return await self._ask_once(header, raw)
+        except EngineDied:
+            async with self._again:
+                return await self._ask_once(header, raw)
+
+    async def _ask_once(self, header: Header, raw: bytes) -> bytes:
+        """The answer. Raises EngineDied when the worker ended meanwhile, EngineFailed for what is the question's own fault."""
         dialogue = await self._ready_dialogue()
         try:
             async with asyncio.timeout(self._answer_seconds):
@@ -105,7 +115,7 @@ class WorkerTokenizer:
             raise EngineFailed(f"the tokenizer refused: {error}") from error
         except WorkerFailed as error:
             self._given_up = dialogue
-            raise EngineFailed(f"{error}: {error.last_words[-500:]}") from error
+            raise EngineDied(f"{error}: {error.last_words[-500:]}") from error
         except TimeoutError:
             if self._worker is not None and self._dialogue is dialogue:
                 self._worker.kill()
@@ -154,7 +164,10 @@ class WorkerTokenizer:
 
 def _vocabulary(facts: Header) -> Vocabulary:
     special, bos, end, fim = (facts[name] for name in ("special_tokens", "bos", "end_of_generation", "fim"))
+    written = facts["written_specials"]
     if not isinstance(special, dict) or not isinstance(bos, list) or not isinstance(end, list):
+        raise EngineFailed("the tokenizer worker described no vocabulary")
+    if not isinstance(written, list):
         raise EngineFailed("the tokenizer worker described no vocabulary")
     return Vocabulary(
         num_tokens=_number(facts["num_tokens"]),
@@ -163,6 +176,7 @@ def _vocabulary(facts: Header) -> Vocabulary:
         bos=tuple(bos),
         end_of_generation=frozenset(end),
         fim=(fim[0], fim[1], fim[2]) if isinstance(fim, list) else None,
+        written_specials=frozenset(written),
     )
 
 

@@ -1,11 +1,19 @@
 """The pool of one set of weights: its replica, loaded when first needed, and the slots that requests wait for."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 
+from parley.core.clock import Clock
 from parley.core.engine import Engine
-from parley.core.errors import Overloaded
+from parley.core.errors import ModelLoadFailed, ModelUnavailable, Overloaded
+from parley.core.residency import Residency
+from parley.core.restarts import RestartPolicy, Restarts
+from parley.serving.scheduling.casualties import Casualties
 from parley.serving.scheduling.fair import FairQueue
+
+_log = logging.getLogger(__name__)
 
 
 class Ticket:
@@ -26,18 +34,39 @@ class Ticket:
         self._pool.give_back(self)
 
 
-class Pool:
-    """All replicas (today one) of one set of weights. `load` starts the replica; `num_slots` is its capacity."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolPlan:
+    """What a pool is made of. `num_slots` is its replica's capacity, `load` starts the replica."""
 
-    def __init__(self, *, load: Callable[[], Awaitable[Engine]], num_slots: int, max_waiting: int) -> None:
-        self._load = load
-        self.num_slots = num_slots
-        self._max_waiting = max_waiting
-        self._num_free = num_slots
+    name: str
+    num_slots: int
+    max_waiting: int
+    load: Callable[[], Awaitable[Engine]]
+    # Told when the pool's last slot is given back, and when its replica is there or failed.
+    on_change: Callable[[], None] = lambda: None
+    restarts: RestartPolicy = field(default_factory=RestartPolicy)
+
+
+class Pool:
+    """All replicas (today one) of one set of weights. `aclose` it at the end."""
+
+    def __init__(self, plan: PoolPlan, clock: Clock) -> None:
+        self._plan = plan
+        self._clock = clock
+        self._num_free = plan.num_slots
         self._waiting: FairQueue[Ticket] = FairQueue()
         self._held: set[Ticket] = set()
+        self._is_draining = False
         self._engine: Engine | None = None
-        self._loading: asyncio.Lock = asyncio.Lock()
+        self._loading: asyncio.Task[Engine] | None = None
+        self._loading_since = 0.0
+        self._restarts = Restarts(plan.restarts, clock)
+        self.last_used = clock.monotonic()
+        self.casualties = Casualties(clock)
+
+    @property
+    def num_slots(self) -> int:
+        return self._plan.num_slots
 
     @property
     def num_free_slots(self) -> int:
@@ -51,20 +80,104 @@ class Pool:
     def is_loaded(self) -> bool:
         return self._engine is not None
 
+    @property
+    def is_running(self) -> bool:
+        """Whether any slot is taken."""
+        return bool(self._held)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether anybody runs or waits here."""
+        return bool(self._held) or bool(self._waiting)
+
+    @property
+    def residency(self) -> Residency:
+        if self._engine is not None:
+            return Residency.LOADED
+        if self._loading is not None:
+            return Residency.LOADING
+        return Residency.UNAVAILABLE if self._restarts.is_given_up else Residency.UNLOADED
+
+    @property
+    def loading_seconds(self) -> float | None:
+        """How long the replica has been loading, or waiting for room; None when it is not."""
+        return None if self._loading is None else self._clock.monotonic() - self._loading_since
+
     async def engine(self) -> Engine:
-        """The replica, started if it is not; raises what its start raises, and the next call tries again."""
-        if self._engine is None:
-            async with self._loading:
-                if self._engine is None:
-                    self._engine = await self._load()
+        """The replica, for a request: loaded if it is not, by one load for all who wait.
+
+        Raises ModelUnavailable when the load fails, and at once while the next one is not due; Overloaded for want of room.
+        """
+        if self._engine is not None:
+            return self._engine
+        if self._loading is None and self._restarts.wait_seconds > 0:
+            raise ModelUnavailable(
+                "The model is unavailable: it could not be loaded, and is not tried again at once.",
+                retry_after_seconds=self._restarts.wait_seconds,
+            )
+        try:
+            return await self.load()
+        except ModelLoadFailed as error:
+            # Its own message is for a client; what happened was logged once, for all who waited.
+            raise ModelUnavailable(error.message, retry_after_seconds=max(self._restarts.wait_seconds, 1.0)) from error
+
+    async def load(self) -> Engine:
+        """The replica, loaded now if it is not, whatever failed before. Raises ModelLoadFailed, or Overloaded for want of room.
+
+        A load goes on when those who waited for it have gone.
+        """
+        if self._engine is not None:
+            return self._engine
+        if self._loading is None:
+            self._loading_since = self._clock.monotonic()
+            self._loading = asyncio.create_task(self._load())
+            self._loading.add_done_callback(self._loaded)
+        return await asyncio.shield(self._loading)
+
+    async def _load(self) -> Engine:
+        try:
+            self._engine = await self._plan.load()
+        except ModelLoadFailed as error:
+            self._restarts.failed()
+            _log.error("model_load_failed", extra={"weights": self._plan.name, "detail": error.detail})
+            raise
+        self._restarts.forgive()
         return self._engine
+
+    def _loaded(self, task: "asyncio.Task[Engine]") -> None:
+        self._loading = None
+        self.last_used = self._clock.monotonic()
+        if not task.cancelled():
+            # Told to those who wait, of whom there may be none left.
+            task.exception()
+        self._plan.on_change()
+
+    def take_engine(self) -> Engine | None:
+        """Give the replica up to whoever ends it; the next request loads another. Only while nothing runs."""
+        engine, self._engine = self._engine, None
+        return engine
+
+    def drain(self) -> None:
+        """Let what runs finish and grant nothing more, until `resume`."""
+        self._is_draining = True
+
+    def resume(self) -> None:
+        """Grant slots again."""
+        self._is_draining = False
+        self._grant()
+
+    async def aclose(self) -> None:
+        """End a load that is under way. The replica itself is its owner's."""
+        if self._loading is not None:
+            self._loading.cancel()
+            await asyncio.wait({self._loading})
 
     def enqueue(self, project_id: str, num_slots: int, *, is_continuation: bool = False) -> Ticket:
         """A ticket for `num_slots` (at most the pool's) slots. Raises Overloaded when too many wait already.
 
         A continuation is a further round of a request that was let in: it is never refused.
         """
-        if len(self._waiting) >= self._max_waiting and not is_continuation:
+        if len(self._waiting) >= self._plan.max_waiting and not is_continuation:
             raise Overloaded("The server is overloaded: too many requests are waiting for this model.")
         ticket = Ticket(self, project_id, num_slots)
         self._waiting.push(project_id, ticket)
@@ -76,12 +189,17 @@ class Pool:
         if ticket in self._held:
             self._held.remove(ticket)
             self._num_free += ticket.num_slots
+            self.last_used = self._clock.monotonic()
         else:
             self._waiting.remove(ticket.project_id, ticket)
         self._grant()
+        if not self._held:
+            self._plan.on_change()
 
     def _grant(self) -> None:
         """Give free slots to the head of the queue; a head that needs more than are free is waited for, not passed."""
+        if self._is_draining:
+            return
         while (head := self._waiting.head()) is not None and head.num_slots <= self._num_free:
             self._waiting.pop()
             self._num_free -= head.num_slots

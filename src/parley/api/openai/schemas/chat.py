@@ -12,6 +12,20 @@ from parley.api.openai.schemas.shared import (
     RequestStruct,
     SamplingParameters,
 )
+from parley.api.openai.schemas.tools import (
+    MAX_TOOLS,
+    CalledFunction,
+    CalledFunctionChunk,
+    CalledFunctionReply,
+    ChatCompletionFunctions,
+    ChatCompletionMessageToolCall,
+    ChatCompletionMessageToolCallChunk,
+    ChatCompletionMessageToolCallReply,
+    ChatCompletionTool,
+    ChatCompletionToolChoiceOption,
+    FunctionCallOption,
+    ResponseFormat,
+)
 from parley.core.template import Role
 
 # The pattern is checked in `messages.py`: Python's `$` would let a line break pass behind the name.
@@ -24,7 +38,8 @@ Metadata = Annotated[
 ]
 Hint = Annotated[str, Meta(max_length=512)]
 SafetyIdentifier = Annotated[str, Meta(max_length=128)]
-Tools = Annotated[list[Any], Meta(max_length=128)]
+Tools = Annotated[list[ChatCompletionTool], Meta(max_length=MAX_TOOLS)]
+Functions = Annotated[list[ChatCompletionFunctions], Meta(max_length=MAX_TOOLS)]
 ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 ServiceTier = Literal["auto", "default", "flex", "scale", "priority", "fast"]
 
@@ -50,10 +65,10 @@ class ChatCompletionRequestMessage(RequestStruct, kw_only=True):
     role: Role
     content: str | Annotated[list[ChatCompletionRequestMessageContentPart], Meta(max_length=2048)] | None = None
     name: ParticipantName | None = None
-    tool_call_id: str | None = None
+    tool_call_id: Annotated[str, Meta(max_length=512)] | None = None
     refusal: str | None = None
-    tool_calls: list[Any] | None = None
-    function_call: Any = None
+    tool_calls: Annotated[list[ChatCompletionMessageToolCall], Meta(max_length=MAX_TOOLS)] | None = None
+    function_call: CalledFunction | None = None
     audio: Any = None
     annotations: list[Any] | None = None
 
@@ -70,13 +85,13 @@ class CreateChatCompletionRequest(SamplingParameters, kw_only=True):
     metadata: Metadata | None = None
     safety_identifier: SafetyIdentifier | None = None
     prompt_cache_key: Hint | None = None
-    parallel_tool_calls: bool | None = None
-    # From here on: what is accepted at its documented default alone, see `today.py`.
     tools: Tools | None = None
-    tool_choice: str | dict[str, Any] | None = None
-    functions: Tools | None = None
-    function_call: str | dict[str, Any] | None = None
-    response_format: dict[str, Any] | None = None
+    tool_choice: ChatCompletionToolChoiceOption | None = None
+    parallel_tool_calls: bool | None = None
+    functions: Functions | None = None
+    function_call: FunctionCallOption | None = None
+    response_format: ResponseFormat | None = None
+    # From here on: what is accepted at its documented default alone, see `today.py`.
     store: bool | None = None
     service_tier: ServiceTier | None = None
     modalities: list[Literal["text", "audio"]] | None = None
@@ -115,12 +130,14 @@ class ChatChoiceLogprobs(ReplyStruct, kw_only=True):
 
 
 class ChatCompletionResponseMessage(ReplyStruct, kw_only=True):
-    """What the model said."""
+    """What the model said. `content` is null where it only calls functions; `function_call` is 2023's form of a call."""
 
     role: Literal["assistant"] = "assistant"
-    content: str
+    content: str | None
     refusal: None = None
     annotations: list[Any] = field(default_factory=list)
+    tool_calls: list[ChatCompletionMessageToolCallReply] | UnsetType = UNSET
+    function_call: CalledFunctionReply | UnsetType = UNSET
 
 
 class ChatCompletionChoice(ReplyStruct, kw_only=True):
@@ -149,8 +166,10 @@ class ChatCompletionStreamResponseDelta(ReplyStruct, kw_only=True):
     """What is new in a choice."""
 
     role: Literal["assistant"] | UnsetType = UNSET
-    content: str | UnsetType = UNSET
+    content: str | UnsetType | None = UNSET
     refusal: UnsetType | None = UNSET
+    tool_calls: list[ChatCompletionMessageToolCallChunk] | UnsetType = UNSET
+    function_call: CalledFunctionChunk | UnsetType = UNSET
 
 
 class ChatCompletionChunkChoice(ReplyStruct, kw_only=True):

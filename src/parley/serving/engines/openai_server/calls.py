@@ -1,0 +1,108 @@
+"""Calls of functions, both ways: what is declared to a server in OpenAI's words, and the calls in its stream as events."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from parley.core.errors import EngineFailed
+from parley.core.events import CallDelta, CallStarted
+from parley.core.ids import new_id
+from parley.core.requests import ChatMessage, ChatPrompt, Function, Schema, ToolCall, ToolChoice, Tools
+from parley.core.template import Role
+from parley.core.upstream import UpstreamKind
+from parley.serving.engines.openai_server.frames import WireCall
+
+_ANY_OBJECT = {"type": "object"}
+# No answer has more; a server that counts on is broken.
+_MOST_CALLS = 128
+
+
+def tool_fields(prompt: ChatPrompt, kind: UpstreamKind) -> dict[str, object]:
+    """`tools`, `tool_choice` and `response_format`, as far as they are asked for. 2023's functions become tools."""
+    fields: dict[str, object] = {}
+    if prompt.answer is not None:
+        fields["response_format"] = _format(prompt.answer)
+    if prompt.tools is not None:
+        fields["tools"] = [{"type": "function", "function": _declared(function)} for function in prompt.tools.functions]
+        choice = _choice(prompt.tools)
+        if choice is not None:
+            fields["tool_choice"] = choice
+        if not prompt.tools.is_parallel and kind is UpstreamKind.OPENAI:
+            fields["parallel_tool_calls"] = False
+    return fields
+
+
+def call_fields(message: ChatMessage) -> dict[str, object]:
+    """What a message has besides its words: the calls that were made, or the call that it answers."""
+    if message.role in (Role.TOOL, Role.FUNCTION):
+        return {"role": Role.TOOL.value, "tool_call_id": message.call_id or _made_id(message.name)}
+    if not message.calls:
+        return {}
+    return {"tool_calls": [_call(call) for call in message.calls]}
+
+
+class CallReader:
+    """The calls of one sequence. Of an answer that may have one call, further ones are not told."""
+
+    def __init__(self, sequence: int, *, is_single: bool) -> None:
+        self._sequence = sequence
+        self._is_single = is_single
+        self.num_calls = 0
+
+    def push(self, pieces: list[WireCall]) -> Iterator[CallStarted | CallDelta]:
+        """The events of one chunk. Raises EngineFailed for arguments of a call that never began."""
+        for piece in pieces:
+            name = piece.function.name
+            if name and (piece.index is None or piece.index >= self.num_calls):
+                self.num_calls += 1
+                if self.num_calls > _MOST_CALLS:
+                    raise EngineFailed("the upstream calls without end")
+                if self._is_told:
+                    yield CallStarted(self._sequence, self.num_calls - 1, piece.id or new_id("call_"), name)
+            elif not self.num_calls:
+                raise EngineFailed("the upstream sent the arguments of no call")
+            if piece.function.arguments and self._is_told:
+                yield CallDelta(self._sequence, self.num_calls - 1, piece.function.arguments)
+
+    @property
+    def _is_told(self) -> bool:
+        return self.num_calls == 1 or not self._is_single
+
+
+def text_of(pieces: list[WireCall] | None) -> str:
+    """All that the model wrote of these calls, to count it."""
+    return "".join((piece.function.name or "") + (piece.function.arguments or "") for piece in pieces or ())
+
+
+def _format(answer: Schema) -> dict[str, object]:
+    schema = msgspec.json.decode(answer.text)
+    if schema == _ANY_OBJECT:
+        return {"type": "json_object"}
+    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
+
+
+def _declared(function: Function) -> dict[str, object]:
+    declared: dict[str, object] = {"name": function.name}
+    if function.description is not None:
+        declared["description"] = function.description
+    if function.parameters is not None:
+        declared["parameters"] = msgspec.json.decode(function.parameters.text)
+    if function.is_strict:
+        declared["strict"] = True
+    return declared
+
+
+def _choice(tools: Tools) -> object:
+    if tools.only is not None:
+        return {"type": "function", "function": {"name": tools.only}}
+    return "required" if tools.choice is ToolChoice.REQUIRED else None
+
+
+def _call(call: ToolCall) -> dict[str, object]:
+    function = {"name": call.name, "arguments": call.arguments}
+    return {"id": call.call_id or _made_id(call.name), "type": "function", "function": function}
+
+
+def _made_id(name: str | None) -> str:
+    """2023's calls have no ids; a call and its result have the function's name in common."""
+    return f"call_{name or ''}"

@@ -1,0 +1,341 @@
+"""One open round on an OpenAI-compatible server: its stream read into events, counted, and its count judged."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import aiohttp
+
+from parley.core.errors import EngineFailed
+from parley.core.estimate import estimate_tokens
+from parley.core.events import Delta, Finished, FinishReason, RunEvent, ScoredToken, SequenceFinished
+from parley.core.requests import ChatPrompt, SequenceRequest
+from parley.core.tokenizer import Segment, Tokenizer
+from parley.core.usage import Doubt, Usage
+from parley.serving.engines.openai_server.calls import CallReader, text_of
+from parley.serving.engines.openai_server.frames import (
+    DONE,
+    ChunkChoice,
+    ReportedUsage,
+    read_chunk,
+    read_usage,
+)
+from parley.serving.engines.openai_server.scores import read_scores
+from parley.serving.engines.openai_server.tally import (
+    NOTHING,
+    Count,
+    count_call,
+    count_chunk,
+    judge_input,
+    judge_output,
+    unseen_tokens,
+    widen,
+)
+from parley.serving.engines.sse import NoEventStream, SseReader
+
+_REASONS = {
+    "stop": FinishReason.STOP,
+    "eos": FinishReason.STOP,
+    "length": FinishReason.LENGTH,
+    "content_filter": FinishReason.CONTENT_FILTER,
+    "tool_calls": FinishReason.TOOL_CALLS,
+    "function_call": FinishReason.TOOL_CALLS,
+}
+# What servers say of a sequence that they did not bring to its end.
+_BROKEN_OFF = frozenset({"abort", "error", "cancelled"})
+# What a chat template may add around each message, and around them all: nobody can say more of a prompt we did not read.
+_MOST_TOKENS_AROUND_MESSAGE, _MOST_TOKENS_AROUND_PROMPT = 64, 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """What a round asks of the engine that it runs on, and tells it. Times in seconds."""
+
+    # The served model's, where it is known.
+    tokenizer: Tokenizer | None
+    # The most that may pass before the first event of the stream, and between two.
+    first_seconds: float
+    stall_seconds: float
+    # Nothing came for `stall_seconds`: before the first event that may be a queue, or a server that hangs.
+    on_silent: Callable[[], None]
+    # The server's count was not ours: reported, counted.
+    on_disputed: Callable[[ReportedUsage | None, Usage], None]
+    # Called once, when nothing is open any more.
+    on_close: Callable[[], None]
+
+
+@dataclass(slots=True)
+class _OpenSequence:
+    """The state of one sequence between two chunks."""
+
+    index: int
+    calls: CallReader
+    counted: Count = NOTHING
+    # Whether every token of it was named, so that the count is exact.
+    is_exact: bool = True
+    texts: list[str] = field(default_factory=list)
+    reason: FinishReason | None = None
+    # Scored tokens whose text was not sent yet: those of a stop text, and the end token, are never shown.
+    held: deque[ScoredToken] = field(default_factory=deque)
+    # Bytes that the texts have more than the tokens shown with them.
+    _ahead: int = 0
+
+    def shown_with(self, text: str) -> tuple[ScoredToken, ...]:
+        """The held tokens that begin inside the texts so far, `text` included."""
+        self._ahead += len(text.encode(errors="replace"))
+        shown = []
+        while self.held and self._ahead > 0:
+            token = self.held.popleft()
+            self._ahead -= len(token.piece)
+            shown.append(token)
+        if not self.held:
+            # What is left over was written by tokens that the server did not name.
+            self._ahead = min(0, self._ahead)
+        return tuple(shown)
+
+
+class UpstreamGeneration:
+    """Implements `core.engine.Generation` on one streamed HTTP call.
+
+    A sequence is cut at `max_tokens` here where the server goes on.
+    """
+
+    def __init__(self, request: SequenceRequest, opening: Awaitable[aiohttp.ClientResponse], host: Host) -> None:
+        self._request = request
+        self._host = host
+        self._opening = asyncio.ensure_future(opening)
+        self._response: aiohttp.ClientResponse | None = None
+        self._reader = SseReader()
+        self._events: deque[RunEvent] = deque()
+        tools = request.source.tools if isinstance(request.source, ChatPrompt) else None
+        is_single = tools is not None and not tools.is_parallel
+        self._sequences = [
+            _OpenSequence(index, CallReader(index, is_single=is_single)) for index in range(request.num_sequences)
+        ]
+        self._reported: ReportedUsage | None = None
+        self._has_begun = False
+        # Whether a sequence was ended here, so that its end need not come from the server.
+        self._is_cut = False
+        self._is_closed = False
+
+    def __aiter__(self) -> "UpstreamGeneration":
+        return self
+
+    async def __anext__(self) -> RunEvent:
+        if not self._events:
+            if self._is_closed:
+                raise StopAsyncIteration
+            try:
+                await self._receive()
+            except BaseException:
+                await self.aclose()
+                raise
+            if not self._events:
+                # Closed by another task meanwhile.
+                raise StopAsyncIteration
+        event = self._events.popleft()
+        if type(event) is Finished:
+            await self.aclose()
+        return event
+
+    async def aclose(self) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._events.clear()
+        try:
+            # Closing the connection is the abort. It is never used again, so nothing of this round can reach another.
+            if not self._opening.done():
+                self._opening.cancel()
+                await asyncio.wait({self._opening})
+            if not self._opening.cancelled() and self._opening.exception() is None:
+                self._opening.result().close()
+        finally:
+            self._host.on_close()
+
+    async def _receive(self) -> None:
+        """Wait until there is an event to tell; after `aclose` by another task, return without any."""
+        # Comments that only keep a connection open end no silence.
+        silent_since = asyncio.get_running_loop().time()
+        while not self._events and not self._is_closed:
+            try:
+                received = await self._next_bytes(silent_since)
+            except (aiohttp.ClientError, ConnectionError) as error:
+                if self._was_closed_meanwhile():
+                    return
+                if not self._is_over:
+                    raise EngineFailed(f"the upstream's connection broke: {type(error).__name__}") from None
+                received = b""
+            if not self._was_closed_meanwhile():
+                await self._take_bytes(received)
+        self._has_begun = True
+
+    async def _next_bytes(self, silent_since: float) -> bytes:
+        """What came next; nothing when the stream is over, or so long silent after its last word."""
+        host, loop = self._host, asyncio.get_running_loop()
+        end = silent_since + (host.stall_seconds if self._has_begun else host.first_seconds)
+        while True:
+            try:
+                async with asyncio.timeout_at(min(end, loop.time() + host.stall_seconds)):
+                    if self._response is None:
+                        self._response = await asyncio.shield(self._opening)
+                    return await self._response.content.readany()
+            except TimeoutError:
+                if self._is_over:
+                    return b""
+                host.on_silent()
+                if loop.time() >= end:
+                    raise EngineFailed(f"the upstream said nothing for {end - silent_since:g} s") from None
+            except asyncio.CancelledError:
+                # Our own waiting was not cancelled, but the opening that we waited for was, by `aclose`.
+                if self._is_closed and not _is_cancelled():
+                    return b""
+                raise
+
+    async def _take_bytes(self, received: bytes) -> None:
+        try:
+            for event in self._reader.feed(received):
+                if event.strip() == DONE:
+                    await self._finish()
+                    return
+                await self._take(event)
+        except NoEventStream as error:
+            raise EngineFailed(f"the upstream sent {error}") from None
+        if not received or (self._is_cut and self._is_over):
+            await self._finish()
+
+    def _was_closed_meanwhile(self) -> bool:
+        return self._is_closed
+
+    @property
+    def _is_over(self) -> bool:
+        return all(sequence.reason for sequence in self._sequences)
+
+    async def _take(self, event: bytes) -> None:
+        chunk = read_chunk(event)
+        # Some servers tell it more than once, most with the last chunk.
+        self._reported = read_usage(chunk.usage) or self._reported
+        for choice in chunk.choices:
+            if not 0 <= choice.index < len(self._sequences):
+                raise EngineFailed(f"the upstream speaks of sequence {choice.index} of {len(self._sequences)}")
+            await self._take_choice(self._sequences[choice.index], choice)
+
+    async def _take_choice(self, sequence: _OpenSequence, choice: ChunkChoice) -> None:
+        if sequence.reason is not None:
+            return
+        text, hidden = _texts(choice)
+        calls = None if choice.delta is None else choice.delta.tool_calls
+        num_named = None if choice.token_ids is None else len(choice.token_ids)
+        counted = count_chunk(text + hidden, num_named=num_named)
+        if calls:
+            counted += count_call(text_of(calls), num_named=num_named)
+        if sequence.counted.low + counted.low > self._request.max_tokens:
+            self._is_cut = True
+            self._end(sequence, FinishReason.LENGTH)
+            return
+        sequence.is_exact = sequence.is_exact and (num_named is not None or not (text + hidden or calls))
+        sequence.counted += counted
+        num_top = self._request.sampling.logprobs
+        if num_top is not None and choice.logprobs is not None:
+            sequence.held.extend(await read_scores(choice.logprobs, num_top, self._host.tokenizer))
+        tokens = sequence.shown_with(text)
+        if text or counted.low or tokens:
+            sequence.texts.append(text)
+            self._events.append(Delta(sequence.index, text, counted.low, tokens))
+        if calls:
+            self._events.extend(sequence.calls.push(calls))
+        if choice.finish_reason is not None:
+            reason = _reason(choice.finish_reason)
+            if sequence.calls.num_calls and reason is FinishReason.STOP:
+                # Some servers forget to say what made them stop.
+                reason = FinishReason.TOOL_CALLS
+            self._end(sequence, reason)
+
+    def _end(self, sequence: _OpenSequence, reason: FinishReason) -> None:
+        """One that was counted exactly ends at once; the others when the server's count has shown what we missed."""
+        sequence.reason = reason
+        if sequence.held and reason is FinishReason.LENGTH:
+            self._events.append(Delta(sequence.index, "", 0, tuple(sequence.held)))
+        if sequence.is_exact:
+            self._events.append(SequenceFinished(sequence.index, reason))
+
+    async def _finish(self) -> None:
+        """The stream is over: judge the server's count, and tell the ends that were held back."""
+        if not self._is_over:
+            raise EngineFailed("the upstream ended its stream before its answer")
+        counted = sum([await self._count(sequence) for sequence in self._sequences], NOTHING)
+        usage, doubt = self._judged(counted)
+        missed = usage.output_tokens - sum(sequence.counted.low for sequence in self._sequences)
+        for sequence in self._sequences:
+            if sequence.is_exact or sequence.reason is None:
+                continue
+            if missed > 0:
+                self._events.append(Delta(sequence.index, "", missed))
+                missed = 0
+            self._events.append(SequenceFinished(sequence.index, sequence.reason))
+        if doubt is Doubt.DISPUTED:
+            self._host.on_disputed(self._reported, usage)
+        self._events.append(Finished(usage, doubt, num_uncharged=max(0, -missed)))
+
+    async def _count(self, sequence: _OpenSequence) -> Count:
+        if sequence.is_exact or self._host.tokenizer is None:
+            return sequence.counted
+        ids = await self._host.tokenizer.encode([Segment("".join(sequence.texts), is_control=False)])
+        return widen(sequence.counted, len(ids))
+
+    def _judged(self, counted: Count) -> tuple[Usage, Doubt | None]:
+        reported, request = self._reported, self._request
+        num_unseen = sum(
+            unseen_tokens(
+                is_exact=sequence.is_exact,
+                stop=request.sampling.stop if sequence.reason is FinishReason.STOP else (),
+            )
+            for sequence in self._sequences
+        )
+        num_output, output_doubt = judge_output(
+            None if reported is None else reported.completion_tokens,
+            counted,
+            num_unseen=num_unseen,
+            num_sequences=len(self._sequences),
+        )
+        num_input, input_doubt = judge_input(
+            None if reported is None else reported.prompt_tokens,
+            known=len(request.prompt) if request.source is None else None,
+            estimated=1 if request.source is None else estimate_tokens(request.source),
+            most=_most_input(request),
+        )
+        num_cached = min(num_input, 0 if reported is None else reported.cached_tokens)
+        doubts = {output_doubt, input_doubt}
+        worst = next((doubt for doubt in (Doubt.DISPUTED, Doubt.ESTIMATED) if doubt in doubts), None)
+        return Usage(input_tokens=num_input, cached_tokens=num_cached, output_tokens=num_output), worst
+
+
+def _texts(choice: ChunkChoice) -> tuple[str, str]:
+    """What is part of the answer, and what a model only thought."""
+    if choice.delta is None:
+        return choice.text or "", ""
+    return choice.delta.content or "", choice.delta.reasoning_content or choice.delta.reasoning or ""
+
+
+def _reason(told: str) -> FinishReason:
+    if told in _BROKEN_OFF:
+        raise EngineFailed(f"the upstream broke a sequence off ({told})")
+    return _REASONS.get(told, FinishReason.STOP)
+
+
+def _most_input(request: SequenceRequest) -> int:
+    """No token is shorter than a byte."""
+    source = request.source
+    if isinstance(source, ChatPrompt):
+        num_bytes = sum(
+            len(message.content.encode()) + len((message.name or "").encode()) for message in source.messages
+        )
+        return num_bytes + len(source.messages) * _MOST_TOKENS_AROUND_MESSAGE + _MOST_TOKENS_AROUND_PROMPT
+    texts = () if source is None else (source.text or "", source.suffix or "")
+    return sum(len(text.encode()) for text in texts) + _MOST_TOKENS_AROUND_PROMPT
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -1,0 +1,69 @@
+"""Log-probabilities of an upstream's tokens as events carry them, from both of OpenAI's shapes."""
+
+import re
+from collections.abc import Iterable, Mapping
+
+from parley.core.errors import EngineFailed
+from parley.core.events import Alternative, ScoredToken
+from parley.core.tokenizer import Tokenizer
+from parley.serving.engines.openai_server.frames import WireLogprobs, WireToken
+
+# How servers that were asked to write ids in the place of texts.
+_WRITTEN_ID = re.compile(r"token_id:(\d{1,9})")
+
+
+async def read_scores(logprobs: WireLogprobs, num_top: int, tokenizer: Tokenizer | None) -> tuple[ScoredToken, ...]:
+    """The tokens of one chunk, each with at most `num_top` alternatives. Raises EngineFailed for arrays that do not fit.
+
+    With the served model's tokenizer, a token that has an id has its exact bytes; otherwise the text that was sent.
+    """
+    tokens = _from_arrays(logprobs) if logprobs.content is None else logprobs.content
+    pieces = await _pieces(tokens, tokenizer)
+    return tuple(_scored(token, num_top, pieces) for token in tokens)
+
+
+def _scored(token: WireToken, num_top: int, pieces: Mapping[int, bytes]) -> ScoredToken:
+    top = tuple(
+        Alternative(_id_of(each), _piece(each, pieces), each.logprob)
+        for each in token.top_logprobs[:num_top]
+        if each.logprob is not None
+    )
+    return ScoredToken(_id_of(token), _piece(token, pieces), token.logprob, top)
+
+
+def _piece(token: WireToken, pieces: Mapping[int, bytes]) -> bytes:
+    token_id = _id_of(token)
+    known = None if token_id is None else pieces.get(token_id)
+    return token.token.encode(errors="replace") if known is None else known
+
+
+async def _pieces(tokens: Iterable[WireToken], tokenizer: Tokenizer | None) -> dict[int, bytes]:
+    if tokenizer is None:
+        return {}
+    named = {_id_of(each) for token in tokens for each in (token, *token.top_logprobs)}
+    inside = sorted(
+        token_id for token_id in named if token_id is not None and token_id < tokenizer.vocabulary.num_tokens
+    )
+    return dict(zip(inside, await tokenizer.pieces(inside), strict=True))
+
+
+def _id_of(token: WireToken) -> int | None:
+    if token.id is not None and token.id >= 0:
+        return token.id
+    written = _WRITTEN_ID.fullmatch(token.token)
+    return None if written is None else int(written.group(1))
+
+
+def _from_arrays(logprobs: WireLogprobs) -> list[WireToken]:
+    texts, own, top = logprobs.tokens or [], logprobs.token_logprobs or [], logprobs.top_logprobs or []
+    if len(own) != len(texts) or len(top) not in (0, len(texts)):
+        raise EngineFailed(f"the upstream sent {len(texts)} tokens with {len(own)} and {len(top)} log-probabilities")
+    return [
+        WireToken(token=text, logprob=own[i], top_logprobs=_ranked((top[i] if top else None) or {}))
+        for i, text in enumerate(texts)
+    ]
+
+
+def _ranked(candidates: Mapping[str, float]) -> list[WireToken]:
+    ranked = sorted(candidates.items(), key=lambda candidate: -candidate[1])
+    return [WireToken(token=text, logprob=logprob) for text, logprob in ranked]

@@ -1,0 +1,141 @@
+"""The grammar worker: verdicts on schemas, bombs among them, and what becomes of the worker (F9)."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from parley.core.errors import Overloaded
+from parley.core.requests import Grammar
+from parley.serving.prompting.grammar_check import GrammarCheck
+
+SOUND = {"type": "object", "properties": {"a": {"type": "string", "format": "date-time"}}, "required": ["a"]}
+DEEP = "#/$defs/a30"
+BOMBS = {
+    "a reference that leads nowhere": {"$ref": "#/nope"},
+    "a reference to elsewhere": {"$ref": "http://127.0.0.1/schema"},
+    "a file": {"$ref": "file:///etc/passwd"},
+    "not": {"not": {"type": "object"}},
+    "uniqueItems": {"type": "array", "uniqueItems": True},
+    "if": {"if": {"type": "string"}, "then": {"minLength": 1}},
+    "no such type": {"type": "banana"},
+    "no such format": {"type": "string", "format": "nope"},
+    "looking ahead": {"type": "string", "pattern": "(?=a)b"},
+    "looking back": {"type": "string", "pattern": r"(a)\1"},
+    "half a pattern": {"type": "string", "pattern": "(" * 500},
+    "a deep pattern": {"type": "string", "pattern": "(" * 250 + "a" + ")*" * 250},
+    "what nothing satisfies": {"type": "string", "minLength": 5, "maxLength": 2},
+    "false": {"type": "object", "properties": {"a": False}, "required": ["a"]},
+    "many properties": {"type": "object", "properties": {f"p{i}": {"type": "string"} for i in range(4_000)}},
+    "a product of unions": {
+        "allOf": [
+            {"anyOf": [{"type": "object", "properties": {f"{i}_{j}": True}} for j in range(4)]} for i in range(20)
+        ]
+    },
+}
+# Sound, each under the limits of time and memory, however it looks.
+LARGE = {
+    "long texts": {"type": "string", "minLength": 10**4, "maxLength": 10**5},
+    "texts without end": {"type": "string", "maxLength": 10**9},
+    "long lists": {"type": "array", "items": {"type": "string"}, "maxItems": 10**4},
+    "lists without end": {"type": "array", "items": {"type": "string"}, "minItems": 10**9},
+    "repeats": {"type": "string", "pattern": "((a{1,10}){1,10}){1,100}"},
+    "repeats of repeats": {"type": "string", "pattern": "((a{1,100}){1,100}){1,100}"},
+    "an exponential automaton": {"type": "string", "pattern": "(a|b)*a(a|b){30}"},
+    "itself": {"$ref": "#/$defs/a", "$defs": {"a": {"type": "object", "properties": {"a": {"$ref": "#/$defs/a"}}}}},
+    "a tree of references": {
+        "$ref": DEEP,
+        "$defs": {"a0": {"type": "string"}}
+        | {f"a{i}": {"type": "array", "prefixItems": [{"$ref": f"#/$defs/a{i - 1}"}] * 2} for i in range(1, 31)},
+    },
+}
+
+
+def grammar(schema: object) -> Grammar:
+    return Grammar(f"start: %json {json.dumps(schema)}\n")
+
+
+@pytest_asyncio.fixture
+async def check() -> AsyncIterator[GrammarCheck]:
+    check = GrammarCheck(check_seconds=30.0)
+    yield check
+    await check.aclose()
+
+
+async def test_a_sound_grammar_has_no_fault(check: GrammarCheck) -> None:
+    assert await check.fault_of(grammar(SOUND), tenant="a") == ""
+
+
+async def test_f9_every_bomb_is_refused_in_one_line_and_the_next_schema_is_read(check: GrammarCheck) -> None:
+    for name, schema in BOMBS.items():
+        fault = await check.fault_of(grammar(schema), tenant="a")
+        assert fault, name
+        assert "\n" not in fault, name
+        assert await check.fault_of(grammar(SOUND | {"title": name}), tenant="a") == "", name
+
+
+async def test_f9_what_looks_large_has_a_verdict_too(check: GrammarCheck) -> None:
+    for name, schema in LARGE.items():
+        assert isinstance(await check.fault_of(grammar(schema), tenant="a"), str), name
+        assert await check.fault_of(grammar(SOUND | {"title": name}), tenant="a") == "", name
+
+
+async def test_f9_a_worker_that_does_not_answer_in_time_is_replaced_and_its_schema_refused() -> None:
+    check = GrammarCheck(check_seconds=0.2)
+    assert await check.fault_of(grammar(SOUND), tenant="a") == ""
+    stopped = check.pid
+    assert stopped is not None
+    os.kill(stopped, signal.SIGSTOP)
+    assert await check.fault_of(grammar({"type": "integer"}), tenant="a") == "it is too complex"
+    assert not os.path.exists(f"/proc/{stopped}")  # noqa: PTH110 - no file of ours
+    assert await check.fault_of(grammar({"type": "boolean"}), tenant="a") == ""
+    await check.aclose()
+
+
+async def test_f9_a_worker_that_dies_takes_one_verdict_with_it(check: GrammarCheck) -> None:
+    await check.fault_of(grammar(SOUND), tenant="a")
+    assert check.pid is not None
+    os.kill(check.pid, signal.SIGSTOP)
+    asked = asyncio.ensure_future(check.fault_of(grammar({"type": "integer"}), tenant="a"))
+    waiting = asyncio.ensure_future(check.fault_of(grammar({"type": "null"}), tenant="a"))
+    await asyncio.sleep(0)
+    os.kill(check.pid, signal.SIGKILL)
+    assert await asked == "it is too complex"
+    assert await waiting == ""
+
+
+async def test_a_verdict_is_kept_for_its_tenant_alone(check: GrammarCheck) -> None:
+    assert await check.fault_of(grammar(SOUND), tenant="a") == ""
+    await check.aclose()
+    assert await check.fault_of(grammar(SOUND), tenant="a") == ""
+    assert check.pid is None, "a known verdict needs no worker"
+    assert await check.fault_of(grammar(SOUND), tenant="b") == ""
+    assert check.pid is not None
+
+
+async def test_too_many_waiting_schemas_are_refused_for_now() -> None:
+    check = GrammarCheck(max_waiting=1)
+    first = asyncio.ensure_future(check.fault_of(grammar(SOUND), tenant="a"))
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded):
+        await check.fault_of(grammar({"type": "null"}), tenant="a")
+    assert await first == ""
+    await check.aclose()
+
+
+async def test_a_question_that_nobody_waits_for_any_more_leaves_nothing_behind(check: GrammarCheck) -> None:
+    await check.fault_of(grammar(SOUND), tenant="a")
+    left = check.pid
+    assert left is not None
+    os.kill(left, signal.SIGSTOP)
+    asked = asyncio.ensure_future(check.fault_of(grammar({"type": "integer"}), tenant="a"))
+    await asyncio.sleep(0.05)
+    asked.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+    assert check.pid is None
+    assert await check.fault_of(grammar({"type": "integer"}), tenant="a") == ""

@@ -1,0 +1,227 @@
+"""The fake engine behind the engine seam: one supervised child, one connection to it, its lines read into events."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from parley.core.clock import Clock, SystemClock
+from parley.core.errors import EngineDied, EngineFailed
+from parley.core.events import Delta, Event, Finished, FinishReason, ScoredToken, SequenceFinished
+from parley.core.ids import new_id
+from parley.core.requests import SequenceRequest
+from parley.core.usage import Usage
+from parley.infra.sandbox import Limits
+from parley.serving.engines.child import Child, LiveChild, Supervision
+
+WORKER = "tests.faults.fake_engine.worker"
+_MAX_LINE_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class FakeOptions:
+    """`home` holds knobs and journals of all models; `folder` is private to this replica, for its socket."""
+
+    model: str
+    home: Path
+    folder: Path
+    num_slots: int = 8
+    supervision: Supervision = field(default_factory=Supervision)
+
+
+class FakeEngine:
+    """Implements `core.engine.Engine`. `start` it before use and `aclose` it after."""
+
+    def __init__(self, options: FakeOptions, *, clock: Clock | None = None) -> None:
+        self._options = options
+        # It writes its journal, which no worker that ships may do.
+        self.child = Child(
+            WORKER,
+            self._arguments,
+            clock=clock or SystemClock(),
+            supervision=options.supervision,
+            limits=Limits(file_bytes=1 << 30),
+        )
+        self._connecting = asyncio.Lock()
+        self._wire: _Wire | None = None
+
+    @property
+    def num_slots(self) -> int:
+        return self._options.num_slots
+
+    @property
+    def num_open_rounds(self) -> int:
+        return 0 if self._wire is None else len(self._wire.open)
+
+    async def start(self) -> None:
+        await self.child.start()
+
+    async def aclose(self) -> None:
+        await self.child.aclose()
+        if self._wire is not None:
+            await self._wire.aclose()
+
+    async def generate(self, request: SequenceRequest) -> "FakeGeneration":
+        wire = await self._connected(await self.child.live())
+        return wire.begin(request)
+
+    async def score(self, prompt: Sequence[int], *, num_top: int) -> list[ScoredToken]:
+        raise EngineFailed("the fake engine scores nothing")
+
+    async def abort(self, round_id: str) -> None:
+        generation = None if self._wire is None else self._wire.open.get(round_id)
+        if generation is not None:
+            await generation.aclose()
+
+    async def _connected(self, live: LiveChild) -> "_Wire":
+        async with self._connecting:
+            if self._wire is not None and self._wire.live is live and not self._wire.is_broken:
+                return self._wire
+            if self._wire is not None:
+                await self._wire.aclose()
+                self._wire = None
+            try:
+                reader, writer = await asyncio.open_unix_connection(str(live.facts["socket"]), limit=_MAX_LINE_BYTES)
+            except OSError as error:
+                self.child.doubt()
+                raise EngineDied(f"no connection: {error}", has_reached=False) from error
+            self._wire = _Wire(self.child, live, reader, writer)
+            return self._wire
+
+    def _arguments(self) -> list[str]:
+        options = self._options
+        described = {"model": options.model, "home": str(options.home)}
+        return [json.dumps({**described, "socket": str(options.folder / f"{new_id('')}.sock")})]
+
+
+class _Wire:
+    """The connection to one life of the child. All its lines are read in order, by one task, into the rounds' queues."""
+
+    def __init__(
+        self, child: Child, live: LiveChild, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self.child = child
+        self.live = live
+        self.open: dict[str, FakeGeneration] = {}
+        self.is_broken = False
+        self._reader = reader
+        self._writer = writer
+        # Rounds that the child has begun and that have no token yet.
+        self._reading: set[str] = set()
+        self._task = asyncio.ensure_future(self._read())
+
+    def begin(self, request: SequenceRequest) -> "FakeGeneration":
+        if self.is_broken:
+            raise EngineDied("the connection is gone", has_reached=False)
+        generation = FakeGeneration(request, self)
+        self.open[request.round_id] = generation
+        self.child.begin_work()
+        self._send(
+            {
+                "round": request.round_id,
+                "prompt": list(request.prompt),
+                "max_tokens": request.max_tokens,
+                "num_sequences": request.num_sequences,
+            }
+        )
+        return generation
+
+    def end(self, round_id: str, *, is_abort: bool) -> None:
+        if self.open.pop(round_id, None) is None:
+            return
+        self.child.end_work()
+        self._reading.discard(round_id)
+        if is_abort and not self.is_broken:
+            self._send({"abort": round_id})
+
+    async def aclose(self) -> None:
+        self._task.cancel()
+        await asyncio.wait({self._task})
+        self._break(EngineFailed("the engine was closed"))
+        self._writer.close()
+
+    def _send(self, message: dict) -> None:
+        self._writer.write(json.dumps(message).encode() + b"\n")
+
+    async def _read(self) -> None:
+        try:
+            async for line in self._reader:
+                self.child.progressed()
+                self._take(line)
+        except ConnectionError:
+            pass
+        self.child.doubt()
+        self._break(EngineDied("the fake engine's connection ended", suspects=frozenset(self._reading)))
+
+    def _take(self, line: bytes) -> None:
+        try:
+            said = json.loads(line)
+            generation = self.open.get(said["round"])
+        except (ValueError, KeyError, TypeError) as error:
+            # Nobody can tell whose line it is, so that none can be trusted any more.
+            self._break(EngineFailed(f"the engine spoke nonsense: {error!r}"))
+            self.child.doubt()
+            self.live.worker.kill()
+            return
+        if "began" in said:
+            self._reading.add(said["round"])
+        else:
+            self._reading.discard(said["round"])
+        if generation is not None:
+            generation.hear(said)
+
+    def _break(self, error: EngineFailed) -> None:
+        self.is_broken = True
+        for generation in list(self.open.values()):
+            generation.fail(error)
+
+
+class FakeGeneration:
+    """Implements `core.engine.Generation`."""
+
+    def __init__(self, request: SequenceRequest, wire: _Wire) -> None:
+        self._request = request
+        self._wire = wire
+        self._events: asyncio.Queue[Event | EngineFailed | None] = asyncio.Queue()
+        self._num_tokens = [0] * request.num_sequences
+        self._is_closed = False
+
+    def hear(self, said: dict) -> None:
+        if "sequence" in said:
+            self._num_tokens[said["sequence"]] += said["tokens"]
+            self._events.put_nowait(Delta(said["sequence"], said["text"], said["tokens"]))
+        elif "finished" in said:
+            for sequence in range(self._request.num_sequences):
+                self._events.put_nowait(SequenceFinished(sequence, FinishReason.LENGTH))
+            usage = said["finished"]
+            self._events.put_nowait(
+                Finished(Usage(input_tokens=usage.get("input", 0), output_tokens=usage.get("output", 0)))
+            )
+
+    def fail(self, error: EngineFailed) -> None:
+        self._events.put_nowait(error)
+
+    def __aiter__(self) -> "FakeGeneration":
+        return self
+
+    async def __anext__(self) -> Event:
+        if self._is_closed:
+            raise StopAsyncIteration
+        event = await self._events.get()
+        if event is None:
+            raise StopAsyncIteration
+        if isinstance(event, EngineFailed):
+            await self.aclose()
+            raise event
+        if isinstance(event, Finished):
+            self._is_closed = True
+            self._wire.end(self._request.round_id, is_abort=False)
+        return event
+
+    async def aclose(self) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._wire.end(self._request.round_id, is_abort=True)
+        self._events.put_nowait(None)

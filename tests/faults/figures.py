@@ -1,0 +1,49 @@
+"""`make faults`: every row of the faults of processes at its full size, in one table of what is demanded and what was seen.
+
+python -m tests.faults.figures [ROW ...]
+"""
+
+import asyncio
+import logging
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.faults.process_rows import FULL, ROWS, Figure
+
+_WIDTHS = (4, 78, 24, 24)
+
+
+def line(*cells: str) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(cells, _WIDTHS, strict=True)).rstrip()
+
+
+def show(figure: Figure) -> None:
+    mark = "" if figure.holds else "   <-- FAILS"
+    print(line(figure.row, figure.what, figure.demanded, figure.seen) + mark, flush=True)
+
+
+def main() -> int:
+    """0 when every figure holds."""
+    # Engines that end are what it is all about.
+    logging.getLogger("parley").setLevel(logging.CRITICAL)
+    wanted = [name.lower() for name in sys.argv[1:]]
+    num_failing = 0
+    print(line("row", "what", "demanded", "seen"))
+    for row in ROWS:
+        if wanted and row.__name__ not in wanted:
+            continue
+        begin = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="parley-faults-") as folder:
+            figures = asyncio.run(row(Path(folder), FULL))
+        for figure in figures:
+            show(figure)
+            num_failing += not figure.holds
+        print(f"      ({time.monotonic() - begin:.0f} s)", flush=True)
+    print(f"{num_failing} figures do not hold" if num_failing else "every figure holds")
+    return 1 if num_failing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,157 @@
+"""Grammars of answers, tried letter by letter on llguidance: what they let through, and what they do not."""
+
+import pytest
+
+from parley.core.requests import ToolChoice
+from parley.serving.prompting.grammar import answer_grammar, markers
+from parley.serving.prompting.templates import TEMPLATES
+from tests.builders_tools import accepts, function, prompt, schema, tools, vocabulary
+from tests.unit.serving.test_calls import CALL, TIMER_CALL
+
+TAGS = ("<tool_call>", "</tool_call>")
+ANSWER = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"], "additionalProperties": False}
+
+
+def grammar(family: str = "parley", known=None, **changes):
+    changes.setdefault("tools", tools())
+    return answer_grammar(prompt(**changes), TEMPLATES[family].tools, known or vocabulary())
+
+
+def forced(**changes):
+    return tools(choice=ToolChoice.REQUIRED, **changes)
+
+
+def test_json_of_a_schema_is_compact_and_nothing_else():
+    answer = grammar(tools=None, answer=schema(ANSWER))
+    assert accepts(answer, '{"a":1}')
+    for other in ('{"a": 1}', '{"a":1.5}', "{}", '{"a":1}\n', '{"a":1,"b":2}', "1", ""):
+        assert not accepts(answer, other), other
+
+
+def test_any_json_object_is_an_object():
+    answer = grammar(tools=None, answer=schema({"type": "object"}))
+    assert accepts(answer, '{"a":[1,{"b":null}],"c":"d"}')
+    assert not accepts(answer, "[1]")
+
+
+def test_without_tools_and_without_a_schema_nothing_is_held_to_a_form():
+    assert grammar(tools=None) is None
+
+
+@pytest.mark.parametrize("family", ["parley", "chatml", "qwen"])
+def test_required_calls_are_well_formed_and_of_declared_functions(family):
+    answer = grammar(family, tools=forced())
+    assert accepts(answer, CALL)
+    assert accepts(answer, f"{CALL}\n{TIMER_CALL}")
+    for other in (
+        "Paris.",
+        f"Hm. {CALL}",
+        CALL.replace("get_weather", "format_disk"),
+        CALL.replace("city", "town"),
+        "",
+    ):
+        assert not accepts(answer, other), other
+
+
+def test_one_call_at_most_where_calls_are_not_parallel():
+    answer = grammar(tools=forced(is_parallel=False))
+    assert accepts(answer, CALL)
+    assert not accepts(answer, f"{CALL}\n{TIMER_CALL}")
+
+
+def test_a_named_function_is_the_only_one_that_can_be_called():
+    answer = grammar(tools=tools(only="set_timer"))
+    assert accepts(answer, TIMER_CALL)
+    assert not accepts(answer, CALL)
+    assert not accepts(answer, "I would rather talk.")
+
+
+@pytest.mark.parametrize("known", [vocabulary(), vocabulary(written=TAGS)], ids=["no_tokens", "written_tokens"])
+def test_an_answer_is_text_or_calls_or_both(known):
+    answer = grammar(known=known)
+    for text in ("", "It is warm.", "a < b\n{}", CALL, f"Let me look.\n{CALL}", f"{CALL}\n{TIMER_CALL}"):
+        assert accepts(answer, text, known), text
+    for text in (CALL.replace("get_weather", "format_disk"), f"Hm. {CALL[:40]}", CALL.replace('"Paris"', "7")):
+        assert not accepts(answer, text, known), text
+
+
+def test_where_a_mark_is_a_token_of_its_own_text_may_spell_it():
+    known = vocabulary(*TAGS)
+    answer = grammar(known=known)
+    opened, closed = (known.special_tokens[tag] for tag in TAGS)
+    inner = CALL.removeprefix(TAGS[0]).removesuffix(TAGS[1])
+    assert accepts(answer, [opened, inner, closed], known)
+    assert accepts(answer, ["Let me look.", opened, inner, closed], known)
+    assert accepts(answer, "The mark is <tool_call>.", known)
+    assert not accepts(answer, [opened, "no JSON", closed], known)
+    assert markers(TEMPLATES["parley"].tools, known) == TAGS
+    assert markers(TEMPLATES["parley"].tools, vocabulary(written=TAGS)) == ()
+
+
+def test_forced_calls_use_the_tokens_of_the_marks():
+    known = vocabulary(*TAGS)
+    answer = grammar(known=known, tools=forced())
+    opened, closed = (known.special_tokens[tag] for tag in TAGS)
+    assert accepts(answer, [opened, CALL[11:-12], closed], known)
+    assert not accepts(answer, CALL, known)
+
+
+def test_llama_calls_once_and_only_where_it_must():
+    assert grammar("llama-3") is None
+    answer = grammar("llama-3", tools=forced())
+    call = '{"name": "get_weather", "parameters": {"city": "Paris"}}'
+    assert accepts(answer, call)
+    assert not accepts(answer, f"{call}\n{call}")
+
+
+def test_mistral_lists_its_calls():
+    known = vocabulary("[TOOL_CALLS]")
+    mark = known.special_tokens["[TOOL_CALLS]"]
+    answer = grammar("mistral", known=known, tools=forced())
+    call = '{"name": "get_weather", "arguments": {"city": "Paris"}}'
+    assert accepts(answer, [mark, f" [{call}]"], known)
+    assert accepts(answer, [mark, f" [{call}, {call}]"], known)
+    assert not accepts(answer, [mark, f" [{call}, ]"], known)
+
+
+def test_a_schema_beside_tools_leaves_calls_and_json():
+    answer = grammar(answer=schema(ANSWER))
+    assert accepts(answer, '{"a":1}')
+    assert accepts(answer, CALL)
+    assert not accepts(answer, "Hm.")
+
+
+def test_arguments_that_nobody_declared_are_not_made_up():
+    assert not accepts(grammar(tools=forced()), CALL.replace('"Paris"', '"Paris", "x": 1'))
+    free = function(parameters={"type": "object", "additionalProperties": {"type": "integer"}, "properties": {}})
+    answer = answer_grammar(
+        prompt(tools=tools(free, choice=ToolChoice.REQUIRED)), TEMPLATES["parley"].tools, vocabulary()
+    )
+    assert accepts(answer, CALL.replace('"city": "Paris"', '"x": 1'))
+
+
+def test_arguments_that_are_declared_in_another_place_can_be_given():
+    both = {
+        "properties": {"city": {"type": "string"}},
+        "allOf": [{"properties": {"x": {"const": 1}}, "required": ["x"]}],
+    }
+    answer = grammar(tools=tools(function(parameters={"type": "object"} | both), choice=ToolChoice.REQUIRED))
+    assert accepts(answer, CALL.replace('"Paris"', '"Paris", "x": 1'))
+
+
+def test_what_cannot_be_enforced_is_left_out_for_functions_that_are_not_strict_alone():
+    unique = {
+        "type": "object",
+        "properties": {"city": {"type": "string", "not": {"const": "Rome"}}},
+        "required": ["city"],
+    }
+    loose = tools(function(parameters=unique), choice=ToolChoice.REQUIRED)
+    assert accepts(grammar(tools=loose), CALL)
+    strict = tools(function(parameters=unique, strict=True), choice=ToolChoice.REQUIRED)
+    with pytest.raises(AssertionError, match="Unimplemented keys"):
+        accepts(grammar(tools=strict), CALL)
+
+
+def test_a_function_without_parameters_is_called_with_none():
+    answer = grammar(tools=tools(function("ping", parameters=None), choice=ToolChoice.REQUIRED))
+    assert accepts(answer, '<tool_call>\n{"name": "ping", "arguments": {}}\n</tool_call>')
