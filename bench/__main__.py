@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import abort, edge, start, text
+from bench import abort, edge, prefix, start, text
 from bench.probe_model import probe_model
 from bench.processes import machine_seconds, run_seconds
 from bench.report import Row, machine_line, table
 
 HERE = Path(__file__).parent
 SHIPPED = HERE.parent / "src" / "parley" / "bundled" / "parley-mini.gguf"
-PARTS = ("start", "echo", "probe", "shipped", "abort")
+PARTS = ("start", "echo", "probe", "shipped", "prefix", "abort")
 # Requests at each number of streams, so that each run takes some seconds: probe is the slow model.
 PROBE_REQUESTS = {1: 6, 4: 12, 16: 32, 32: 64}
 SHIPPED_REQUESTS = {1: 20, 4: 40, 16: 96, 32: 128}
@@ -39,6 +39,13 @@ def measure(parts: list[str], folder: Path, *, is_quick: bool) -> Iterator[list[
         _say("the shipped model beside the engine's own server")
         model = text.Model(name="parley-mini", path=SHIPPED, is_added=False, num_requests=SHIPPED_REQUESTS)
         yield text.compare(model, folder / "shipped", num_passes=num_passes)
+    if "prefix" in parts:
+        _say("shared beginnings beside the engine's own server")
+        path = probe_model(HERE / ".cache", context_length=abort.CONTEXT_LENGTH)
+        model = text.Model(name="probe 189M q8_0", path=path, is_added=True, num_requests={})
+        yield prefix.compare(model, folder / "prefix-probe", num_passes=1)
+        model = text.Model(name="parley-mini", path=SHIPPED, is_added=False, num_requests={})
+        yield prefix.compare(model, folder / "prefix-shipped", num_passes=num_passes)
     if "abort" in parts:
         _say("aborts, from the client's leaving to the free slot")
         path = probe_model(HERE / ".cache", context_length=abort.CONTEXT_LENGTH)

@@ -6,13 +6,10 @@ from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from statistics import median
 
-import aiohttp
-
 from bench.report import Row
 from bench.text import Prompts
 from parley.core.ids import new_id
 from parley.core.requests import Sampling, SequenceRequest
-from parley.infra.sandbox import run_folder
 from parley.serving.engines.llama import LlamaEngine, LlamaOptions
 from parley.serving.engines.round import LlamaGeneration
 
@@ -61,9 +58,8 @@ async def _measure(name: str, path: Path, num_tries: int) -> list[Row]:
 class _Subject:
     """An engine, and the way to see which of its slots are busy."""
 
-    def __init__(self, engine: LlamaEngine, server: aiohttp.ClientSession, prompts: Prompts) -> None:
+    def __init__(self, engine: LlamaEngine, prompts: Prompts) -> None:
         self._engine = engine
-        self._server = server
         self._prompts = prompts
 
     async def abort_in_decode(self, seconds: float, num_sequences: int) -> float:
@@ -104,31 +100,23 @@ class _Subject:
         )
 
     async def _milliseconds_until_idle(self, since: float) -> float:
-        while await self._num_busy():  # noqa: ASYNC110 - the server says it to nobody unasked
+        while await self._engine.busy_slots():  # noqa: ASYNC110 - the worker says it to nobody unasked
             await asyncio.sleep(LOOK_SECONDS)
         return (_now() - since) * 1000
-
-    async def _num_busy(self) -> int:
-        """What the engine's own server says, which it does between two steps."""
-        async with self._server.get("http://engine/slots") as response:
-            return sum(slot["is_processing"] for slot in await response.json())
 
 
 @asynccontextmanager
 async def _subject(path: Path) -> AsyncIterator[_Subject]:
     """A started engine that has answered once."""
-    with run_folder() as folder:
-        options = LlamaOptions(model=path, context_length=CONTEXT_LENGTH, num_slots=NUM_SLOTS, batch_tokens=STEP_TOKENS)
-        engine = LlamaEngine(options, folder=folder)
-        await engine.start()
-        try:
-            [socket] = folder.glob("*.sock")
-            async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(socket))) as server:
-                subject = _Subject(engine, server, Prompts(path))
-                await subject.abort_in_decode(0.0, NUM_SLOTS)
-                yield subject
-        finally:
-            await engine.aclose()
+    options = LlamaOptions(model=path, context_length=CONTEXT_LENGTH, num_slots=NUM_SLOTS, batch_tokens=STEP_TOKENS)
+    engine = LlamaEngine(options)
+    await engine.start()
+    try:
+        subject = _Subject(engine, Prompts(path))
+        await subject.abort_in_decode(0.0, NUM_SLOTS)
+        yield subject
+    finally:
+        await engine.aclose()
 
 
 async def left_at(events: AsyncIterator[object], seconds: float, *, is_silent: bool = False) -> float:

@@ -4,7 +4,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -72,44 +73,81 @@ class Prompts:
 
     def bodies(self, count: int) -> list[dict[str, object]]:
         """Bodies of streaming completions, as Parley and the engine's server both take them."""
-        prompts = self._random.integers(300, self._num_tokens, size=(count, PROMPT_TOKENS))
-        return [
-            {
-                "model": "text-davinci-003",
-                "prompt": prompt,
-                "max_tokens": OUTPUT_TOKENS,
-                "temperature": 0,
-                "logit_bias": {str(token_id): -100 for token_id in self._ends},
-                "stream": True,
-                "stream_options": {"include_usage": True},
-            }
-            for prompt in prompts.tolist()
-        ]
+        return [self.body(self.ids(PROMPT_TOKENS)) for _ in range(count)]
+
+    def body(self, prompt: list[int]) -> dict[str, object]:
+        """The body of a streaming completion of this prompt."""
+        return {
+            "model": "text-davinci-003",
+            "prompt": prompt,
+            "max_tokens": OUTPUT_TOKENS,
+            "temperature": 0,
+            "logit_bias": {str(token_id): -100 for token_id in self._ends},
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
 
 
-def compare(model: Model, folder: Path, *, num_passes: int) -> list[Row]:
-    """Both servers beside each other on one model, in turns, at each number of streams."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Servers:
+    """Parley and its peer on one model, with the same settings. `apply` measures a load on one of them."""
+
+    parley_port: int
+    parley_pid: int
+    peer_socket: str
+    prompts: Prompts
+
+    def apply(self, address: int | str, bodies: Sequence[Mapping[str, object]], *, num_clients: int) -> Outcome:
+        """Send every body once. Raises RuntimeError when not every token came that was asked for."""
+        key = KEY if isinstance(address, int) else ""
+        requests = [request_text("/v1/completions", body, key=key) for body in bodies]
+        load = Load(
+            address=address,
+            requests=requests,
+            num_clients=num_clients,
+            num_requests=len(bodies),
+            keeps_connections=False,
+        )
+        outcome = measured(load)
+        wanted = len(bodies) * OUTPUT_TOKENS
+        if outcome.output_tokens != wanted:
+            raise RuntimeError(f"{outcome.output_tokens} tokens came from {address}, {wanted} were asked for")
+        return outcome
+
+
+@contextmanager
+def servers(model: Model, folder: Path) -> Iterator[Servers]:
+    """Both servers, each of which has answered once."""
     folder.mkdir(parents=True)
-    prompts = Prompts(model.path)
-    ours = {streams: Series() for streams in model.num_requests}
-    theirs = {streams: Series() for streams in model.num_requests}
-    api_seconds, api_tokens = 0.0, 0
     socket = str(folder / "peer.sock")
     with running_server(folder, {"PARLEY_NUM_SLOTS": str(NUM_SLOTS)}) as parley:
         if model.is_added:
             _add(model.path, parley.data)
-        _apply(parley.port, prompts, 1, 1)
-        options = worker_options(parley.process.pid, WORKER) | {"socket": socket}
+        both = Servers(
+            parley_port=parley.port, parley_pid=parley.process.pid, peer_socket=socket, prompts=Prompts(model.path)
+        )
+        both.apply(both.parley_port, both.prompts.bodies(1), num_clients=1)
+        options = worker_options(both.parley_pid, WORKER) | {"socket": socket}
         with running("bench.llama_peer", json.dumps(options), address=socket, environment=ENGINE_ENVIRONMENT):
-            _apply(socket, prompts, 1, 1)
-            for _ in range(num_passes):
-                for streams, num_requests in model.num_requests.items():
-                    before = spent_by(parley.process.pid)
-                    outcome = _apply(parley.port, prompts, streams, num_requests)
-                    api_seconds += (spent_by(parley.process.pid) - before).own
-                    api_tokens += outcome.output_tokens
-                    ours[streams].add(outcome)
-                    theirs[streams].add(_apply(socket, prompts, streams, num_requests))
+            both.apply(socket, both.prompts.bodies(1), num_clients=1)
+            yield both
+
+
+def compare(model: Model, folder: Path, *, num_passes: int) -> list[Row]:
+    """Both servers beside each other on one model, in turns, at each number of streams."""
+    ours = {streams: Series() for streams in model.num_requests}
+    theirs = {streams: Series() for streams in model.num_requests}
+    api_seconds, api_tokens = 0.0, 0
+    with servers(model, folder) as both:
+        for _ in range(num_passes):
+            for streams, num_requests in model.num_requests.items():
+                before = spent_by(both.parley_pid)
+                outcome = both.apply(both.parley_port, both.prompts.bodies(num_requests), num_clients=streams)
+                api_seconds += (spent_by(both.parley_pid) - before).own
+                api_tokens += outcome.output_tokens
+                ours[streams].add(outcome)
+                bodies = both.prompts.bodies(num_requests)
+                theirs[streams].add(both.apply(both.peer_socket, bodies, num_clients=streams))
     rows = [row for streams in model.num_requests for row in _rows(model, streams, ours[streams], theirs[streams])]
     cost = Row(
         measure=f"{model.name}: API process per token",
@@ -139,19 +177,6 @@ def _rows(model: Model, streams: int, ours: Series, theirs: Series) -> list[Row]
             is_less_better=True,
         ),
     ]
-
-
-def _apply(address: int | str, prompts: Prompts, streams: int, num_requests: int) -> Outcome:
-    key = KEY if isinstance(address, int) else ""
-    requests = [request_text("/v1/completions", body, key=key) for body in prompts.bodies(num_requests)]
-    load = Load(
-        address=address, requests=requests, num_clients=streams, num_requests=num_requests, keeps_connections=False
-    )
-    outcome = measured(load)
-    wanted = num_requests * OUTPUT_TOKENS
-    if outcome.output_tokens != wanted:
-        raise RuntimeError(f"{outcome.output_tokens} tokens came from {address}, {wanted} were asked for")
-    return outcome
 
 
 def _add(path: Path, data: Path) -> None:

@@ -10,7 +10,6 @@ from parley.core.events import Delta, Event, Finished, FinishReason, ScoredToken
 from parley.core.ids import new_id
 from parley.core.requests import Sampling, SequenceRequest
 from parley.core.usage import Usage
-from parley.infra.sandbox import run_folder
 from parley.serving.engines.child import Supervision
 from parley.serving.engines.echo import EchoEngine
 from parley.serving.engines.llama import LlamaEngine, LlamaOptions
@@ -110,13 +109,12 @@ async def llama_engine(
         num_threads=1,
         supervision=supervision or Supervision(first_backoff_seconds=0.05),
     )
-    with run_folder() as sockets:
-        engine = LlamaEngine(options, folder=sockets)
-        try:
-            await engine.start()
-            yield engine
-        finally:
-            await engine.aclose()
+    engine = LlamaEngine(options)
+    try:
+        await engine.start()
+        yield engine
+    finally:
+        await engine.aclose()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 from parley.core.clock import Clock
-from parley.infra.sandbox import run_folder
 from parley.serving.engines.child import Supervision
 from tests.faults.fake_engine.adapter import FakeEngine, FakeOptions
 from tests.faults.fake_engine.journal import Truth, read_truth
@@ -53,14 +52,13 @@ async def fake_engine(
 ) -> AsyncIterator[FakeEngine]:
     """A started engine that answers with `model`."""
     write_knobs(home, model, knobs or Knobs())
-    with run_folder() as folder:
-        options = FakeOptions(model=model, home=home, folder=folder, num_slots=num_slots, supervision=supervision)
-        engine = FakeEngine(options, clock=clock)
-        try:
-            await engine.start()
-            yield engine
-        finally:
-            await engine.aclose()
+    options = FakeOptions(model=model, home=home, num_slots=num_slots, supervision=supervision)
+    engine = FakeEngine(options, clock=clock)
+    try:
+        await engine.start()
+        yield engine
+    finally:
+        await engine.aclose()
 
 
 class FaultyServer:

@@ -18,7 +18,6 @@ from parley.core.tokenizer import Tokenizer
 from parley.core.upstream import Upstream
 from parley.domain.catalog.model import CatalogError
 from parley.domain.catalog.service import CatalogFiles
-from parley.infra.sandbox import run_folder
 from parley.infra.settings import Settings, environment_of_programs, read_variable
 from parley.serving.engines.echo import EchoEngine
 from parley.serving.engines.llama import LlamaEngine, LlamaOptions
@@ -36,13 +35,12 @@ _OVERHEAD_BYTES = 192 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnginePlan:
-    """What an engine is to be made of. `folder` is private to it and lives as long as it does."""
+    """What an engine is to be made of."""
 
     weights: Weights
     path: Path
     num_slots: int
     num_threads: int
-    folder: Path
     clock: Clock
 
 
@@ -69,7 +67,7 @@ def make_llama(plan: EnginePlan) -> LlamaEngine:
     )
     if "batch_tokens" in plan.weights.options:
         options = replace(options, batch_tokens=plan.weights.options["batch_tokens"])
-    return LlamaEngine(options, folder=plan.folder, clock=plan.clock)
+    return LlamaEngine(options, clock=plan.clock)
 
 
 # Which program runs which kind of weights; the echo engine is no program.
@@ -140,7 +138,6 @@ class Runtimes:
                 num_slots=self.num_slots(weights),
                 num_threads=self._settings.num_threads
                 or weights.options.get("num_threads", len(os.sched_getaffinity(0))),
-                folder=stack.enter_context(run_folder()),
                 clock=self._clock,
             )
             engine = self._engines[weights.engine](plan)

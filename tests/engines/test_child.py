@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from parley.core.errors import EngineFailed, ModelLoadFailed
-from parley.infra.sandbox import confinement_report, run_folder
+from parley.infra.sandbox import confinement_report
 from parley.serving.engines.child import Supervision
 from parley.serving.engines.llama import LlamaEngine, LlamaOptions
 from tests.builders_engines import HANG_SECONDS, byte_ids, llama_engine, round_of, run_round
@@ -92,38 +92,17 @@ async def test_an_idle_child_is_not_taken_for_a_hanging_one(tmp_path: Path) -> N
         assert engine.pid == pid
 
 
-async def test_closing_the_engine_ends_child_socket_and_open_rounds(tmp_path: Path) -> None:
+async def test_closing_the_engine_ends_child_and_open_rounds(tmp_path: Path) -> None:
     async with llama_engine(tmp_path) as engine:
-        pid, socket = engine.pid, engine._socket
+        pid = engine.pid
         assert pid is not None
-        assert socket is not None
-        assert socket.exists()
         generation = await engine.generate(round_of(byte_ids("a"), max_tokens=480, temperature=0.0))
         await anext(generation)
         await engine.aclose()
         assert not is_alive(pid)
-        assert not socket.exists()
         assert [event async for event in generation] == []
         with pytest.raises(EngineFailed):
             await engine.generate(round_of(byte_ids("a")))
-
-
-async def test_the_sockets_folder_is_private_and_gone_afterwards() -> None:
-    with run_folder() as folder:
-        assert folder.stat().st_mode & 0o777 == 0o700
-        # The kernel's limit for a socket's path, with room for a name.
-        assert len(str(folder)) < 70
-    assert not folder.exists()
-
-
-async def test_the_folder_of_a_killed_parley_is_swept() -> None:
-    process = subprocess.Popen([sys.executable, "-c", "pass"])
-    process.wait()
-    stale = Path(f"/tmp/parley-{process.pid}-stale")
-    stale.mkdir(mode=0o700)
-    (stale / "old.sock").touch()
-    with run_folder():
-        assert not stale.exists()
 
 
 async def test_no_child_survives_a_killed_server(tmp_path: Path) -> None:
@@ -164,24 +143,22 @@ async def test_what_the_runtime_says_of_a_bad_file_reaches_the_operator(tmp_path
             b"general.architecture" + b"\x08\0\0\0" + b"\x05" + bytes(7) + b"lmaxx",
         )
     )
-    with run_folder() as folder:
-        engine = LlamaEngine(LlamaOptions(model=path, context_length=512), folder=folder)
-        with pytest.raises(ModelLoadFailed) as refused:
-            await engine.start()
-        assert "lmaxx" in refused.value.detail
-        assert "lmaxx" not in refused.value.message
-        await engine.aclose()
+    engine = LlamaEngine(LlamaOptions(model=path, context_length=512))
+    with pytest.raises(ModelLoadFailed) as refused:
+        await engine.start()
+    assert "lmaxx" in refused.value.detail
+    assert "lmaxx" not in refused.value.message
+    await engine.aclose()
     assert set(children_of(os.getpid())) <= before
 
 
 async def test_a_truncated_file_is_refused_before_any_worker_starts(tmp_path: Path) -> None:
     path = write_model(tmp_path / "model.gguf")
     path.write_bytes(path.read_bytes()[:-1000])
-    with run_folder() as folder:
-        engine = LlamaEngine(LlamaOptions(model=path, context_length=512), folder=folder)
-        with pytest.raises(ModelLoadFailed, match="error while processing"):
-            await engine.start()
-        assert engine.pid is None
+    engine = LlamaEngine(LlamaOptions(model=path, context_length=512))
+    with pytest.raises(ModelLoadFailed, match="error while processing"):
+        await engine.start()
+    assert engine.pid is None
 
 
 async def test_restarts_leak_no_descriptors_and_no_zombies(tmp_path: Path) -> None:

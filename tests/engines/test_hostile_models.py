@@ -9,7 +9,6 @@ import pytest
 from parley.core.errors import EngineFailed, ModelLoadFailed
 from parley.core.gguf import InvalidModelFile, read_header
 from parley.domain.catalog.model import detect_template
-from parley.infra.sandbox import run_folder
 from parley.operations.weights_header import read_weights
 from parley.serving.engines.child import Supervision
 from parley.serving.engines.llama import LlamaEngine, LlamaOptions
@@ -126,16 +125,15 @@ async def test_mutated_models_that_pass_the_reader_never_hurt_this_process(tmp_p
         options = LlamaOptions(
             model=path, context_length=256, num_slots=1, num_threads=1, supervision=Supervision(load_seconds=10.0)
         )
-        with run_folder() as folder:
-            engine = LlamaEngine(options, folder=folder)
-            try:
-                await engine.start()
-                await run_round(engine, round_of(byte_ids("a"), max_tokens=2))
-                outcomes["loaded"] += 1
-            except (ModelLoadFailed, EngineFailed):
-                outcomes["failed"] += 1
-            finally:
-                await engine.aclose()
+        engine = LlamaEngine(options)
+        try:
+            await engine.start()
+            await run_round(engine, round_of(byte_ids("a"), max_tokens=2))
+            outcomes["loaded"] += 1
+        except (ModelLoadFailed, EngineFailed):
+            outcomes["failed"] += 1
+        finally:
+            await engine.aclose()
     assert outcomes["failed"] > 0
 
 
@@ -152,7 +150,7 @@ TEMPLATES = {
 
 @pytest.mark.parametrize("name", TEMPLATES)
 async def test_j2_j3_a_models_own_template_is_never_run(tmp_path: Path, name: str) -> None:
-    """llama.cpp's server runs it once when it loads, unless it is given another: three of these ended or held it."""
+    """llama.cpp's server would run it once when it loads: three of these ended or held it."""
     sentinel = tmp_path / "a-template-ran"
     shape = Shape(chat_template="<|im_start|>" + TEMPLATES[name].replace("SENTINEL", str(sentinel)))
     path = write_model(tmp_path / "hostile.gguf", shape)

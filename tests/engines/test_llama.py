@@ -1,4 +1,4 @@
-"""llama.cpp's own traps, each met by the adapter: what the server would do by itself is said in each test's name or comment."""
+"""The batching loop on a real model: what a request asks of its tokens, and that slots are free when they should be."""
 
 import asyncio
 import math
@@ -6,12 +6,12 @@ import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import aiohttp
 import pytest
 import pytest_asyncio
 
 from parley.core.errors import EngineFailed
 from parley.core.events import Delta, Finished, FinishReason
+from parley.infra.sandbox import WorkerFailed
 from parley.serving.engines.llama import LlamaEngine
 from tests.builders_engines import (
     CHAIN,
@@ -55,26 +55,17 @@ async def lasting(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lla
         yield engine
 
 
-async def tokens_of_busy_slots(engine: LlamaEngine) -> list[int]:
-    """How many tokens each busy slot has generated, by the server's own word; the adapter has no use for it."""
-    socket = engine._socket
-    async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(socket))) as session:
-        async with session.get("http://engine/slots") as response:
-            slots = await response.json()
-    return [slot["next_token"][0]["n_decoded"] for slot in slots if slot["is_processing"]]
-
-
 async def tokens_until_idle(engine: LlamaEngine) -> int:
     """Wait until every slot is free; the most tokens that a busy one was seen to have generated."""
     most = 0
     async with asyncio.timeout(HANG_SECONDS):
-        while tokens := await tokens_of_busy_slots(engine):
+        while tokens := await engine.busy_slots():
             most = max(most, *tokens)
             await asyncio.sleep(0.005)
     return most
 
 
-async def test_scores_equal_the_probabilities_with_which_the_server_generates(free: LlamaEngine) -> None:
+async def test_scores_equal_the_probabilities_with_which_the_engine_generates(free: LlamaEngine) -> None:
     generated = await run_round(free, round_of(WORDS, max_tokens=12, temperature=0.0, logprobs=3))
     tokens = generated.scored[0]
     ids = [token.token_id for token in tokens]
@@ -122,7 +113,7 @@ async def test_log_probabilities_are_those_before_temperature_bias_and_penalties
 
 
 async def test_prompt_tokens_bear_no_penalty(free: LlamaEngine) -> None:
-    """The server counts the last 64 tokens, the prompt's too; OpenAI counts what was generated."""
+    """OpenAI counts what was generated."""
     favourite = (
         (await run_round(free, round_of(WORDS, max_tokens=1, temperature=0.0, logprobs=0))).scored[0][0].token_id
     )
@@ -154,8 +145,22 @@ async def test_penalties_count_every_generated_token(chained: LlamaEngine) -> No
     assert [token.token_id for token in once.scored[0]].count(80) <= 1
 
 
+async def test_a_prompts_token_bears_the_presence_penalty_once_it_was_generated(chained: LlamaEngine) -> None:
+    """Exactly then: what stands in the prompt counts neither for nor against it."""
+    prompt = (*([80] * 20), *WORDS)
+    settings = {"max_tokens": 8, "temperature": 0.0, "logprobs": 1}
+    (forced,) = (await run_round(chained, round_of(prompt, logit_bias={80: 100.0}, **settings))).scored
+    # What the token lacks to be the best at each place; half of one more makes it the best everywhere.
+    bias = {80: max((token.top[0].logprob or 0.0) - (token.logprob or 0.0) for token in forced) + 0.5}
+    (unfined,) = (await run_round(chained, round_of(prompt, logit_bias=bias, **settings))).scored
+    assert [token.token_id for token in unfined] == [80] * 8
+    (fined,) = (await run_round(chained, round_of(prompt, logit_bias=bias, presence_penalty=2.0, **settings))).scored
+    assert fined[0].token_id == 80
+    assert fined[1].token_id != 80
+
+
 async def test_no_sampler_cuts_what_was_not_asked_for(free: LlamaEngine) -> None:
-    """With the server's own defaults (top_k 40, min_p 0.05) no token beyond the 40th would ever be drawn."""
+    """Runtimes of text models like to cut at the 40 best by themselves."""
     outcome = await run_round(
         free, round_of(WORDS, max_tokens=60, num_sequences=4, temperature=2.0, logprobs=20, seed=3)
     )
@@ -197,13 +202,14 @@ async def test_the_end_token_stops_and_is_counted_but_not_shown(chained: LlamaEn
     assert outcome.scored == [[]]
 
 
-async def test_every_token_of_a_character_is_scored(chained: LlamaEngine) -> None:
-    """The server counts the tokens that leave a character unfinished, and never names them."""
+async def test_every_token_of_a_character_is_scored_also_of_one_that_the_limit_cuts(chained: LlamaEngine) -> None:
     request = round_of(byte_ids("a"), max_tokens=13, temperature=0.0, logprobs=2)
-    (scored,) = (await run_round(chained, request)).scored
-    assert [token.token_id for token in scored] == list(byte_ids("b€cd🦊ef"))
-    assert b"".join(token.piece for token in scored).decode() == "b€cd🦊ef"
-    whole = await chained.score(byte_ids("ab€cd🦊ef"), num_top=2)
+    outcome = await run_round(chained, request)
+    (scored,) = outcome.scored
+    said = byte_ids("b€cd🦊efé")[:13]
+    assert [token.token_id for token in scored] == list(said)
+    assert b"".join(token.piece for token in scored).decode(errors="replace") == outcome.texts[0]
+    whole = await chained.score((*byte_ids("a"), *said), num_top=2)
     for token, again in zip(scored, whole[1:], strict=True):
         assert token.logprob == pytest.approx(again.logprob, abs=1e-2)
         assert [each.token_id for each in token.top] == [each.token_id for each in again.top]
@@ -248,7 +254,7 @@ async def test_an_abort_in_decode_frees_the_slots(lasting: LlamaEngine, num_sequ
     request = round_of(byte_ids("a"), max_tokens=LASTING_TOKENS, num_sequences=num_sequences, temperature=0.0)
     generation = await lasting.generate(request)
     await anext(generation)
-    assert await tokens_of_busy_slots(lasting)
+    assert await lasting.busy_slots()
     await generation.aclose()
     assert await tokens_until_idle(lasting) < LASTING_TOKENS / 2
 
@@ -311,7 +317,7 @@ async def test_scoring_beside_generation_disturbs_neither(free: LlamaEngine) -> 
             assert one.logprob == pytest.approx(other.logprob, abs=1e-2)
 
 
-async def test_what_the_server_refuses_is_a_failure_of_the_engine_not_of_the_process(free: LlamaEngine) -> None:
+async def test_what_the_engine_refuses_is_a_failure_of_the_engine_not_of_the_process(free: LlamaEngine) -> None:
     """Admission refuses these before; should one slip through, the round fails and the next one works."""
     for prompt in ((), (99_999,), WORDS * 100):
         with pytest.raises(EngineFailed):
@@ -331,3 +337,20 @@ async def test_tokens_come_one_by_one_not_at_the_end(chained: LlamaEngine) -> No
         if isinstance(event, Finished):
             # Three of the thirteen characters take two to four tokens each.
             assert num_deltas > 200
+
+
+async def test_a_worker_that_speaks_nonsense_is_ended_and_replaced(tmp_path: Path) -> None:
+    async with llama_engine(tmp_path) as engine:
+        pid = engine.pid
+        for nonsense in ({"event": "step"}, {"event": "step", "tokens": [[1, 0, "", 5, 3, 0, None]], "cached": []}):
+            with pytest.raises(WorkerFailed):
+                engine._hear(nonsense, b"")
+        generation = await engine.generate(round_of(byte_ids("a"), max_tokens=400, temperature=0.0))
+        assert engine._child._live is not None
+        engine._child._live.dialogue._fail(WorkerFailed("nonsense"))
+        with pytest.raises(EngineFailed):
+            async for _ in generation:
+                pass
+        outcome = await run_round(engine, round_of(byte_ids("a"), max_tokens=2, temperature=0.0))
+        assert outcome.num_tokens == [2]
+        assert engine.pid != pid

@@ -166,3 +166,6 @@ class SequenceRequest:
     is_limit_asked: bool = True
     grammar: Grammar | None = None
     markers: tuple[str, ...] = ()
+    # What an engine keeps of this prompt serves only rounds with the same salt, so that nobody learns by the clock what
+    # others have asked.
+    cache_salt: str = ""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 
 from parley.core.channel import Header, pack
 from parley.infra.sandbox import Worker, WorkerFailed
@@ -12,12 +13,24 @@ class Refused(Exception):
     """The worker is well and says no to this one question."""
 
 
-class Dialogue:
-    """Owns the reading side of a ready worker. `on_progress` is called for every sign of life."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """What happens on a dialogue, as it happens. The calls are short: nothing else is read meanwhile."""
 
-    def __init__(self, worker: Worker, *, on_progress: Callable[[], None] = lambda: None) -> None:
+    # Any message came.
+    on_progress: Callable[[], None] = lambda: None
+    # One that answers no question.
+    on_event: Callable[[Header, bytes], None] = lambda _header, _raw: None
+    # The worker is gone, or nobody listens to it any more. Called once.
+    on_end: Callable[[WorkerFailed], None] = lambda _error: None
+
+
+class Dialogue:
+    """Owns the reading side of a ready worker."""
+
+    def __init__(self, worker: Worker, listener: Listener | None = None) -> None:
         self._worker = worker
-        self._on_progress = on_progress
+        self._listener = listener or Listener()
         self._open: dict[int, asyncio.Future[tuple[Header, bytes]]] = {}
         self._last_id = 0
         self._failure: WorkerFailed | None = None
@@ -38,7 +51,7 @@ class Dialogue:
             await self._worker.send(pack({**header, "id": question_id}, raw))
             reply, reply_raw = await answer
         except asyncio.CancelledError:
-            self._withdraw(question_id)
+            self.tell_later({"op": "withdraw", "withdrawn": question_id})
             raise
         finally:
             self._open.pop(question_id, None)
@@ -46,31 +59,44 @@ class Dialogue:
             raise Refused(str(reply["refused"]))
         return reply, reply_raw
 
+    async def tell(self, header: Mapping[str, object], raw: bytes = b"") -> None:
+        """Say something that has no answer. Raises WorkerFailed."""
+        if self._failure is not None:
+            raise self._failure
+        await self._worker.send(pack(header, raw))
+
+    def tell_later(self, header: Mapping[str, object]) -> None:
+        """Say something short without waiting; a worker that is gone needs not be told."""
+        # Without waiting: a worker that stands still would hold up whoever gives up on it.
+        with suppress(WorkerFailed):
+            self._worker.send_later(pack(header))
+
     async def aclose(self) -> None:
         """Stop reading; open questions fail. The worker itself is the caller's."""
         self._reader.cancel()
         await asyncio.wait({self._reader})
         self._fail(WorkerFailed("the dialogue was closed"))
 
-    def _withdraw(self, question_id: int) -> None:
-        # Without waiting: a worker that stands still would hold up whoever gives up on it.
-        with suppress(WorkerFailed):
-            self._worker.send_later(pack({"op": "withdraw", "withdrawn": question_id}))
-
     async def _read(self) -> None:
         try:
             while True:
                 header, raw = await self._worker.receive()
-                self._on_progress()
+                self._listener.on_progress()
                 question_id = header.get("id")
+                if question_id is None:
+                    self._listener.on_event(header, raw)
+                    continue
                 answer = self._open.get(question_id) if isinstance(question_id, int) else None
-                if answer is not None and not answer.done() and header.get("event") != "progress":
+                if answer is not None and not answer.done():
                     answer.set_result((header, raw))
         except WorkerFailed as error:
             self._fail(error)
 
     def _fail(self, error: WorkerFailed) -> None:
-        self._failure = self._failure or error
+        if self._failure is not None:
+            return
+        self._failure = error
+        self._listener.on_end(error)
         for answer in self._open.values():
             if not answer.done():
-                answer.set_exception(self._failure)
+                answer.set_exception(error)

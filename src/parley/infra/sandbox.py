@@ -10,11 +10,10 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import parley
 from parley.core.channel import LENGTHS, BrokenChannel, Header, unpack_header, unpack_lengths
@@ -191,31 +190,6 @@ async def confinement_report() -> Mapping[str, bool]:
     worker = await start_worker("-", limits=Limits(cpu_seconds=10))
     await worker.stop()
     return worker.held
-
-
-@contextmanager
-def run_folder() -> Iterator[Path]:
-    """A new private folder (0700) for sockets; its path is short, for a socket's path may have 107 bytes.
-
-    Taken anew for each process, so no stale socket can be met; what a killed Parley left is swept.
-    """
-    _sweep(Path("/tmp"))  # noqa: S108 - only for finding folders of our own pattern and owner
-    with TemporaryDirectory(prefix=f"parley-{os.getpid()}-", dir="/tmp", ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
-
-
-def _sweep(parent: Path) -> None:
-    """Remove run folders whose process is gone."""
-    for folder in parent.glob("parley-*-*"):
-        pid = folder.name.split("-")[1]
-        if not pid.isdecimal() or Path(f"/proc/{pid}").exists() or folder.is_symlink():
-            continue
-        with suppress(OSError):
-            if folder.stat().st_uid != os.getuid():
-                continue
-            for socket in folder.glob("*.sock"):
-                socket.unlink()
-            folder.rmdir()
 
 
 def _environment() -> dict[str, str]:

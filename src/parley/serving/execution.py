@@ -269,6 +269,7 @@ class Execution:
             num_sequences=planned.num_sequences,
             max_tokens=grant.max_tokens[planned.prompt_index],
             sampling=self._sampling(planned),
+            cache_salt=grant.principal.organization_id,
             source=prompt.source,
             is_limit_asked=prompt.source is None or grant.request.max_tokens is not None,
             grammar=prompt.grammar,

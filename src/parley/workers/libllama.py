@@ -9,6 +9,7 @@ import ctypes
 import importlib.metadata
 import importlib.util
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 SUPPORTED_VERSION = "2026.10.11549"
@@ -17,6 +18,10 @@ _Int32 = ctypes.c_int32
 _Pointer = ctypes.c_void_p
 # 32-bit words at the start of llama_context_params: n_ctx, n_batch, n_ubatch, n_seq_max, ..., n_threads, n_threads_batch.
 _CONTEXT_DEFAULTS = (512, 2048, 512, 1, 0, 0, 1, 4, 4, 0)
+# Bytes 136..141 of it, its flags: embeddings, offload, no timings, offload of operations, full sliding windows, one cache
+# for all sequences.
+_CONTEXT_FLAGS_AT = 136
+_CONTEXT_FLAGS = (0, 1, 1, 1, 1, 0)
 # Bytes 16..31 of llama_model_params (layers on the GPU, split mode, load mode, lazy mode), then its flags from 72 on.
 _MODEL_WORDS = (-1, 1, -1, 1)
 _MODEL_WORDS_AT, _MODEL_FLAGS_AT = 16, 72
@@ -30,14 +35,16 @@ class Unsupported(Exception):
 
 
 class Batch(ctypes.Structure):
+    """The tokens of one step; the arrays are the caller's."""
+
     _fields_ = (
         ("n_tokens", _Int32),
-        ("token", ctypes.POINTER(_Int32)),
-        ("embd", ctypes.POINTER(ctypes.c_float)),
-        ("pos", ctypes.POINTER(_Int32)),
-        ("n_seq_id", ctypes.POINTER(_Int32)),
-        ("seq_id", ctypes.POINTER(ctypes.POINTER(_Int32))),
-        ("logits", ctypes.POINTER(ctypes.c_int8)),
+        ("token", _Pointer),
+        ("embd", _Pointer),
+        ("pos", _Pointer),
+        ("n_seq_id", _Pointer),
+        ("seq_id", _Pointer),
+        ("logits", _Pointer),
     )
 
 
@@ -54,7 +61,8 @@ _SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
     "llama_model_load_from_file": (_Pointer, (ctypes.c_char_p, _Opaque)),
     "llama_init_from_model": (_Pointer, (_Pointer, _Opaque)),
     "llama_free": (None, (_Pointer,)),
-    "llama_n_ctx": (ctypes.c_uint32, (_Pointer,)),
+    "llama_n_ctx_seq": (ctypes.c_uint32, (_Pointer,)),
+    "llama_n_seq_max": (ctypes.c_uint32, (_Pointer,)),
     "llama_n_batch": (ctypes.c_uint32, (_Pointer,)),
     "llama_model_get_vocab": (_Pointer, (_Pointer,)),
     "llama_model_n_params": (ctypes.c_uint64, (_Pointer,)),
@@ -69,13 +77,22 @@ _SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
     "llama_vocab_fim_mid": (_Int32, (_Pointer,)),
     "llama_token_to_piece": (_Int32, (_Pointer, _Int32, ctypes.c_char_p, _Int32, _Int32, ctypes.c_bool)),
     "llama_tokenize": (_Int32, (_Pointer, ctypes.c_char_p, _Int32, _Pointer, _Int32, ctypes.c_bool, ctypes.c_bool)),
-    "llama_batch_init": (Batch, (_Int32, _Int32, _Int32)),
-    "llama_batch_free": (None, (Batch,)),
     "llama_decode": (_Int32, (_Pointer, Batch)),
-    "llama_get_logits_ith": (ctypes.POINTER(ctypes.c_float), (_Pointer, _Int32)),
+    "llama_get_logits": (_Pointer, (_Pointer,)),
     "llama_get_memory": (_Pointer, (_Pointer,)),
+    "llama_memory_seq_cp": (None, (_Pointer, _Int32, _Int32, _Int32, _Int32)),
     "llama_memory_seq_rm": (ctypes.c_bool, (_Pointer, _Int32, _Int32, _Int32)),
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContextShape:
+    """`batch_tokens` is the most that one step reads."""
+
+    num_sequences: int
+    sequence_tokens: int
+    batch_tokens: int
+    num_threads: int
 
 
 class LibLlama:
@@ -110,20 +127,23 @@ class LibLlama:
             raise RuntimeError("llama.cpp could not load the file")
         return int(model)
 
-    def open_context(self, model: int, *, num_tokens: int, num_batch: int, num_threads: int) -> int:
-        """A context for one sequence of up to `num_tokens`; everything about positions comes from the model, as in the
-        server. The caller frees it with `llama_free`."""
+    def open_context(self, model: int, shape: ContextShape) -> int:
+        """A context with room for every sequence to grow to its full length beside the others; everything about positions
+        comes from the model. Kept to the end of the process."""
         params = self.api.llama_context_default_params()
         words = (ctypes.c_uint32 * len(_CONTEXT_DEFAULTS)).from_buffer(params)
-        if tuple(words) != _CONTEXT_DEFAULTS:
+        flags = (ctypes.c_uint8 * len(_CONTEXT_FLAGS)).from_buffer(params, _CONTEXT_FLAGS_AT)
+        if tuple(words) != _CONTEXT_DEFAULTS or tuple(flags) != _CONTEXT_FLAGS:
             raise Unsupported("other defaults in llama_context_params")
-        words[0], words[1], words[2] = num_tokens, num_batch, num_batch
-        words[7], words[8] = num_threads, num_threads
+        words[0] = shape.num_sequences * shape.sequence_tokens
+        words[1] = words[2] = shape.batch_tokens
+        words[3] = shape.num_sequences
+        words[7] = words[8] = shape.num_threads
         context = self.api.llama_init_from_model(model, params)
         if not context:
             raise RuntimeError("llama.cpp could not open a context")
-        if self.api.llama_n_ctx(context) < num_tokens or self.api.llama_n_batch(context) != num_batch:
-            self.api.llama_free(context)
+        got = self.api.llama_n_ctx_seq(context), self.api.llama_n_batch(context), self.api.llama_n_seq_max(context)
+        if got[0] < shape.sequence_tokens or got[1] < shape.batch_tokens or got[2] != shape.num_sequences:
             raise Unsupported("a changed word of llama_context_params did not do what it should")
         return int(context)
 

@@ -1,126 +1,118 @@
-"""The llama.cpp worker: xllamacpp's server on a Unix socket, and scores of prompts over the channel.
+"""The llama.cpp worker: our batching loop over the C API of the library that xllamacpp ships.
 
     python -m parley.workers.confine '<limits>' parley.workers.llama '<options as JSON>'
 
-It says `failed`, or `ready` with its socket and with the vocabulary's pieces (raw). Then it answers questions; ids are arrays
-of 32-bit integers. `score` (raw: the prompt's ids) is answered by raw arrays of 32 bits: own log-probabilities, ids of the
-best, theirs. `recover` (the bytes and the number of tokens that the server did not name; raw: all ids before them) is
-answered by their ids, and by scores as above.
+It says `failed`, or `ready` with the vocabulary's pieces (raw). Then it takes `start` and `end` of rounds and says a `step`
+after each step, or `refused` with a round (`core.round_messages`). It answers two questions. `score` (raw: the
+prompt's ids, 32-bit integers) by raw arrays of 32 bits: own log-probabilities, ids of the best, theirs. `slots` by `busy`:
+for every slot in use, the tokens that were generated in it.
 """
 
-import contextlib
-import importlib
 import json
 import sys
-from pathlib import Path
-
-import numpy as np
+from collections.abc import Callable
+from functools import cached_property
 
 from parley.core.channel import Header
-from parley.core.pieces import pack_pieces
-from parley.workers.libllama import LibLlama, Unsupported
-from parley.workers.scorer import Scorer, Scores, Withdrawn
+from parley.core.pieces import Pieces, pack_pieces
+from parley.core.requests import SequenceRequest
+from parley.core.round_messages import read_ids, read_start
+from parley.workers.constraint import Constraint, GrammarRefused, Grammars
+from parley.workers.context import Context
+from parley.workers.libllama import ATTRIBUTE_CONTROL, ATTRIBUTE_USER_DEFINED, ContextShape, LibLlama, Unsupported
+from parley.workers.loop import Loop
+from parley.workers.sequence import RunningSequence, Words
 from parley.workers.voice import Voice
 
-# A scorer that was not asked for so long gives its context's memory back.
-_REST_SECONDS = 20.0
 
+class Worker:
+    """The loaded model, and what is asked of it."""
 
-def _start_server(options: dict[str, int | str]) -> object:
-    """The running server; the caller keeps it. Raises RuntimeError, with the reason on stderr only."""
-    runtime = importlib.import_module("xllamacpp")
-    num_slots, num_threads, batch_tokens = (int(options[name]) for name in ("num_slots", "num_threads", "batch_tokens"))
-    params = runtime.CommonParams()
-    params.model.path = str(options["model"])
-    params.n_parallel = num_slots
-    params.n_ctx = num_slots * int(options["context_length"])
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = num_threads
-    # An abort is seen between two steps, so a step is kept short.
-    params.n_batch = params.n_ubatch = batch_tokens
-    # Server threads that parse requests and write streams; each open stream holds one.
-    params.n_threads_http = 2 * num_slots + 4
-    # Do not shrink what was asked for to what happens to be free.
-    params.fit_params = False
-    # No second copy of prompts in main memory; each slot keeps the last prompt it served.
-    params.cache_ram_mib = 0
-    params.ctx_shift = False
-    params.ui = False
-    params.endpoint_slots = True
-    params.use_jinja = False
-    # In place of the file's own, which the server would run once, whatever it does: no prompt is ever made by either.
-    params.chat_template = "chatml"
-    # Errors alone: prompts never appear in a log.
-    params.verbosity = 1
-    # A pause without output is watched on our side, and a comment in the stream says nothing.
-    params.sse_ping_interval = -1
-    path = Path(str(options["socket"]))
-    # A file left by a killed worker would make the start fail.
-    path.unlink(missing_ok=True)
-    params.hostnames = [str(path)]
-    return runtime.Server(params)
+    def __init__(self, library: LibLlama, context: Context, voice: Voice) -> None:
+        self._library = library
+        self._vocabulary = context.vocabulary
+        self._voice = voice
+        texts = library.pieces(context.vocabulary)
+        self.packed = pack_pieces(texts)
+        self.silent = library.silent_ids(context.vocabulary, texts)
+        self._pieces = Pieces(self.packed, count=len(texts), silent=self.silent)
+        self._ends = frozenset(t for t in range(len(texts)) if library.api.llama_vocab_is_eog(context.vocabulary, t))
+        self.loop = Loop(context, voice.say)
 
+    @property
+    def num_tokens(self) -> int:
+        return len(self._pieces)
 
-def _ids(raw: bytes) -> list[int]:
-    return [int(token_id) for token_id in np.frombuffer(raw, dtype=np.int32)]
+    def run(self) -> None:
+        """Until nobody needs this process, which then ends."""
+        while True:
+            # Everything that was asked, then a step; without work, sleep until something is asked.
+            while (asked := self._voice.next_question(timeout_seconds=0.0 if self.loop.has_work else None)) is not None:
+                self._obey(*asked)
+            self.loop.turn()
 
+    def _obey(self, question: Header, raw: bytes) -> None:
+        try:
+            match question["op"]:
+                case "start":
+                    number, request = read_start(question, raw)
+                    self.loop.start(request, self._sequences(number, request))
+                case "end":
+                    self.loop.end(int(str(question["round"])))
+                case "score":
+                    num_top = int(str(question["num_top"]))
+                    self.loop.score(read_ids(raw), num_top, question, lambda: self._voice.is_withdrawn(question))
+                case _:
+                    self._voice.say({"id": question["id"], "busy": self.loop.busy()})
+        except (ValueError, GrammarRefused) as error:
+            self._voice.say({"id": question.get("id"), "round": question.get("round"), "refused": str(error)})
 
-def _answer(scorer: Scorer, voice: Voice, question: Header, raw: bytes) -> tuple[Header, bytes]:
-    def on_step() -> None:
-        if voice.is_withdrawn(question):
-            raise Withdrawn
-        voice.say({"event": "progress", "id": question["id"]})
+    def _sequences(self, number: int, request: SequenceRequest) -> list[RunningSequence]:
+        words = Words(
+            num_tokens=self.num_tokens, is_end=self._ends.__contains__, written=self._written(request.markers)
+        )
+        grammar = request.grammar
+        constraints: list[Constraint | None] = [
+            None if grammar is None else self._grammars.constraint(grammar.lark) for _ in range(request.num_sequences)
+        ]
+        return [RunningSequence(number, index, request, words, each) for index, each in enumerate(constraints)]
 
-    num_top = int(str(question["num_top"]))
-    if question["op"] == "score":
-        prompt = _ids(raw)
-        return {}, _packed(scorer.score(prompt, num_top, on_step))
-    lost = bytes.fromhex(str(question["lost"]))
-    prefix = _ids(raw)
-    found = scorer.recover(prefix, lost, int(str(question["count"])), on_step)
-    if found is None:
-        return {"found": []}, b""
-    scores = scorer.score([*prefix, *found], num_top, on_step, first=len(prefix))
-    return {"found": found}, _packed(scores)
+    def _written(self, markers: tuple[str, ...]) -> Callable[[int], bytes]:
+        if not markers:
+            return self._pieces.written
+        texts = {marker.encode() for marker in markers}
+        shown = {t for t in self.silent if self._pieces.piece(t) in texts}
+        return lambda t: self._pieces.piece(t) if t in shown else self._pieces.written(t)
 
-
-def _packed(scores: Scores) -> bytes:
-    return b"".join(part.tobytes() for part in (scores.own, scores.top_ids, scores.top))
+    @cached_property
+    def _grammars(self) -> Grammars:
+        pieces = [self._pieces.piece(t) for t in range(self.num_tokens)]
+        attributes = [self._library.api.llama_vocab_get_attr(self._vocabulary, t) for t in range(self.num_tokens)]
+        special = [
+            t for t, attribute in enumerate(attributes) if attribute & (ATTRIBUTE_CONTROL | ATTRIBUTE_USER_DEFINED)
+        ]
+        return Grammars(pieces, special=special, ends=sorted(self._ends))
 
 
 def main() -> None:
     voice = Voice()
     options = json.loads(sys.argv[1])
+    shape = ContextShape(
+        num_sequences=options["num_slots"],
+        sequence_tokens=options["context_length"],
+        batch_tokens=max(options["batch_tokens"], options["num_slots"]),
+        num_threads=options["num_threads"],
+    )
     try:
         # First: a build that we do not know is refused before any weights are loaded.
         library = LibLlama()
-        vocabulary = library.api.llama_model_get_vocab(library.load_model(str(options["model"]), vocabulary_only=True))
-        pieces = library.pieces(vocabulary)
-        scorer = Scorer(
-            library,
-            str(options["model"]),
-            num_threads=options["num_threads"],
-            batch_tokens=options["batch_tokens"],
-        )
-        # Kept to the end: the server stops when nobody holds it.
-        server = _start_server(options)
+        worker = Worker(library, Context(library, options["model"], shape), voice)
     except (Unsupported, RuntimeError, ValueError) as error:
         voice.say({"event": "failed", "reason": str(error)})
         return
-    facts = {"socket": options["socket"], "num_tokens": len(pieces), "silent": library.silent_ids(vocabulary, pieces)}
-    voice.say({"event": "ready", **facts, "runtime": type(server).__module__}, pack_pieces(pieces))
+    voice.say({"event": "ready", "num_tokens": worker.num_tokens, "silent": worker.silent}, worker.packed)
     voice.listen()
-    while True:
-        asked = voice.next_question(timeout_seconds=_REST_SECONDS)
-        if asked is None:
-            scorer.rest()
-            continue
-        question, raw = asked
-        with contextlib.suppress(Withdrawn):
-            try:
-                header, answer = _answer(scorer, voice, question, raw)
-                voice.say({**header, "id": question["id"]}, answer)
-            except (RuntimeError, ValueError) as error:
-                voice.say({"id": question["id"], "refused": str(error)})
+    worker.run()
 
 
 if __name__ == "__main__":

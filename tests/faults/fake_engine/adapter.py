@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from parley.core.clock import Clock, SystemClock
 from parley.core.errors import EngineDied, EngineFailed
@@ -21,11 +22,10 @@ _MAX_LINE_BYTES = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class FakeOptions:
-    """`home` holds knobs and journals of all models; `folder` is private to this replica, for its socket."""
+    """`home` holds knobs and journals of all models."""
 
     model: str
     home: Path
-    folder: Path
     num_slots: int = 8
     supervision: Supervision = field(default_factory=Supervision)
 
@@ -43,6 +43,8 @@ class FakeEngine:
             supervision=options.supervision,
             limits=Limits(file_bytes=1 << 30),
         )
+        # Its socket's path must be short, which a test's own folder is not.
+        self._folder = TemporaryDirectory(prefix="parley-fake-", ignore_cleanup_errors=True)
         self._connecting = asyncio.Lock()
         self._wire: _Wire | None = None
 
@@ -61,6 +63,7 @@ class FakeEngine:
         await self.child.aclose()
         if self._wire is not None:
             await self._wire.aclose()
+        self._folder.cleanup()
 
     async def generate(self, request: SequenceRequest) -> "FakeGeneration":
         wire = await self._connected(await self.child.live())
@@ -92,7 +95,7 @@ class FakeEngine:
     def _arguments(self) -> list[str]:
         options = self._options
         described = {"model": options.model, "home": str(options.home)}
-        return [json.dumps({**described, "socket": str(options.folder / f"{new_id('')}.sock")})]
+        return [json.dumps({**described, "socket": str(Path(self._folder.name) / f"{new_id('')}.sock")})]
 
 
 class _Wire:

@@ -26,7 +26,6 @@ def main() -> None:
         options = FakeOptions(
             model=plan.weights.name,
             home=home,
-            folder=plan.folder,
             num_slots=plan.num_slots,
             supervision=supervision,
         )

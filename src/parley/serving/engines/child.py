@@ -10,7 +10,7 @@ from parley.core.channel import Header
 from parley.core.clock import Clock
 from parley.core.errors import EngineFailed, ModelLoadFailed, ModelUnavailable
 from parley.core.restarts import RestartPolicy, Restarts
-from parley.infra.dialogue import Dialogue
+from parley.infra.dialogue import Dialogue, Listener
 from parley.infra.sandbox import Limits, Worker, WorkerFailed, start_worker
 from parley.serving.engines.progress import Progress
 
@@ -30,7 +30,7 @@ class Supervision:
     # So many ends within the window, and it is not started again before a whole window has passed.
     max_crashes: int = 5
     crash_window_seconds: float = 300.0
-    # How long it may take a worker whose connection broke to be seen to have ended.
+    # How long it may take a worker whose dialogue ended to be seen to have ended.
     doubt_seconds: float = 1.0
     # How long a request waits for a child that is being started again.
     ready_seconds: float = 30.0
@@ -67,12 +67,15 @@ class Child:
         clock: Clock,
         supervision: Supervision,
         limits: Limits = Limits(),  # noqa: B008 - a frozen value
+        listener: Listener = Listener(),  # noqa: B008 - a frozen value
     ) -> None:
+        """`listener` hears what the worker says unasked, and each worker's end."""
         self._module = module
         self._arguments = arguments
         self._limits = limits
         self._clock = clock
         self._supervision = supervision
+        self._listener = listener
         self._live: LiveChild | None = None
         self._changed = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
@@ -125,10 +128,6 @@ class Child:
             raise self._failure or EngineFailed(f"{self._module} is not ready") from None
         return self._require_live()
 
-    def doubt(self) -> None:
-        """A connection to it broke. Most likely it is dying, and what comes next should go to its successor."""
-        self._is_doubted = True
-
     async def _settle_doubt(self, live: LiveChild) -> None:
         try:
             async with asyncio.timeout(self._supervision.doubt_seconds):
@@ -169,6 +168,10 @@ class Child:
         """A sign of life came; called for every piece of output, so it is cheap."""
         self._progress.sign(self._clock.monotonic())
 
+    def doubt(self) -> None:
+        """It looks dead: before it gets new work, it is given a moment to be seen to have ended."""
+        self._is_doubted = True
+
     async def _load(self) -> LiveChild:
         try:
             worker = await start_worker(self._module, self._arguments(), limits=self._limits)
@@ -188,7 +191,18 @@ class Child:
         except BaseException:
             await asyncio.shield(worker.stop(grace_seconds=0.0))
             raise
-        return LiveChild(worker=worker, dialogue=Dialogue(worker, on_progress=self.progressed), facts=facts, raw=raw)
+        listener = Listener(
+            on_progress=self.progressed,
+            on_event=self._listener.on_event,
+            on_end=lambda error: self._ended(worker, error),
+        )
+        return LiveChild(worker=worker, dialogue=Dialogue(worker, listener), facts=facts, raw=raw)
+
+    def _ended(self, worker: Worker, error: WorkerFailed) -> None:
+        """Its dialogue has ended. What speaks nonsense is of no more use; most likely it is dead already."""
+        worker.kill()
+        self.doubt()
+        self._listener.on_end(error)
 
     async def _supervise(self, live: LiveChild | None) -> None:
         try:

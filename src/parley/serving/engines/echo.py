@@ -10,10 +10,10 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 
 from parley.core import echo
+from parley.core.assembler import TextAssembler
 from parley.core.events import Alternative, Delta, Event, Finished, FinishReason, ScoredToken, SequenceFinished
 from parley.core.requests import SequenceRequest
 from parley.core.usage import Usage
-from parley.serving.engines.assembler import TextAssembler
 
 # Without a delay, a sequence lets others run after this many tokens.
 _TOKENS_PER_TURN = 8

@@ -1,30 +1,25 @@
-"""llama.cpp behind the engine seam: one supervised worker with its HTTP server on a Unix socket, always streamed."""
+"""llama.cpp behind the engine seam: one supervised worker that runs all sequences of a replica together."""
 
-import array
 import asyncio
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import aiohttp
-
+from parley.core.channel import Header
 from parley.core.clock import Clock, SystemClock
 from parley.core.errors import EngineDied, EngineFailed, ModelLoadFailed
 from parley.core.events import ScoredToken
 from parley.core.gguf import InvalidModelFile, read_header
-from parley.core.ids import new_id
 from parley.core.pieces import Pieces
 from parley.core.requests import SequenceRequest
-from parley.infra.dialogue import Refused
+from parley.core.round_messages import pack_ids, read_step, start_message
+from parley.infra.dialogue import Listener, Refused
 from parley.infra.sandbox import WorkerFailed
 from parley.serving.engines.child import Child, LiveChild, Supervision
 from parley.serving.engines.round import Host, LlamaGeneration
-from parley.serving.engines.scores import read_scores
-from parley.serving.engines.upstream import completion_body
-
-# Nothing is timed here: the child's supervision ends one that says nothing.
-_NO_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10.0)
+from parley.serving.engines.scores import ScoreReader, read_scores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,23 +37,21 @@ class LlamaOptions:
 
 
 class LlamaEngine:
-    """Implements `core.engine.Engine`. `start` it before use and `aclose` it after.
+    """Implements `core.engine.Engine`. `start` it before use and `aclose` it after."""
 
-    `folder` is a private run folder (`infra.sandbox.run_folder`) for the socket.
-    """
-
-    def __init__(self, options: LlamaOptions, *, folder: Path, clock: Clock | None = None) -> None:
+    def __init__(self, options: LlamaOptions, *, clock: Clock | None = None) -> None:
         self._options = options
-        self._folder = folder
-        self._socket: Path | None = None
         self._child = Child(
             "parley.workers.llama",
             self._worker_arguments,
             clock=clock or SystemClock(),
             supervision=options.supervision,
+            listener=Listener(on_event=self._hear, on_end=self._fail_all),
         )
-        self._session: tuple[Path, aiohttp.ClientSession] | None = None
-        self._open: dict[str, LlamaGeneration] = {}
+        # Through all restarts of the worker, so that what an old one said can never reach a new round.
+        self._numbers = itertools.count(1)
+        self._open: dict[int, LlamaGeneration] = {}
+        self._number_of: dict[str, int] = {}
         self._pieces: Pieces | None = None
 
     @property
@@ -91,26 +84,27 @@ class LlamaEngine:
         for generation in list(self._open.values()):
             await generation.aclose()
         await self._child.aclose()
-        await self._end_session()
-        self._remove_socket()
 
     async def generate(self, request: SequenceRequest) -> LlamaGeneration:
         live = await self._child.live()
+        self._pieces_of(live)
+        number = next(self._numbers)
 
         def on_close() -> None:
             self._child.end_work()
-            self._open.pop(request.round_id, None)
+            del self._open[number], self._number_of[request.round_id]
 
-        host = Host(
-            pieces=self._pieces_of(live),
-            recover=lambda before, lost, count: self._recover(live, request, (before, lost, count)),
-            on_output=self._child.progressed,
-            on_broken=self._child.doubt,
-            on_close=on_close,
-        )
+        host = Host(on_abort=lambda: live.dialogue.tell_later({"op": "end", "round": number}), on_close=on_close)
+        generation = LlamaGeneration(request, host)
+        self._open[number], self._number_of[request.round_id] = generation, number
         self._child.begin_work()
-        generation = LlamaGeneration(request, self._post(live, completion_body(request)), host)
-        self._open[request.round_id] = generation
+        try:
+            await live.dialogue.tell(*start_message(number, request))
+        except WorkerFailed as error:
+            generation.fail(EngineDied(f"the round did not begin: {error}", has_reached=False))
+        except BaseException:
+            await generation.aclose()
+            raise
         return generation
 
     async def score(self, prompt: Sequence[int], *, num_top: int) -> list[ScoredToken]:
@@ -118,59 +112,58 @@ class LlamaEngine:
             return []
         live = await self._child.live()
         with self._child.working():
-            try:
-                _, raw = await live.dialogue.ask({"op": "score", "num_top": num_top}, _packed(prompt))
-            except WorkerFailed as error:
-                raise EngineDied(f"scoring failed: {error}") from error
-            except Refused as error:
-                raise EngineFailed(f"scoring failed: {error}") from error
+            _, raw = await self._ask(live, {"op": "score", "num_top": num_top}, pack_ids(prompt))
         pieces = self._pieces_of(live)
         first = ScoredToken(prompt[0], pieces.piece(prompt[0]), None)
         return [first, *read_scores(raw, prompt[1:], num_top, pieces)]
 
     async def abort(self, round_id: str) -> None:
-        generation = self._open.get(round_id)
-        if generation is not None:
-            await generation.aclose()
+        number = self._number_of.get(round_id)
+        if number is not None:
+            await self._open[number].aclose()
 
-    async def _post(self, live: LiveChild, body: bytes) -> aiohttp.ClientResponse:
-        session = await self._session_to(Path(str(live.facts["socket"])))
-        headers = {"content-type": "application/json"}
-        return await session.post("http://engine/completion", data=body, headers=headers)
+    async def busy_slots(self) -> list[int]:
+        """For every slot that the worker has in use, the tokens generated in it: its own word, between two steps."""
+        header, _ = await self._ask(await self._child.live(), {"op": "slots"})
+        busy = header.get("busy")
+        return [int(count) for count in busy] if isinstance(busy, list) else []
 
-    async def _session_to(self, socket: Path) -> aiohttp.ClientSession:
-        if self._session is not None and self._session[0] == socket:
-            return self._session[1]
-        if socket != self._socket:
-            raise EngineFailed("the worker was replaced before the round began")
-        # A connection serves one round: what a cancelled round left in it can never reach another.
-        connector = aiohttp.UnixConnector(str(socket), limit=0, force_close=True)
-        session = aiohttp.ClientSession(connector=connector, timeout=_NO_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar())
-        stale, self._session = self._session, (socket, session)
-        if stale is not None:
-            await stale[1].close()
-        return session
-
-    async def _end_session(self) -> None:
-        if self._session is not None:
-            _, session = self._session
-            self._session = None
-            await session.close()
-
-    async def _recover(
-        self, live: LiveChild, request: SequenceRequest, lost: tuple[Sequence[int], bytes, int]
-    ) -> list[ScoredToken]:
-        before, written, count = lost
-        num_top = request.sampling.logprobs or 0
-        question = {"op": "recover", "num_top": num_top, "lost": written.hex(), "count": count}
+    async def _ask(self, live: LiveChild, question: Header, raw: bytes = b"") -> tuple[Header, bytes]:
         try:
-            header, raw = await live.dialogue.ask(question, _packed(before))
-        except (WorkerFailed, Refused) as error:
-            raise EngineFailed(f"the engine could not name its tokens: {error}") from error
-        found = header.get("found")
-        if not isinstance(found, list) or not found:
-            return []
-        return read_scores(raw, found, num_top, self._pieces_of(live))
+            return await live.dialogue.ask(question, raw)
+        except WorkerFailed as error:
+            raise EngineDied(f"{question['op']} failed: {error}") from error
+        except Refused as error:
+            raise EngineFailed(f"{question['op']} failed: {error}") from error
+
+    def _hear(self, header: Header, raw: bytes) -> None:
+        """Hand a step of the worker, or its refusal of a round, to the rounds that it concerns."""
+        try:
+            if "refused" in header:
+                generation = self._open.get(int(str(header["round"])))
+                if generation is not None:
+                    generation.fail(EngineFailed(f"the engine refused a round: {header['refused']}"))
+                return
+            self._fan_out(header, raw)
+        except (KeyError, ValueError, TypeError, IndexError) as error:
+            raise WorkerFailed(f"the worker said what is no step: {error!r}") from error
+
+    def _fan_out(self, header: Header, raw: bytes) -> None:
+        entries, cached = read_step(header)
+        for number, count in cached:
+            if (generation := self._open.get(number)) is not None:
+                generation.read(count)
+        pieces = self._pieces or Pieces(b"", count=0)
+        reader = ScoreReader(raw, pieces)
+        for entry in entries:
+            # Read also where the round was closed meanwhile: the next one's scores stand behind.
+            scored = None if entry.num_top is None else reader.next(entry.token_id, entry.num_top)
+            if (generation := self._open.get(entry.round_number)) is not None:
+                generation.push(entry, scored)
+
+    def _fail_all(self, error: WorkerFailed) -> None:
+        for generation in list(self._open.values()):
+            generation.fail(EngineDied(f"the engine ended: {error}"))
 
     def _pieces_of(self, live: LiveChild) -> Pieces:
         """The vocabulary's pieces, the same through all restarts: the file does not change."""
@@ -182,24 +175,12 @@ class LlamaEngine:
         return self._pieces
 
     def _worker_arguments(self) -> list[str]:
-        """For each start a socket of its own name, so that a stale one is never met."""
-        self._remove_socket()
-        self._socket = self._folder / f"{new_id('')}.sock"
         options = self._options
         described = {
             "model": str(options.model),
-            "socket": str(self._socket),
             "num_slots": options.num_slots,
             "context_length": options.context_length,
             "num_threads": options.num_threads,
             "batch_tokens": options.batch_tokens,
         }
         return [json.dumps(described)]
-
-    def _remove_socket(self) -> None:
-        if self._socket is not None:
-            self._socket.unlink(missing_ok=True)
-
-
-def _packed(token_ids: Sequence[int]) -> bytes:
-    return array.array("i", token_ids).tobytes()

@@ -1,4 +1,4 @@
-"""A prompt's scores out of what the llama.cpp worker answers."""
+"""Scores out of the arrays in which the llama.cpp worker says them."""
 
 import array
 from collections.abc import Sequence
@@ -9,8 +9,25 @@ from parley.core.pieces import Pieces
 _ITEM_BYTES = 4
 
 
+class ScoreReader:
+    """Takes one scored token after another from the raw part of a step."""
+
+    def __init__(self, raw: bytes, pieces: Pieces) -> None:
+        self._raw = raw
+        self._pieces = pieces
+        self._position = 0
+
+    def next(self, token_id: int, num_top: int) -> ScoredToken:
+        """The next one: its own log-probability, the ids of the best, theirs."""
+        start, self._position = self._position, self._position + (1 + 2 * num_top) * _ITEM_BYTES
+        return read_scores(self._raw[start : self._position], [token_id], num_top, self._pieces)[0]
+
+
 def read_scores(raw: bytes, token_ids: Sequence[int], num_top: int, pieces: Pieces) -> list[ScoredToken]:
-    """The worker's arrays (see `workers.llama`) as scored tokens."""
+    """A prompt's scores: the own log-probabilities of all, then the ids of each one's best, then theirs.
+
+    Raises IndexError when there are fewer.
+    """
     count = len(token_ids)
     own, top = array.array("f"), array.array("f")
     top_ids = array.array("i")

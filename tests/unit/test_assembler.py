@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parley.serving.engines.assembler import TextAssembler
+from parley.core.assembler import TextAssembler
 
 
 def cut(data: bytes, sizes: list[int]) -> list[bytes]:

@@ -1,0 +1,93 @@
+"""The model in memory: steps over several sequences at once, and what each sequence has read."""
+
+import ctypes
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from parley.workers.libllama import Batch, ContextShape, LibLlama
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int32]
+
+
+class Context:
+    """Weights and the memory of `shape.num_sequences` sequences, numbered from 0.
+
+    Each has memory of its own, and not a share of one for all: a token is then compared with its own sequence alone, which
+    was twice as fast at 32 sequences (docs/decisions/0009).
+    """
+
+    def __init__(self, library: LibLlama, path: str, shape: ContextShape) -> None:
+        """Raises RuntimeError when the file cannot be loaded, Unsupported when this is not the build that we know."""
+        self._api = library.api
+        self.shape = shape
+        model = library.load_model(path, vocabulary_only=False)
+        self.vocabulary: int = self._api.llama_model_get_vocab(model)
+        self.num_tokens: int = self._api.llama_vocab_n_tokens(self.vocabulary)
+        self._context = library.open_context(model, shape)
+        self._memory = self._api.llama_get_memory(self._context)
+        rows = shape.batch_tokens
+        self._tokens = np.zeros(rows, dtype=np.int32)
+        self._positions = np.zeros(rows, dtype=np.int32)
+        self._sequences = np.zeros(rows, dtype=np.int32)
+        self._has_logits = np.zeros(rows, dtype=np.int8)
+        # Every token belongs to one sequence: its list of sequences is one number long.
+        self._num_sequences = np.ones(rows, dtype=np.int32)
+        step = self._sequences.itemsize
+        self._lists = (self._sequences.ctypes.data + step * np.arange(rows)).astype(np.uint64)
+        self._num_rows = 0
+        self._num_outputs = 0
+
+    def add(self, sequence: int, start: int, ids: Ints, *, first_output: int) -> None:
+        """Put tokens of one sequence, from position `start` on, into the next step; from the token with the number
+        `first_output` among them on, their logits are kept."""
+        rows = slice(self._num_rows, self._num_rows + len(ids))
+        self._tokens[rows] = ids
+        self._positions[rows] = np.arange(start, start + len(ids))
+        self._sequences[rows] = sequence
+        self._has_logits[rows] = np.arange(len(ids)) >= first_output
+        self._num_rows += len(ids)
+        self._num_outputs += max(len(ids) - first_output, 0)
+
+    def add_last(self, sequences: Sequence[int], positions: Sequence[int], tokens: Sequence[int]) -> None:
+        """Put one token of each of these sequences into the next step, and keep their logits."""
+        rows = slice(self._num_rows, self._num_rows + len(tokens))
+        self._sequences[rows], self._positions[rows], self._tokens[rows] = sequences, positions, tokens
+        self._has_logits[rows] = 1
+        self._num_rows += len(tokens)
+        self._num_outputs += len(tokens)
+
+    def decode(self) -> Floats:
+        """Run the step. The kept logits in the order of `add`, a row for each; they are overwritten by the next step."""
+        batch = Batch(
+            self._num_rows,
+            self._tokens.ctypes.data,
+            None,
+            self._positions.ctypes.data,
+            self._num_sequences.ctypes.data,
+            self._lists.ctypes.data,
+            self._has_logits.ctypes.data,
+        )
+        num_outputs, self._num_rows, self._num_outputs = self._num_outputs, 0, 0
+        status = self._api.llama_decode(self._context, batch)
+        if status != 0:
+            raise RuntimeError(f"llama_decode answered {status}")
+        if not num_outputs:
+            return np.empty((0, self.num_tokens), dtype=np.float32)
+        address = self._api.llama_get_logits(self._context)
+        if not address:
+            raise RuntimeError("llama.cpp kept no logits")
+        start = ctypes.cast(address, ctypes.POINTER(ctypes.c_float))
+        return np.ctypeslib.as_array(start, shape=(num_outputs, self.num_tokens))
+
+    def forget(self, sequence: int, start: int) -> bool:
+        """Drop what a sequence has read from position `start` on; False, and nothing done, where a model cannot do that
+        but as a whole."""
+        return bool(self._api.llama_memory_seq_rm(self._memory, sequence, start, -1))
+
+    def copy(self, source: int, target: int) -> None:
+        """Give `target` all that `source` has read, in place of its own."""
+        self._api.llama_memory_seq_rm(self._memory, target, -1, -1)
+        self._api.llama_memory_seq_cp(self._memory, source, target, -1, -1)
