@@ -9,7 +9,8 @@ from parley.core.clock import FakeClock
 from parley.core.engine import Engine, Generation
 from parley.core.errors import EngineFailed, ModelLoadFailed, ModelNotFound
 from parley.core.events import Delta, Event, Finished, FinishReason, ScoredToken, SequenceFinished
-from parley.core.price import FREE
+from parley.core.hold import Hold
+from parley.core.price import FREE, Price
 from parley.core.principal import Principal, Scope
 from parley.core.requests import (
     ChatMessage,
@@ -24,6 +25,8 @@ from parley.core.snapshot import Capability, EngineKind, Snapshot, Weights
 from parley.core.template import Role
 from parley.core.tokenizer import Segment
 from parley.core.usage import Usage, UsageRecord
+from parley.domain.billing.service import Billing
+from parley.serving.admission.admit import Admission
 from parley.serving.admission.rates import Rates, Unlimited
 from parley.serving.engines.echo import EchoEngine
 from parley.serving.metering.settle import Settlement
@@ -40,14 +43,16 @@ ECHO_WEIGHTS = Weights(
 )
 
 
-def make_snapshot(name: str = "echo-1", *, weights: Weights | None = ECHO_WEIGHTS, context: int = 1_000) -> Snapshot:
+def make_snapshot(
+    name: str = "echo-1", *, weights: Weights | None = ECHO_WEIGHTS, context: int = 1_000, price: Price = FREE
+) -> Snapshot:
     return Snapshot(
         name=name,
         family="echo",
         weights=weights,
         promised_context_length=context,
         capabilities=frozenset({Capability.CHAT, Capability.COMPLETE}),
-        price=FREE,
+        price=price,
         created=0,
     )
 
@@ -89,10 +94,22 @@ class FakeCatalog:
 
 @dataclass
 class RecordingSink:
-    records: list[UsageRecord] = field(default_factory=list)
+    """Keeps what it is told; closes holds as the real one does."""
 
-    async def record(self, record: UsageRecord) -> None:
-        self.records.append(record)
+    billing: Billing
+    records: list[UsageRecord] = field(default_factory=list)
+    checkpoints: list[list[UsageRecord]] = field(default_factory=list)
+
+    async def settle(self, hold: Hold, record: UsageRecord) -> None:
+        if hold.is_open:
+            self.billing.books.close(hold, record.charge_nano)
+            self.records.append(record)
+
+    async def checkpoint(self, running: Sequence[tuple[Hold, UsageRecord]]) -> None:
+        self.checkpoints.append([record for _, record in running])
+
+    def release(self, hold: Hold) -> None:
+        self.billing.books.release(hold)
 
 
 class BrokenEngine:
@@ -207,14 +224,21 @@ class Bench:
     clock: FakeClock
     engine: Engine
     tokenizer: CountingTokenizer
+    billing: Billing
+    settlement: Settlement
+    num_opened: int = 0
 
     @property
     def pool(self):
         return self.pools.pool_for(ECHO_WEIGHTS)
 
     async def open(self, request: GenerationRequest, principal: Principal | None = None) -> Run:
+        self.num_opened += 1
         return await self.serving.open(
-            principal or make_principal(), request, request_id="req_1", received_at=self.clock.monotonic()
+            principal or make_principal(),
+            request,
+            request_id=f"req_{self.num_opened}",
+            received_at=self.clock.monotonic(),
         )
 
     async def run(self, request: GenerationRequest) -> list[Event]:
@@ -226,11 +250,17 @@ def make_bench(
     engine: Engine | None = None,
     max_waiting: int = 8,
     snapshots: Sequence[Snapshot] = (make_snapshot(),),
+    is_metered: bool = False,
     faults: Mapping[str, str] = MappingProxyType({}),
     rates: Rates | None = None,
 ) -> Bench:
+    """A serving on the echo engine. `is_metered`: the principal of `make_principal` pays, and has nothing yet."""
     engine = engine or EchoEngine(num_slots=4)
-    clock, sink = FakeClock(), RecordingSink()
+    clock = FakeClock()
+    billing = Billing(clock, is_metered=is_metered)
+    billing.set_first_organization("org_a")
+    sink = RecordingSink(billing)
+    settlement = Settlement(sink, clock)
 
     tokenizer = CountingTokenizer()
 
@@ -240,15 +270,15 @@ def make_bench(
     pools = Pools(loader=FakeLoader(lambda _: engine), rules=PoolRules(max_waiting=max_waiting), clock=clock)
     serving = Serving(
         catalog=FakeCatalog(*snapshots),
+        admission=Admission(billing, rates or Unlimited()),
         prompting=Prompting(
             tokenizers=Tokenizers(start, clock), templates=TEMPLATES, grammar_check=FakeGrammarCheck(faults)
         ),
         pools=pools,
-        settlement=Settlement(sink, clock),
-        rates=rates or Unlimited(),
+        settlement=settlement,
         clock=clock,
     )
-    return Bench(serving, sink, pools, clock, engine, tokenizer)
+    return Bench(serving, sink, pools, clock, engine, tokenizer, billing, settlement)
 
 
 def texts(events: list[Event]) -> dict[int, str]:

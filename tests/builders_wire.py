@@ -12,10 +12,12 @@ from starlette.types import ASGIApp, Message
 from parley.api.call import Call, Handler, Platform, Services
 from parley.api.openai.opening import Head
 from parley.api.reception import Reception
+from parley.core.claim import Claim
 from parley.core.clock import FakeClock
 from parley.core.errors import ModelNotFound, ParleyError
 from parley.core.events import Alternative, Delta, Event, Finished, FinishReason, ScoredToken, SequenceFinished
 from parley.core.grant import Grant, PreparedPrompt
+from parley.core.hold import Hold
 from parley.core.price import FREE
 from parley.core.principal import Principal, Scope
 from parley.core.requests import GenerationRequest
@@ -112,7 +114,13 @@ class FakeServing:
         self.runs: list[FakeRun] = []
 
     async def open(
-        self, principal: Principal, request: GenerationRequest, *, request_id: str, received_at: float
+        self,
+        principal: Principal,
+        request: GenerationRequest,
+        *,
+        request_id: str,
+        received_at: float,
+        claim: Claim | None = None,
     ) -> FakeRun:
         self.requests.append(request)
         if self._refusal is not None:
@@ -126,6 +134,14 @@ class FakeServing:
             prompts=(PreparedPrompt(token_ids=(1,)),),
             max_tokens=(16,),
             received_at=received_at,
+            hold=Hold(
+                request_id=request_id,
+                principal=principal,
+                price=FREE,
+                amount_nano=0,
+                opened_at=0.0,
+                num_output_tokens=16,
+            ),
         )
         self.runs.append(FakeRun(grant, self._events))
         return self.runs[-1]

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from parley.api.call import Platform, Services
 from parley.api.listener import open_listener
 from parley.api.open_requests import OpenRequests
 from parley.api.platform.control import ControlServer
+from parley.api.repeats import Repeats
 from parley.api.routes import route_table
 from parley.api.server import HttpServer, ServerTimes
 from parley.api.stack import EdgeRules, build_stack
@@ -25,8 +26,10 @@ from parley.infra.settings import Settings, server_url
 from parley.operations.first_start import ensure_owner
 from parley.operations.front_door import FrontDoor, SignUpRules
 from parley.operations.last_used import following
+from parley.operations.reconcile import Reconciler
 from parley.operations.records import Records, open_records
 from parley.runtimes import ENGINES, EngineFactory, Runtimes
+from parley.serving.admission.admit import Admission
 from parley.serving.metering.settle import Settlement
 from parley.serving.prompting.prepare import Prompting
 from parley.serving.prompting.templates import TEMPLATES
@@ -62,17 +65,24 @@ class Application:
         self._has_started = False
         self._tokenizers = Tokenizers(runtimes.start_tokenizer, clock)
         self.open_requests = OpenRequests()
+        self.settlement = Settlement(records.settlements, clock)
         serving = Serving(
             catalog=records.catalog,
+            admission=Admission(records.billing, records.rates),
             prompting=Prompting(tokenizers=self._tokenizers, templates=TEMPLATES, grammar_check=runtimes.grammar_check),
             pools=self.pools,
-            settlement=Settlement(records.usage, clock),
-            rates=records.rates,
+            settlement=self.settlement,
             clock=clock,
         )
         self.asgi: ASGIApp = build_stack(
             routes=route_table(is_ready=self.is_ready, page=LandingPage()),
-            services=Services(serving=serving, catalog=records.catalog, clock=clock, platform=platform),
+            services=Services(
+                serving=serving,
+                catalog=records.catalog,
+                clock=clock,
+                platform=platform,
+                repeats=Repeats(records.replies),
+            ),
             keys=records.keys,
             open_requests=self.open_requests,
             rules=EdgeRules(cors_origins=settings.cors_origins, trusted_proxies=settings.proxy_networks),
@@ -139,7 +149,9 @@ async def serve(
             path = records.folder.owner_key_path
             on_ready(Started(url=url, weights=weights, owner_key=owner_key, owner_key_path=path))
 
-        await _until_stopped(http, start, records)
+        reconciler = Reconciler(records.database, records.billing, records.replies)
+        meanwhile = (application.settlement.run, reconciler.run, records.database.raise_failure)
+        await _until_stopped(http, start, meanwhile)
 
 
 def _tell(loop: asyncio.AbstractEventLoop, listener: Callable[[frozenset[str]], None], key_ids: frozenset[str]) -> None:
@@ -148,18 +160,18 @@ def _tell(loop: asyncio.AbstractEventLoop, listener: Callable[[frozenset[str]], 
         loop.call_soon_threadsafe(listener, key_ids)
 
 
-async def _until_stopped(http: HttpServer, start: Callable[[], Coroutine[None, None, None]], records: Records) -> None:
-    """Serve; end early when the start fails or records can no longer be kept, with the reason raised."""
+async def _until_stopped(
+    http: HttpServer,
+    start: Callable[[], Coroutine[None, None, None]],
+    meanwhile: Sequence[Callable[[], Coroutine[None, None, None]]],
+) -> None:
+    """Serve, with `start` once and `meanwhile` for as long; end early when one of them fails, with its reason raised."""
     try:
         async with asyncio.TaskGroup() as tasks:
-            beside = [tasks.create_task(start()), tasks.create_task(_raise_failure(records))]
+            beside = [tasks.create_task(work()) for work in (start, *meanwhile)]
             await http.serve(lambda: None)
             for task in beside:
                 task.cancel()
     except BaseExceptionGroup as group:
-        # One of the three failed and the others were cancelled for it: its reason is the reason.
+        # One of them failed and the others were cancelled for it: its reason is the reason.
         raise group.exceptions[0] from group
-
-
-async def _raise_failure(records: Records) -> None:
-    raise await records.database.wait_failed()

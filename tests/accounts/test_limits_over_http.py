@@ -127,6 +127,7 @@ async def test_usage_is_summed_in_buckets_by_project_key_and_model(town: Town) -
     key = await town.new_key()
     owner = town.records.keys.authenticate(town.owner_key)
     day = 1_677_628_800
+    used = []
     for num, (when, key_id) in enumerate([(day + 10, key["id"]), (day + 20, "key_x"), (day + 86_400, key["id"])]):
         record = usage_record(f"req_{num}")
         changed = {
@@ -137,7 +138,8 @@ async def test_usage_is_summed_in_buckets_by_project_key_and_model(town: Town) -
             "outcome": Outcome.FINISHED,
             "usage": Usage(input_tokens=10, cached_tokens=2, output_tokens=3),
         }
-        await town.records.usage.record(replace(record, **changed))
+        used.append(replace(record, **changed))
+    await town.records.database.transaction(lambda unit: town.records.usage.keep(unit.connection, used))
     path = f"/v1/organization/usage/completions?start_time={day}&end_time={day + 3 * 86_400}"
     page = await town.ok("GET", f"{path}&limit=2")
     first, second = page["data"]

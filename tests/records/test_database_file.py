@@ -15,11 +15,13 @@ from parley.infra.db import Database, DatabaseRefused
 from parley.infra.sqlite import create_database_file, quick_check
 
 
+async def execute(database: Database, statement: str) -> None:
+    await database.transaction(lambda transaction: transaction.connection.execute(text(statement)) and None)
+
+
 async def made(path: Path) -> Path:
     async with await Database.open(path) as database:
-        await database.append(
-            text("INSERT INTO organizations (id, name, created_at) VALUES (:id, :id, 1.0)"), {"id": "org-1"}
-        )
+        await execute(database, "INSERT INTO organizations (id, name, created_at) VALUES ('org-1', '1', 1.0)")
     return path
 
 
@@ -108,9 +110,12 @@ from parley.infra.db import Database
 
 INSERT = text("INSERT INTO organizations (id, name, created_at) VALUES (:id, :id, 1.0)")
 
+def insert(connection, rows):
+    connection.execute(INSERT, rows)
+
 async def write(database, client):
     for number in range(100_000):
-        await database.append(INSERT, {"id": f"{client}-{number}"})
+        await database.append(insert, {"id": f"{client}-{number}"})
         print(f"{client}-{number}", flush=True)
 
 async def main():
@@ -134,6 +139,6 @@ async def test_what_was_answered_is_there_after_a_kill(tmp_path: Path) -> None:
             kept = await database.read(
                 lambda connection: {row.id for row in connection.execute(text("SELECT id FROM organizations"))}
             )
-            await database.append(text("DELETE FROM organizations WHERE id != :id"), {"id": ""})
+            await execute(database, "DELETE FROM organizations")
         assert acknowledged - kept == set()
         assert len(acknowledged) > 1

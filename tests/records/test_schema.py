@@ -12,6 +12,8 @@ from alembic.migration import MigrationContext
 
 from parley.domain.accounts.store import tables as accounts
 from parley.domain.audit import store as audit
+from parley.domain.billing.store import tables as money
+from parley.domain.idempotency import store as idempotency
 from parley.domain.limits import store as limits
 from parley.domain.usage import store as usage
 from parley.infra.schema import HEAD, current_revision, downgrade, known_revisions, upgrade
@@ -34,8 +36,8 @@ def test_migrations_make_exactly_what_the_stores_use(tmp_path: Path) -> None:
     path = tmp_path / "parley.db"
     create_database_file(path, upgrade)
     together = sa.MetaData()
-    for metadata in (accounts.METADATA, audit.METADATA, limits.METADATA, usage.METADATA):
-        for table in metadata.tables.values():
+    for part in (accounts, audit, limits, usage, money, idempotency):
+        for table in part.METADATA.tables.values():
             table.to_metadata(together)
     with connected(path) as connection, connection.begin():
         context = MigrationContext.configure(connection, opts={"compare_type": True})

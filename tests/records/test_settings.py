@@ -74,7 +74,7 @@ def test_an_empty_variable_is_no_setting(folder: Path, monkeypatch: pytest.Monke
         ("BOOTSTRAP_KEY", "é" * 30),
         ("DRAIN_SECONDS", "-1"),
         ("LOG_LEVEL", "loud"),
-        ("DATABASE_URL", "postgresql://db/parley"),
+        ("DATABASE_URL", "mysql://db/parley"),
         ("CORS_ORIGINS", "chat.example.org"),
         ("TRUSTED_PROXIES", "10.0.0.0/8,proxy"),
         ("NUM_SLOTS", "0"),
@@ -131,8 +131,8 @@ def test_the_data_folder_is_where_desktops_keep_such_things(monkeypatch: pytest.
 
 
 def test_the_database_is_in_the_data_folder_unless_it_is_said(folder: Path) -> None:
-    assert load_settings().database_path == folder / "parley.db"
-    assert load_settings({"database_url": "sqlite:////srv/p.db"}).database_path == Path("/srv/p.db")
+    assert load_settings().database_place == folder / "parley.db"
+    assert load_settings({"database_url": "sqlite:////srv/p.db"}).database_place == Path("/srv/p.db")
 
 
 def test_a_mistyped_variable_is_said_with_the_nearest_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,10 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from parley.infra.db import Connection, Database, DatabaseFailed, Transaction
 
 INSERT = text("INSERT INTO organizations (id, name, created_at) VALUES (:id, :name, 1.0)")
+
+
+def insert(connection: Connection, rows: Sequence[dict[str, str]]) -> None:
+    connection.execute(INSERT, list(rows))
 
 
 @pytest.fixture
@@ -61,7 +65,7 @@ async def test_nothing_is_answered_before_its_commit(database: Database) -> None
         loop.call_soon_threadsafe(committing.set)
         go_on.wait(10)
 
-    appended = asyncio.ensure_future(database.append(INSERT, row("a")))
+    appended = asyncio.ensure_future(database.append(insert, row("a")))
     await asyncio.wait_for(committing.wait(), 10)
     assert await database.read(names) == []
     assert not appended.done()
@@ -85,7 +89,7 @@ async def test_units_that_wait_together_are_committed_together(database: Databas
     async with asyncio.TaskGroup() as group:
         async with HeldWriter(database):
             for number in range(300):
-                group.create_task(database.append(INSERT, row(f"{number:03}")))
+                group.create_task(database.append(insert, row(f"{number:03}")))
             await asyncio.sleep(0)
     assert len(await database.read(names)) == 300
     # The unit that held the writer, then 256 and the rest.
@@ -98,9 +102,9 @@ async def test_a_unit_that_fails_undoes_itself_alone(database: Database) -> None
         raise LookupError("the second half is missing")
 
     async with HeldWriter(database):
-        before = asyncio.ensure_future(database.append(INSERT, row("a")))
+        before = asyncio.ensure_future(database.append(insert, row("a")))
         failing = asyncio.ensure_future(database.transaction(half))
-        after = asyncio.ensure_future(database.append(INSERT, row("b")))
+        after = asyncio.ensure_future(database.append(insert, row("b")))
         await asyncio.sleep(0)
     with pytest.raises(LookupError, match="second half"):
         await failing
@@ -109,9 +113,9 @@ async def test_a_unit_that_fails_undoes_itself_alone(database: Database) -> None
 
 
 async def test_a_row_that_is_refused_does_not_take_its_neighbours_along(database: Database) -> None:
-    await database.append(INSERT, row("twice"))
+    await database.append(insert, row("twice"))
     async with HeldWriter(database):
-        rows = [asyncio.ensure_future(database.append(INSERT, row(name))) for name in ("a", "twice", "b")]
+        rows = [asyncio.ensure_future(database.append(insert, row(name))) for name in ("a", "twice", "b")]
         await asyncio.sleep(0)
     results = await asyncio.gather(*rows, return_exceptions=True)
     assert [type(result) for result in results] == [type(None), IntegrityError, type(None)]
@@ -120,7 +124,7 @@ async def test_a_row_that_is_refused_does_not_take_its_neighbours_along(database
 
 async def test_a_cancelled_caller_does_not_stop_its_unit(database: Database) -> None:
     async with HeldWriter(database):
-        appended = asyncio.ensure_future(database.append(INSERT, row("a")))
+        appended = asyncio.ensure_future(database.append(insert, row("a")))
         await asyncio.sleep(0)
         appended.cancel()
     await database.transaction(lambda _: None)
@@ -162,13 +166,13 @@ async def test_a_failed_commit_is_answered_to_everyone_and_ends_the_writer(datab
         raise sqlite3.OperationalError("disk I/O error")
 
     results = await asyncio.gather(
-        *(database.append(INSERT, row(str(number))) for number in range(20)), return_exceptions=True
+        *(database.append(insert, row(str(number))) for number in range(20)), return_exceptions=True
     )
     assert {type(result) for result in results} == {DatabaseFailed}
     failure = await asyncio.wait_for(database.wait_failed(), 10)
     assert "disk I/O error" in str(failure)
     with pytest.raises(DatabaseFailed):
-        await database.append(INSERT, row("later"))
+        await database.append(insert, row("later"))
     with pytest.raises(DatabaseFailed):
         await database.transaction(lambda _: None)
     assert await database.read(names) == []
@@ -188,7 +192,7 @@ async def test_a_statement_that_meets_a_failing_disk_is_fatal_and_no_matter_of_i
 async def test_two_hundred_writers_are_all_served_without_a_busy_database(database: Database) -> None:
     async def write_and_read(number: int) -> None:
         for turn in range(5):
-            await database.append(INSERT, row(f"{number}-{turn}"))
+            await database.append(insert, row(f"{number}-{turn}"))
             await database.read(names)
 
     async with asyncio.TaskGroup() as group:
@@ -204,11 +208,11 @@ async def test_readers_cannot_write(database: Database) -> None:
 
 async def test_closing_commits_what_was_submitted(tmp_path: Path) -> None:
     database = await Database.open(tmp_path / "parley.db")
-    appended = asyncio.ensure_future(database.append(INSERT, row("a")))
+    appended = asyncio.ensure_future(database.append(insert, row("a")))
     await asyncio.sleep(0)
     await database.aclose()
     await appended
     with pytest.raises(DatabaseFailed):
-        await database.append(INSERT, row("b"))
+        await database.append(insert, row("b"))
     async with await Database.open(tmp_path / "parley.db") as again:
         assert await again.read(names) == ["a"]

@@ -7,7 +7,9 @@ from enum import StrEnum
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
+from parley.api.repeats import Repeats
 from parley.core.actor import Actor, ActorKind
+from parley.core.claim import Claim
 from parley.core.clock import Clock
 from parley.core.principal import Principal
 from parley.domain.catalog.service import Catalog
@@ -48,6 +50,8 @@ class Services:
     catalog: Catalog
     clock: Clock
     platform: Platform
+    # Requests that are sent again; None where none are known.
+    repeats: Repeats | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -65,6 +69,8 @@ class Call:
     # As the audit log shall know the caller.
     address: str = "unknown"
     path_params: dict[str, str] = field(default_factory=dict)
+    # What the client claims with an Idempotency-Key.
+    claim: Claim | None = None
     # Reply headers that a stage wants to add (x-parley-model, Deprecation, Sunset).
     reply_headers: dict[str, str] = field(default_factory=dict)
 

@@ -2,12 +2,13 @@
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from parley.api.auth import Gatekeeper
 from parley.api.call import Access, Call, Services
 from parley.api.open_requests import OpenRequests
 from parley.api.reception import Reception, reception_of
+from parley.api.repeats import HEADER
 from parley.api.routing import Match, RouteTable
 from parley.api.stream import EventStream
 
@@ -32,13 +33,26 @@ class Dispatcher:
             return
         match = self._routes.find(method, path)
         call = self._call(match, Request(scope, receive), reception_of(scope))
-        response = await match.route.handler(call)
-        # No await stands between the handler's return and this line, so a Run that it opened always has an owner.
-        try:
-            await response(scope, receive, send)
-        finally:
-            if isinstance(response, EventStream):
-                await response.aclose()
+        if HEADER in call.http.headers and match.route.access is Access.MODEL_REQUEST:
+            await self._answer_once(match, call, receive, send)
+        else:
+            await _reply(await match.route.handler(call), scope, receive, send)
+
+    async def _answer_once(self, match: Match, call: Call, receive: Receive, send: Send) -> None:
+        """Answer a request that claims to be one with what came before under its key."""
+        repeats = self._services.repeats
+        if repeats is None:
+            raise RuntimeError("there is nowhere to look for repeated requests")
+        scope = call.http.scope
+        async with repeats.claimed(call.http, call.require_principal().project_id) as claimed:
+            if claimed is not None and claimed.reply is not None:
+                await claimed.reply(scope, receive, send)
+                return
+            call.claim = None if claimed is None else claimed.claim
+            response = await match.route.handler(call)
+            if isinstance(response, Response) and call.claim is not None:
+                await repeats.keep(call.claim, call.request_id, response)
+            await _reply(response, scope, receive, send)
 
     def _call(self, match: Match, http: Request, reception: Reception) -> Call:
         """The call, with its principal: a route that is not public is refused here, before its body is read."""
@@ -61,3 +75,12 @@ class Dispatcher:
             address="" if access in _UNAUDITED else self._gatekeeper.address_of(http),
             path_params=match.path_params,
         )
+
+
+async def _reply(response: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Send a handler's reply. No await stands between its return and this, so a Run that it opened always has an owner."""
+    try:
+        await response(scope, receive, send)
+    finally:
+        if isinstance(response, EventStream):
+            await response.aclose()

@@ -1,6 +1,7 @@
 """Commands that change state: by the running server's control socket, or directly where none runs."""
 
 import asyncio
+from pathlib import Path
 
 from parley.api.platform.commands import Reply, StateCommand, perform
 from parley.api.platform.control import ask
@@ -39,7 +40,9 @@ def is_installed(settings: Settings) -> bool:
     data = settings.data
     try:
         # The owner's key alone is an installation that lost its database; opening it says how to mend that.
-        return data.is_dir() and (settings.database_path.exists() or DataFolder(data).owner_key_path.exists())
+        place = settings.database_place
+        has_file = isinstance(place, Path) and place.exists()
+        return data.is_dir() and (has_file or DataFolder(data).owner_key_path.exists())
     except OSError as error:
         raise CommandFailed(f"{data} cannot be read: {error.strerror}") from None
 

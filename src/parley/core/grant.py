@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from parley.core.hold import Hold
 from parley.core.limits import Levels
 from parley.core.principal import Principal
 from parley.core.requests import GenerationRequest, Grammar, Prompt
@@ -44,3 +45,5 @@ class Grant:
     levels: Levels = Levels()  # noqa: RUF009 - it is frozen
     # Monotonic seconds at which the request was received at our edge.
     received_at: float
+    # What the request may cost, reserved, at the price that was in force when it was admitted.
+    hold: Hold

@@ -1,5 +1,6 @@
 """What one request consumed, counted from engine events."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -7,17 +8,27 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Counts are tokens of the served model. `cached_tokens` is the part of `input_tokens` that the prefix cache served."""
+    """Counts are tokens of the served model. `cached_tokens` is the part of `input_tokens` that the prefix cache served.
+
+    `audio_seconds` are whole, as they are billed; `images` are (size, number) pairs.
+    """
 
     input_tokens: int = 0
     cached_tokens: int = 0
     output_tokens: int = 0
+    audio_seconds: int = 0
+    training_tokens: int = 0
+    images: tuple[tuple[str, int], ...] = ()
 
     def __add__(self, other: "Usage") -> "Usage":
+        images = Counter(dict(self.images)) + Counter(dict(other.images))
         return Usage(
             input_tokens=self.input_tokens + other.input_tokens,
             cached_tokens=self.cached_tokens + other.cached_tokens,
             output_tokens=self.output_tokens + other.output_tokens,
+            audio_seconds=self.audio_seconds + other.audio_seconds,
+            training_tokens=self.training_tokens + other.training_tokens,
+            images=tuple(sorted(images.items())),
         )
 
 
@@ -56,6 +67,8 @@ class UsageRecord:
     snapshot: str
     weights: str
     price_version: str
+    # What it cost, in nano-dollars, at that price.
+    charge_nano: int
     outcome: Outcome
     usage: Usage
     num_choices: int

@@ -1,19 +1,28 @@
 """The database: units of work that are durable when they return, and reads that never wait for them."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
-from sqlalchemy import Connection, Executable
+from sqlalchemy import Connection, Engine
 
-from parley.infra.schema import upgrade
-from parley.infra.sqlite import DatabaseRefused, create_database_file, open_reader, open_writer, verify_file
-from parley.infra.writer import DatabaseFailed, Transaction, Writer
+from parley.infra.postgres import PostgresSession, connect_or_refuse, open_engine
+from parley.infra.schema import current_revision, upgrade
+from parley.infra.sqlite import (
+    DatabaseRefused,
+    SqliteSession,
+    create_database_file,
+    open_reader,
+    open_writer,
+    verify_file,
+)
+from parley.infra.writer import BatchWrite, DatabaseFailed, Transaction, Writer
 
-__all__ = ["Connection", "Database", "DatabaseFailed", "DatabaseRefused", "Transaction"]
+__all__ = ["BatchWrite", "Connection", "Database", "DatabaseFailed", "DatabaseRefused", "Transaction"]
 
 T = TypeVar("T")
 
@@ -24,20 +33,31 @@ class Database:
     Bound to the running event loop. `async with` closes it: what was submitted is committed first.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._write_engine = open_writer(path)
-        self._read_engine = open_reader(path)
+    def __init__(self, place: Path | str) -> None:
+        session: SqliteSession | PostgresSession
+        if isinstance(place, str):
+            self._write_engine = open_engine(place, may_write=True)
+            self._read_engine = open_engine(place, may_write=False)
+            session = PostgresSession(self._write_engine)
+        else:
+            self._write_engine = open_writer(place)
+            self._read_engine = open_reader(place)
+            session = SqliteSession(self._write_engine)
         self._readers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="database-reader")
-        self._writer = Writer(self._write_engine, asyncio.get_running_loop())
+        self._writer = Writer(session, asyncio.get_running_loop())
 
     @classmethod
-    async def open(cls, path: Path, *, may_create: bool = True) -> Self:
-        """Open the database at `path` at the newest schema, making it when it is missing and `may_create`.
+    async def open(cls, place: Path | str, *, may_create: bool = True) -> Self:
+        """Open the database at `place` (a file, or a `postgresql://` URL) at the newest schema; made when it is missing
+        and `may_create`.
 
-        Raises DatabaseRefused when the file is not a sound Parley database; it is then left as it was.
+        Raises DatabaseRefused when it is not a sound Parley database; it is then left as it was.
         """
-        await asyncio.to_thread(_prepare, path, may_create=may_create)
-        return cls(path)
+        if isinstance(place, str):
+            await asyncio.to_thread(_prepare_server, place, may_create=may_create)
+        else:
+            await asyncio.to_thread(_prepare_file, place, may_create=may_create)
+        return cls(place)
 
     async def transaction(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` on the writer's thread as one unit: all of it is durable when this returns, or nothing is kept.
@@ -47,12 +67,13 @@ class Database:
         """
         return await self._writer.submit(work)
 
-    async def append(self, statement: Executable, row: Mapping[str, Any]) -> None:
-        """Execute a one-row insert as a unit of work; rows for one `statement` object that wait together go together.
+    async def append(self, write: BatchWrite[T], item: T) -> None:
+        """Have `write` keep `item` as a unit of work; items for one `write` (the same object) that wait together go together.
 
-        The same promises as `transaction`, at a fraction of its price.
+        The same promises as `transaction`, at a fraction of its price. Where one of several is refused, each is written
+        again by itself, so `write` must leave nothing behind but rows.
         """
-        await self._writer.submit_row(statement, row)
+        await self._writer.submit_item(write, item)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` on a read-only connection, off the loop, on the state of the last commit."""
@@ -61,6 +82,10 @@ class Database:
     async def wait_failed(self) -> DatabaseFailed:
         """Return when the writer has failed: from then on nothing can be kept, and the server must stop and restart."""
         return await self._writer.wait_failed()
+
+    async def raise_failure(self) -> None:
+        """Wait for the writer's failure and raise it."""
+        raise await self._writer.wait_failed()
 
     async def aclose(self) -> None:
         """Commit what was submitted, then close. Safe to call again."""
@@ -86,7 +111,22 @@ class Database:
         self._write_engine.dispose()
 
 
-def _prepare(path: Path, *, may_create: bool) -> None:
+@contextmanager
+def reading(place: Path | str) -> Iterator[Connection]:
+    """A connection that cannot write, on the state of one moment, beside whoever writes. Blocks. Raises DatabaseRefused."""
+    if isinstance(place, str):
+        engine: Engine = open_engine(place, may_write=False).execution_options(isolation_level="REPEATABLE READ")
+    else:
+        verify_file(place)
+        engine = open_reader(place)
+    try:
+        with connect_or_refuse(engine) as connection, connection.begin():
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def _prepare_file(path: Path, *, may_create: bool) -> None:
     if not path.exists():
         if not may_create:
             raise DatabaseRefused(
@@ -98,6 +138,20 @@ def _prepare(path: Path, *, may_create: bool) -> None:
     engine = open_writer(path)
     try:
         with engine.connect() as connection:
+            upgrade(connection)
+    finally:
+        engine.dispose()
+
+
+def _prepare_server(url: str, *, may_create: bool) -> None:
+    engine = open_engine(url, may_write=True)
+    try:
+        # Under the lock: two servers that start together must not both make the tables.
+        with PostgresSession(engine).connect() as connection:
+            if not may_create and current_revision(connection) is None:
+                raise DatabaseRefused(
+                    "the database has no tables, though this folder was in use; restore it from a backup"
+                )
             upgrade(connection)
     finally:
         engine.dispose()

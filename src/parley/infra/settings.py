@@ -56,15 +56,17 @@ class Settings(BaseSettings):
     )
     database_url: str | None = Field(
         None,
-        description="Where records are kept: sqlite:////absolute/path.db. Without it, parley.db in the data folder.",
+        description="Where records are kept: sqlite:////absolute/path.db, or postgresql://user:password@host/database. "
+        "Without it, parley.db in the data folder.",
+    )
+    mode: Literal["open", "metered"] = Field(
+        "open",
+        description="open: the organization of the first start has no limits and no balance to run out of; metered: it "
+        "has, as every other.",
     )
     bootstrap_key: SecretStr | None = Field(
         None,
         description="A key of 20 to 200 characters; the first one that an installation is given becomes an owner key.",
-    )
-    mode: Literal["open", "metered"] = Field(
-        "open",
-        description="open: the first organization has no limits and no balance to run out of; metered: it has, as others.",
     )
     sign_up: Literal["open", "approval", "closed"] = Field(
         "open",
@@ -144,9 +146,9 @@ class Settings(BaseSettings):
     @field_validator("database_url", mode="after")
     @classmethod
     def _known_database(cls, value: str | None) -> str | None:
-        if value is None or re.fullmatch(r"sqlite:////?[^?]+", value):
+        if value is None or re.fullmatch(r"sqlite:////?[^?]+|postgresql://.+", value):
             return value
-        raise ValueError("only sqlite:////absolute/path.db is supported by this version")
+        raise ValueError("must be sqlite:////absolute/path.db or postgresql://user:password@host/database")
 
     @field_validator("bootstrap_key", mode="after")
     @classmethod
@@ -205,10 +207,12 @@ class Settings(BaseSettings):
         return tuple(ip_network(network, strict=False) for network in self.trusted_proxies)
 
     @property
-    def database_path(self) -> Path:
-        """The file of the SQLite database."""
+    def database_place(self) -> Path | str:
+        """Where records are kept: the file of the SQLite database, or PostgreSQL's URL."""
         if self.database_url is None:
             return self.data / "parley.db"
+        if self.database_url.startswith("postgresql://"):
+            return self.database_url
         return Path(self.database_url.removeprefix("sqlite:///")).expanduser().absolute()
 
 

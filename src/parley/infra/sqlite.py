@@ -10,6 +10,7 @@ from typing import cast
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from parley.core.errors import OperatorError
@@ -28,6 +29,23 @@ class DatabaseRefused(OperatorError):
 def open_writer(path: Path) -> Engine:
     """An engine whose transactions take the write lock when they begin and are on the disk when they commit."""
     return _engine(path, begin="BEGIN IMMEDIATE", pragmas=("synchronous=FULL", "foreign_keys=ON"))
+
+
+class SqliteSession:
+    """The writer's connection to a file. One that fails cannot be taken up again: nobody knows what the disk kept."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def connect(self) -> Connection:
+        return self._engine.connect()
+
+    def begun(self, connection: Connection) -> None:
+        """Nothing to note."""
+
+    def resume(self, error: DBAPIError) -> None:  # noqa: ARG002 - PostgreSQL's counterpart looks at it
+        """It cannot be."""
+        return
 
 
 def open_reader(path: Path) -> Engine:

@@ -5,16 +5,19 @@ import logging
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Connection, Engine, Executable
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from parley.core.errors import OperatorError
 
 T = TypeVar("T")
+
+# Writes items that wait together. It must do for each item exactly what it would do for that item alone.
+BatchWrite = Callable[[Connection, Sequence[T]], None]
 
 MAX_UNITS_PER_COMMIT = 256
 # Callers beyond this wait before their unit is taken; far more than requests that can be open at once.
@@ -43,6 +46,7 @@ class Transaction:
     """One unit of work while it runs. Services execute on `connection`; nobody commits but the writer."""
 
     connection: Connection
+    call_loop: Callable[[Callable[[], None]], None]
     callbacks: list[Callable[[], None]] = field(default_factory=list)
 
     def on_commit(self, callback: Callable[[], None]) -> None:
@@ -51,6 +55,10 @@ class Transaction:
         For state in memory that must follow the database even when the caller has been cancelled. It must not raise.
         """
         self.callbacks.append(callback)
+
+    def on_commit_in_loop(self, callback: Callable[[], None]) -> None:
+        """As `on_commit`, on the loop's thread: for state that only the loop may change."""
+        self.callbacks.append(lambda: self.call_loop(callback))
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -66,19 +74,34 @@ class _Unit:
 @dataclass(slots=True, eq=False, kw_only=True)
 class _Work(_Unit):
     work: Callable[[Transaction], Any]
+    call_loop: Callable[[Callable[[], None]], None]
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
-class _Row(_Unit):
-    statement: Executable
-    row: Mapping[str, Any]
+class _Item(_Unit):
+    write: BatchWrite[Any]
+    item: Any
+
+
+class Session(Protocol):
+    """The writer's connection, and what can be done when it breaks: SQLite's cannot, PostgreSQL's can."""
+
+    def connect(self) -> Connection: ...
+
+    def begun(self, connection: Connection) -> None:
+        """A transaction has begun."""
+        ...
+
+    def resume(self, error: DBAPIError) -> tuple[Connection, bool] | None:
+        """A new connection, and whether the transaction that `error` ended was committed; None when it cannot be known."""
+        ...
 
 
 class Writer:
     """Group commit on one connection. Built on the loop that submits; its thread starts at once."""
 
-    def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
-        self._engine = engine
+    def __init__(self, session: Session, loop: asyncio.AbstractEventLoop) -> None:
+        self._session = session
         self._loop = loop
         self._queue: queue.SimpleQueue[_Unit | None] = queue.SimpleQueue()
         self._places = asyncio.Semaphore(MAX_WAITING_UNITS)
@@ -90,12 +113,12 @@ class Writer:
 
     async def submit(self, work: Callable[[Transaction], T]) -> T:
         """See `Database.transaction`."""
-        result: T = await self._enqueue(_Work(future=self._loop.create_future(), work=work))
+        result: T = await self._enqueue(_Work(future=self._loop.create_future(), work=work, call_loop=self._call_loop))
         return result
 
-    async def submit_row(self, statement: Executable, row: Mapping[str, Any]) -> None:
+    async def submit_item(self, write: BatchWrite[T], item: T) -> None:
         """See `Database.append`."""
-        await self._enqueue(_Row(future=self._loop.create_future(), statement=statement, row=row))
+        await self._enqueue(_Item(future=self._loop.create_future(), write=write, item=item))
 
     async def wait_failed(self) -> DatabaseFailed:
         """Return the failure, when there is one."""
@@ -130,14 +153,36 @@ class Writer:
     def _run(self) -> None:
         units: list[_Unit] = []
         try:
-            with self._engine.connect() as connection:
+            connection = self._session.connect()
+            try:
                 while units := self._take():
-                    _commit_together(connection, units)
+                    connection = self._commit(connection, units)
                     self._tell(units)
+            finally:
+                connection.close()
         except Exception as error:  # noqa: BLE001 - the outermost loop of the thread, which cannot go on
             # The end of the thread: every caller, waiting or yet to come, must hear that nothing is kept any more.
             _log.exception("database writer failed")
             self._fail(units, error)
+
+    def _commit(self, connection: Connection, units: Sequence[_Unit]) -> Connection:
+        """Commit the units, on a new connection where this one breaks; the connection to go on with."""
+        while True:
+            try:
+                _commit_together(connection, units, self._session.begun)
+            except DBAPIError as error:
+                resumed = self._session.resume(error)
+                if resumed is None:
+                    raise
+                _log.warning("the database's connection broke", extra={"is_committed": resumed[1]})
+                connection.close()
+                connection, is_committed = resumed
+                if not is_committed:
+                    continue
+            for unit in units:
+                for callback in unit.callbacks:
+                    callback()
+            return connection
 
     def _take(self) -> list[_Unit]:
         """Wait for a unit, then take what else waits; empty at the end."""
@@ -185,36 +230,73 @@ class Writer:
             _log.warning("database writer outlived its loop")
 
 
-def _commit_together(connection: Connection, units: Sequence[_Unit]) -> None:
+def _commit_together(connection: Connection, units: Sequence[_Unit], begun: Callable[[Connection], None]) -> None:
     """Run the units in order in one transaction. Raises only what is fatal; then no unit may be answered as kept."""
-    if not _commit_rows(connection, units):
+    runs = _runs(units)
+    if len(runs) > 1 or not _commit_run(connection, runs[0], begun):
+        for unit in units:
+            unit.error, unit.callbacks = None, ()
         with connection.begin():
-            for unit in units:
-                _run_in_savepoint(connection, unit)
+            begun(connection)
+            for run in runs:
+                _write_run(connection, run)
+
+
+def _runs(units: Sequence[_Unit]) -> list[list[_Unit]]:
+    """The units in their order, cut where one write follows another: a run of items of one write is one call of it."""
+    runs: list[list[_Unit]] = []
     for unit in units:
-        for callback in unit.callbacks:
-            callback()
+        last = runs[-1][-1] if runs else None
+        if isinstance(unit, _Item) and isinstance(last, _Item) and last.write is unit.write:
+            runs[-1].append(unit)
+        else:
+            runs.append([unit])
+    return runs
 
 
-def _commit_rows(connection: Connection, units: Sequence[_Unit]) -> bool:
-    """Commit units that are all rows of one statement as one execution, the usual case under load.
+def _commit_run(connection: Connection, run: Sequence[_Unit], begun: Callable[[Connection], None]) -> bool:
+    """Commit a run of items that is all there is, without a savepoint: the usual case under load.
 
-    Returns False, with nothing kept, where they are not, or where a row was refused: then each needs its savepoint.
+    Returns False, with nothing kept, where it is no such run, or where an item was refused: then each needs its savepoint.
     """
-    rows = [unit for unit in units if isinstance(unit, _Row)]
-    if len(rows) != len(units) or any(row.statement is not rows[0].statement for row in rows):
+    if not isinstance(run[0], _Item):
         return False
     transaction = connection.begin()
+    is_kept = False
     try:
-        connection.execute(rows[0].statement, [row.row for row in rows])
+        begun(connection)
+        _write_items(connection, run)
+        is_kept = True
     except Exception as error:
-        transaction.rollback()
         if _is_fatal(error):
             raise
-        return False
-    # Outside the catch: a commit that fails is never tried again, because nobody knows what of it was kept.
-    transaction.commit()
-    return True
+    finally:
+        if not is_kept:
+            transaction.rollback()
+    if is_kept:
+        # Outside the catch: a commit that fails is never tried again, because nobody knows what of it was kept.
+        transaction.commit()
+    return is_kept
+
+
+def _write_run(connection: Connection, run: Sequence[_Unit]) -> None:
+    """A run inside a larger transaction: whole in one savepoint, or unit by unit when one of them was refused."""
+    if len(run) > 1:
+        try:
+            with connection.begin_nested():
+                _write_items(connection, run)
+        except Exception as error:
+            if _is_fatal(error):
+                raise
+        else:
+            return
+    for unit in run:
+        _run_in_savepoint(connection, unit)
+
+
+def _write_items(connection: Connection, run: Sequence[_Unit]) -> None:
+    items = [unit for unit in run if isinstance(unit, _Item)]
+    items[0].write(connection, [unit.item for unit in items])
 
 
 def _run_in_savepoint(connection: Connection, unit: _Unit) -> None:
@@ -230,11 +312,11 @@ def _run_in_savepoint(connection: Connection, unit: _Unit) -> None:
 
 def _execute(connection: Connection, unit: _Unit) -> None:
     if isinstance(unit, _Work):
-        transaction = Transaction(connection)
+        transaction = Transaction(connection, unit.call_loop)
         unit.result = unit.work(transaction)
         unit.callbacks = transaction.callbacks
-    elif isinstance(unit, _Row):
-        connection.execute(unit.statement, unit.row)
+    elif isinstance(unit, _Item):
+        unit.write(connection, [unit.item])
 
 
 def _is_fatal(error: Exception) -> bool:

@@ -1,6 +1,7 @@
 """Everything that is kept, opened together: the folder's lock, the database, the accounts, the records, the catalog."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -14,17 +15,22 @@ from parley.domain.accounts.membership import Membership
 from parley.domain.accounts.ring import Ring
 from parley.domain.accounts.service import Accounts
 from parley.domain.audit.service import AuditLog
+from parley.domain.billing.service import Billing
 from parley.domain.catalog.service import Catalog, CatalogFiles
 from parley.domain.catalog.store import Places
 from parley.domain.catalog.verified import VerifiedFiles
+from parley.domain.idempotency.service import Replies
 from parley.domain.limits.counters import ProcessCounters
 from parley.domain.limits.service import RateLimits
 from parley.domain.limits.tiers import read_tiers
 from parley.domain.usage.service import UsageRecords
-from parley.infra.db import Database
+from parley.infra.db import Connection, Database, Transaction
 from parley.infra.folder import DataFolder, exclusive_lock
 from parley.infra.mail import MailRoom, mail_room
 from parley.infra.settings import Settings
+from parley.operations.settlements import Settlements, settle_orphans
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +47,9 @@ class Records:
     rates: RateLimits
     mail: MailRoom
     usage: UsageRecords
+    billing: Billing
+    settlements: Settlements
+    replies: Replies
     catalog: Catalog
     catalog_files: CatalogFiles
     clock: Clock
@@ -56,25 +65,29 @@ async def open_records(settings: Settings, clock: Clock) -> AsyncIterator[Record
     folder.prepare()
     async with AsyncExitStack() as stack:
         stack.enter_context(folder.lock())
-        database_path = settings.database_path
-        if database_path.parent != folder.path:
+        place = settings.database_place
+        if isinstance(place, Path) and place.parent != folder.path:
             # Another data folder may name the same file.
-            lock_path = database_path.with_name(database_path.name + ".lock")
-            stack.enter_context(exclusive_lock(lock_path, what=str(database_path)))
+            stack.enter_context(exclusive_lock(place.with_name(place.name + ".lock"), what=str(place)))
         files = catalog_files(folder)
         files.install()
         catalog = Catalog(await asyncio.to_thread(files.read))
         # The owner's key is written after the database was made: where there is one, there was a database.
-        database = await Database.open(database_path, may_create=not folder.owner_key_path.exists())
+        database = await Database.open(place, may_create=not folder.owner_key_path.exists())
         stack.push_async_callback(database.aclose)
         is_new = await database.read(Accounts(Ring(b"", clock), clock).is_empty)
+        is_metered = settings.mode == "metered"
         keys = Ring(folder.pepper(may_create=is_new), clock)
-        accounts = Accounts(keys, clock, is_house_metered=settings.mode == "metered")
+        accounts = Accounts(keys, clock, is_house_metered=is_metered)
         await database.read(accounts.fill)
         rates = RateLimits(ProcessCounters(), clock, tiers=read_tiers(folder.tiers_path))
         await database.read(rates.fill)
         for organization in await database.read(accounts.all_organizations):
             rates.set_tier(organization.id, organization.tier)
+        usage = UsageRecords(database)
+        replies = Replies(database, clock)
+        billing = Billing(clock, is_metered=is_metered)
+        await _open_books(database, accounts, usage, billing, catalog)
         yield Records(
             folder=folder,
             database=database,
@@ -85,11 +98,32 @@ async def open_records(settings: Settings, clock: Clock) -> AsyncIterator[Record
             audit=AuditLog(clock),
             rates=rates,
             mail=await stack.enter_async_context(mail_room(settings, folder.outbox_path, clock)),
-            usage=UsageRecords(database),
+            usage=usage,
+            billing=billing,
+            settlements=Settlements(database, usage, billing, replies),
+            replies=replies,
             catalog=catalog,
             catalog_files=files,
             clock=clock,
         )
+
+
+async def _open_books(
+    database: Database, accounts: Accounts, usage: UsageRecords, billing: Billing, catalog: Catalog
+) -> None:
+    """Read the books, and settle what a process left open that died. Nothing is served before."""
+
+    def load(connection: Connection) -> None:
+        billing.load(connection, first_organization=accounts.house_id(connection))
+
+    def settle(transaction: Transaction) -> int:
+        billing.keep_prices(transaction, (snapshot for _, snapshot, _ in catalog.entries()))
+        return settle_orphans(transaction, usage, billing)
+
+    await database.read(load)
+    num_orphans = await database.transaction(settle)
+    if num_orphans:
+        _log.warning("requests of a server that died were settled", extra={"num_requests": num_orphans})
 
 
 def catalog_files(folder: DataFolder) -> CatalogFiles:

@@ -11,6 +11,7 @@ from parley.core.events import Delta, Finished, FinishReason, RunEvent, ScoredTo
 from parley.core.grant import Grant, PreparedPrompt
 from parley.core.ids import new_id
 from parley.core.requests import Sampling, SequenceRequest, TextPrompt
+from parley.serving.admission.allowance import Allowance
 from parley.serving.merge import merge
 from parley.serving.metering.meter import Meter
 from parley.serving.prompting.prepare import Prompting
@@ -29,11 +30,21 @@ class Execution:
     engine's work ends, then slots are free.
     """
 
-    def __init__(self, *, grant: Grant, pool: Pool, prompting: Prompting, meter: Meter, stack: AsyncExitStack) -> None:
+    def __init__(
+        self,
+        *,
+        grant: Grant,
+        pool: Pool,
+        prompting: Prompting,
+        meter: Meter,
+        allowance: Allowance,
+        stack: AsyncExitStack,
+    ) -> None:
         self._grant = grant
         self._pool = pool
         self._prompting = prompting
         self._meter = meter
+        self._allowance = allowance
         self._stack = stack
         request = grant.request
         self._refuse_quarantined()
@@ -143,7 +154,18 @@ class Execution:
         return range(first, first + planned.num_sequences)
 
     def _one_round(self, planned: Round) -> AsyncGenerator[SequenceEvent, None]:
-        return self._generated(planned) if self._grant.max_tokens[planned.prompt_index] else self._empty(planned)
+        if not self._grant.max_tokens[planned.prompt_index]:
+            return self._empty(planned)
+        return self._unpaid(planned) if self._allowance.is_exhausted else self._generated(planned)
+
+    async def _unpaid(self, planned: Round) -> AsyncGenerator[SequenceEvent, None]:
+        """A round for which nothing is left: the balance ended while an earlier one ran."""
+        for event in self._cut(planned, set()):
+            yield event
+
+    def _cut(self, planned: Round, finished: set[int]) -> list[SequenceEvent]:
+        """The ends of those of the round's sequences that are not finished: "length", as at every end of what is allowed."""
+        return [SequenceFinished(n, FinishReason.LENGTH) for n in self._numbers(planned) if n not in finished]
 
     async def _empty(self, planned: Round) -> AsyncGenerator[SequenceEvent, None]:
         """A round that shall generate nothing: it needs neither ticket nor engine."""
@@ -158,6 +180,7 @@ class Execution:
         is_told_at_once, offset = self._grant.request.is_stream, self._numbers(planned).start
         # Of a reply that is told as a whole, nothing is told before the round's end: it can be run again until then.
         held: list[SequenceEvent] = []
+        finished: set[int] = set()
         while True:
             engine = await self._engine(ticket)
             try:
@@ -167,12 +190,14 @@ class Execution:
                         if isinstance(event, Finished):
                             self._meter.round_finished(planned.prompt_index, event)
                             break
-                        counted = self._counted(event, patient, offset)
+                        counted = self._counted(event, patient, offset, finished)
                         if is_told_at_once:
                             patient.is_told = True
                             yield counted
                         else:
                             held.append(counted)
+                        if not self._allowance.covers(self._meter.num_output_tokens):
+                            break
                     else:
                         raise EngineFailed("the engine's events ended without Finished")
                 break
@@ -180,10 +205,11 @@ class Execution:
                 ticket = self._ticket_after(death, patient, ticket)
                 self._meter.take_back(sum(each.num_tokens for each in held if isinstance(each, Delta)))
                 held.clear()
+                finished.clear()
         self._pool.casualties.acquit(patient)
         await generation.aclose()
         ticket.release()
-        for event in held:
+        for event in (*held, *self._cut(planned, finished)):
             yield event
 
     async def _generation(self, engine: Engine, planned: Round, patient: Patient) -> Generation:
@@ -196,11 +222,13 @@ class Execution:
         self._stack.push_async_callback(generation.aclose)
         return generation
 
-    def _counted(self, event: SequenceEvent, patient: Patient, offset: int) -> SequenceEvent:
-        """The event with the number of the reply's choice."""
+    def _counted(self, event: SequenceEvent, patient: Patient, offset: int, finished: set[int]) -> SequenceEvent:
+        """The event with the number of the reply's choice; a sequence's end is noted in `finished`."""
         patient.has_output = True
         if isinstance(event, Delta):
             self._meter.watch(event)
+        else:
+            finished.add(event.sequence + offset)
         return _renumber(event, offset) if offset else event
 
     def _patient(self, prompt_index: int) -> Patient:

@@ -6,7 +6,8 @@ from contextlib import AsyncExitStack
 from parley.core.events import Finished, RunEvent
 from parley.core.grant import Grant
 from parley.core.usage import Outcome, Usage
-from parley.serving.admission.rates import OpenPermit, used_tokens
+from parley.serving.admission.admit import Admitted
+from parley.serving.admission.rates import used_tokens
 from parley.serving.execution import Execution
 from parley.serving.metering.meter import Meter
 from parley.serving.metering.settle import Settlement
@@ -27,22 +28,30 @@ class Run:
         pool: Pool,
         prompting: Prompting,
         meter: Meter,
+        admitted: Admitted,
         settlement: Settlement,
-        permit: OpenPermit,
     ) -> None:
         """Takes a place in the pool's queue; raises Overloaded when there is none, and then needs no closing."""
         self.grant = grant
         self._meter = meter
         self._settlement = settlement
-        self._permit = permit
+        self._permit = admitted.permit
         self._outcome = Outcome.ABORTED
         self._usage = Usage()
         self._closing: asyncio.Future[None] | None = None
         # Closed from the last entry to the first.
         self._stack = AsyncExitStack()
         self._stack.push_async_callback(self._settle)
-        execution = Execution(grant=grant, pool=pool, prompting=prompting, meter=meter, stack=self._stack)
+        execution = Execution(
+            grant=grant,
+            pool=pool,
+            prompting=prompting,
+            meter=meter,
+            allowance=admitted.allowance,
+            stack=self._stack,
+        )
         self._execution = execution
+        settlement.begin(grant, meter)
         self._events = execution.events()
         self._is_finished = False
 

@@ -4,15 +4,16 @@ catalog.resolve    which snapshot is meant?            404
 authorize          may this caller use it, for this?   403, 404
 check_abilities    can an upstream do all that is asked? 400
 prompting.prepare  what is asked, in token ids?        400
-admit              does it fit, is it paid for?        400, 429
-rates.admit        is there room in its limits?       429
+resolve_max_tokens does it fit?                        400
+admission.admit    is there room in its limits, and is it paid for? 429
 Run                queue -> slot -> engine -> meter -> settle
 """
 
 from contextlib import aclosing
 
+from parley.core.claim import Claim
 from parley.core.clock import Clock
-from parley.core.errors import ModelNotFound, ParleyError
+from parley.core.errors import ModelNotFound
 from parley.core.grant import Grant, PreparedPrompt
 from parley.core.principal import Principal
 from parley.core.requests import GenerationRequest
@@ -21,8 +22,9 @@ from parley.core.snapshot import Weights
 from parley.domain.catalog.service import Catalog
 from parley.serving.admission.abilities import check_abilities
 from parley.serving.admission.access import authorize
+from parley.serving.admission.admit import Admission
+from parley.serving.admission.allowance import most_tokens, need_of
 from parley.serving.admission.context import resolve_max_tokens
-from parley.serving.admission.rates import Rates, need_of
 from parley.serving.admission.volume import check_reply_tokens
 from parley.serving.metering.meter import Meter
 from parley.serving.metering.settle import Settlement
@@ -38,25 +40,31 @@ class Serving:
         self,
         *,
         catalog: Catalog,
+        admission: Admission,
         prompting: Prompting,
         pools: Pools,
         settlement: Settlement,
-        rates: Rates,
         clock: Clock,
     ) -> None:
-        self._rates = rates
         self._catalog = catalog
+        self._admission = admission
         self._prompting = prompting
         self._pools = pools
         self._settlement = settlement
         self._clock = clock
 
     async def open(
-        self, principal: Principal, request: GenerationRequest, *, request_id: str, received_at: float
+        self,
+        principal: Principal,
+        request: GenerationRequest,
+        *,
+        request_id: str,
+        received_at: float,
+        claim: Claim | None = None,
     ) -> Run:
         """An open Run of this request, or the first refusal as a ParleyError. The caller closes the Run.
 
-        `received_at` is in the clock's monotonic seconds.
+        `received_at` is in the clock's monotonic seconds; `claim` is settled with the request.
         """
         snapshot = self._catalog.resolve(request.model)
         weights = authorize(principal, request, snapshot)
@@ -70,32 +78,28 @@ class Serving:
                 prompts.append(prompt)
         check_reply_tokens(request, prompts, max_tokens)
         need = need_of(request, prompts, max_tokens)
-        permit = self._rates.admit(principal, model=snapshot.name, family=snapshot.family, need=need)
-        grant = Grant(
-            request_id=request_id,
-            principal=principal,
-            request=request,
-            snapshot=snapshot,
-            weights=weights,
-            prompts=tuple(prompts),
-            max_tokens=tuple(max_tokens),
-            received_at=received_at,
-            levels=permit.levels,
-        )
-        try:
+        most = most_tokens(request, max_tokens)
+        with self._admission.admit(request_id, principal, snapshot, need, most_tokens=most, claim=claim) as admitted:
+            grant = Grant(
+                request_id=request_id,
+                principal=principal,
+                request=request,
+                snapshot=snapshot,
+                weights=weights,
+                prompts=tuple(prompts),
+                max_tokens=tuple(max_tokens),
+                received_at=received_at,
+                levels=admitted.permit.levels,
+                hold=admitted.hold,
+            )
             return Run(
                 grant=grant,
                 pool=self._pools.pool_for(weights),
                 prompting=self._prompting,
                 meter=Meter(self._clock, received_at=received_at),
+                admitted=admitted,
                 settlement=self._settlement,
-                permit=permit,
             )
-        except ParleyError as refusal:
-            # There is no Run to close it.
-            permit.close(0)
-            refusal.levels = permit.levels
-            raise
 
     async def load(self, model: str) -> ReplicaStatus:
         """Bring the weights behind `model` into memory, whatever failed before. Raises ModelNotFound, ModelLoadFailed."""

@@ -108,13 +108,13 @@ async def test_one_failed_round_of_many_ends_them_all():
 async def test_cancelling_the_close_still_settles():
     bench = make_bench()
     settled = asyncio.Event()
-    record = bench.sink.record
+    settle = bench.sink.settle
 
-    async def slow_record(row):
+    async def slow_settle(hold, record):
         await settled.wait()
-        await record(row)
+        await settle(hold, record)
 
-    bench.sink.record = slow_record
+    bench.sink.settle = slow_settle
     run = await bench.open(chat("hello"))
     closing = asyncio.ensure_future(run.aclose())
     await asyncio.sleep(0)

@@ -46,7 +46,11 @@ async def open_run(
     reception = reception_of(call.http.scope)
     try:
         run = await call.services.serving.open(
-            call.require_principal(), request, request_id=call.request_id, received_at=call.received_at
+            call.require_principal(),
+            request,
+            request_id=call.request_id,
+            received_at=call.received_at,
+            claim=call.claim,
         )
     except ParleyError as refusal:
         reception.levels = refusal.levels

@@ -3,6 +3,16 @@
 import msgspec
 
 from parley.api.platform.account_commands import AccountCommand, perform_on_accounts
+from parley.api.platform.money_commands import (
+    AddCredits,
+    GrantCredits,
+    MoneyCommand,
+    SetBudget,
+    SetPrice,
+    ShowCredits,
+    ThawAccount,
+    perform_on_money,
+)
 from parley.core.actor import Actor
 from parley.core.errors import ParleyError
 from parley.core.principal import Scope
@@ -86,7 +96,7 @@ class ShowStatus(msgspec.Struct, tag="status", forbid_unknown_fields=True, kw_on
 
 KeyCommand = CreateKey | RotateKey | IdentifyKeys | RevokeKey | ListKeys
 # What changes or shows the state that is kept.
-StateCommand = KeyCommand | AddModel | AddUpstream | RemoveModel | AccountCommand
+StateCommand = KeyCommand | AddModel | AddUpstream | RemoveModel | AccountCommand | MoneyCommand
 Command = StateCommand | ShowStatus
 
 
@@ -111,7 +121,7 @@ class Reply(msgspec.Struct, kw_only=True, omit_defaults=True):
     keys: list[KeyLine] = []
     # For IdentifyKeys: in the order of the secrets.
     found: list[KeyLine | None] = []
-    # Objects of accounts, one line each, by column.
+    # For the terminal, one line each, by column.
     lines: list[dict[str, str]] = []
     # The new key itself; this is the only time that it is shown.
     secret: str | None = None
@@ -138,6 +148,17 @@ async def _perform(records: Records, command: StateCommand, in_use: InUse) -> Re
     match command:
         case CreateKey() | RotateKey() | IdentifyKeys() | RevokeKey() | ListKeys():
             return await _perform_on_keys(records, command)
+        case AddModel() | AddUpstream() | RemoveModel():
+            return await _perform_on_models(records, command, in_use)
+        case ShowCredits() | AddCredits() | GrantCredits() | SetBudget() | SetPrice() | ThawAccount():
+            return Reply(lines=await perform_on_money(records, command))
+        case _:
+            done = await perform_on_accounts(records, command)
+            return Reply(lines=done.lines, secret=done.secret)
+
+
+async def _perform_on_models(records: Records, command: AddModel | AddUpstream | RemoveModel, in_use: InUse) -> Reply:
+    match command:
         case AddModel():
             addition = add_model.AddModel(
                 name=command.name,
@@ -162,9 +183,6 @@ async def _perform(records: Records, command: StateCommand, in_use: InUse) -> Re
                 template=command.template,
             )
             return Reply(snapshot=(await add_upstream.add_upstream(records, upstream)).name)
-        case _:
-            done = await perform_on_accounts(records, command)
-            return Reply(lines=done.lines, secret=done.secret)
 
 
 async def _perform_on_keys(records: Records, command: KeyCommand) -> Reply:

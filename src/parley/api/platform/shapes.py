@@ -2,7 +2,7 @@
 
 from parley.api.platform.schemas import replies, requests
 from parley.core.limits import Limits
-from parley.core.price import NANO_PER_DOLLAR
+from parley.core.money import NANO_PER_DOLLAR, to_number
 from parley.domain.accounts.model import Organization, Project, ServiceAccount
 from parley.domain.accounts.people import Invite, Member, Role
 
@@ -36,7 +36,7 @@ def to_nano(dollars: float | None) -> int | None:
 
 def to_dollars(nano: int | None) -> float | None:
     """For display alone."""
-    return None if nano is None else nano / NANO_PER_DOLLAR
+    return None if nano is None else to_number(nano)
 
 
 def project(found: Project) -> replies.Project:

@@ -36,6 +36,14 @@ class Accounts:
         """Whether no organization exists: nothing has been started on this database."""
         return organizations.count_organizations(connection) == 0
 
+    def house_id(self, connection: Connection) -> str | None:
+        """The organization of the first start, which operates the installation; None before there is one."""
+        return organizations.find_house_id(connection)
+
+    def exists(self, connection: Connection, organization_id: str) -> bool:
+        """Whether there is an organization of this id."""
+        return organizations.find_organization(connection, organization_id) is not None
+
     def found(
         self,
         transaction: Transaction,

@@ -7,12 +7,14 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
+from parley.core.money import MAX_PRICE_NANO
 from parley.core.snapshot import Capability, EngineKind
 from parley.core.upstream import UpstreamKind
 from parley.domain.catalog.model import CatalogError
 
 T = TypeVar("T")
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+_Nano = Annotated[int, msgspec.Meta(ge=0, le=MAX_PRICE_NANO)]
 _Positive = Annotated[int, msgspec.Meta(ge=1, le=2**31)]
 
 
@@ -56,13 +58,15 @@ class WeightsEntry(_Entry):
 
 
 class PriceEntry(_Entry):
-    """A `[prices.NAME]` entry, in nano-dollars per token or second."""
+    """A `[prices.NAME]` entry, in nano-dollars per token, second, or picture of a size."""
 
-    input: _Count = 0
+    input: _Nano = 0
     # Without it, a cached token costs what any input token costs.
-    cached: _Count | None = None
-    output: _Count = 0
-    audio_second: _Count = 0
+    cached: _Nano | None = None
+    output: _Nano = 0
+    audio_second: _Nano = 0
+    training: _Nano = 0
+    images: dict[str, _Nano] = {}
 
 
 class SnapshotEntry(_Entry):

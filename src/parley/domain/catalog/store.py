@@ -312,12 +312,17 @@ def _capabilities(entry: SnapshotEntry, weights: Weights | None) -> frozenset[Ca
 
 def _price(entry: PriceEntry, label: str) -> Price:
     cached = entry.input if entry.cached is None else entry.cached
+    images = tuple(sorted(entry.images.items()))
+    # What a price does not name is not in its digest either: the names of prices that were kept before stay the same.
+    more = (entry.training, *(part for image in images for part in image)) if entry.training or images else ()
     return Price(
-        version=price_version(label, (entry.input, cached, entry.output, entry.audio_second)),
+        version=price_version(label, (entry.input, cached, entry.output, entry.audio_second, *more)),
         input_token_nano=entry.input,
         cached_token_nano=cached,
         output_token_nano=entry.output,
         audio_second_nano=entry.audio_second,
+        training_token_nano=entry.training,
+        image_nano=images,
     )
 
 

@@ -5,7 +5,12 @@ from collections.abc import Sequence
 from parley.core.usage import UsageRecord
 from parley.domain.usage import store
 from parley.domain.usage.model import Dimension, RecordFilter, SumFilter, UsageSum
-from parley.infra.db import Database
+from parley.infra.db import Connection, Database
+
+
+def sum_charges(connection: Connection) -> dict[str, int]:
+    """What the records of each organization come to, in nano-dollars."""
+    return store.sum_charges(connection)
 
 
 class UsageRecords:
@@ -14,12 +19,13 @@ class UsageRecords:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def record(self, record: UsageRecord) -> None:
-        """Keep a record; it is durable when this returns. Its request's second record is ignored, so repeating is harmless.
+    def keep(self, connection: Connection, records: Sequence[UsageRecord]) -> None:
+        """Keep records, inside a unit of work. Refused as a whole where one of the requests has its record already."""
+        store.insert_records(connection, records)
 
-        A caller that is cancelled does not stop it. Raises DatabaseFailed: fail closed, the request must not look settled.
-        """
-        await self._database.append(store.INSERT_ONCE, store.to_row(record))
+    def has(self, connection: Connection, request_id: str) -> bool:
+        """Whether the request has its record."""
+        return store.has_record(connection, request_id)
 
     async def list_records(self, wanted: RecordFilter | None = None, *, limit: int = 1000) -> list[UsageRecord]:
         """The newest `limit` records that pass the filter, the newest first."""

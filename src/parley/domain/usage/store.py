@@ -19,14 +19,14 @@ from sqlalchemy import (
     Text,
     func,
     select,
-    text,
 )
 
 from parley.core.usage import Doubt, Outcome, Usage, UsageRecord
 from parley.domain.usage.model import Dimension, RecordFilter, SumFilter, UsageSum
+from parley.infra.rows import insert_into
 
 METADATA = MetaData()
-_SUMMED = ("input_tokens", "cached_tokens", "output_tokens")
+_SUMMED = ("input_tokens", "cached_tokens", "output_tokens", "audio_seconds", "training_tokens")
 
 _records = Table(
     "usage_records",
@@ -41,10 +41,15 @@ _records = Table(
     Column("snapshot", String(128), nullable=False),
     Column("weights", String(128), nullable=False),
     Column("price_version", String(128), nullable=False),
+    Column("charge_nano", BigInteger, nullable=False, server_default="0"),
     Column("outcome", String(16), nullable=False),
     Column("input_tokens", BigInteger, nullable=False),
     Column("cached_tokens", BigInteger, nullable=False),
     Column("output_tokens", BigInteger, nullable=False),
+    Column("audio_seconds", BigInteger, nullable=False, server_default="0"),
+    Column("training_tokens", BigInteger, nullable=False, server_default="0"),
+    # (size, number) pairs.
+    Column("images", JSON, nullable=False, server_default="[]"),
     Column("num_choices", Integer, nullable=False),
     Column("is_stream", Boolean, nullable=False),
     Column("queue_seconds", Double, nullable=False),
@@ -57,41 +62,60 @@ _records = Table(
     Column("doubt", String(16), nullable=True),
 )
 
-# Written out, because the standard form of "insert once" is the one thing that Core spells per dialect; SQLite and
-# PostgreSQL both read this.
-_names = [column.name for column in _records.columns]
-INSERT_ONCE = text(
-    f"INSERT INTO usage_records ({', '.join(_names)}) VALUES ({', '.join(f':{name}' for name in _names)})"  # noqa: S608
-    " ON CONFLICT (request_id) DO NOTHING"
-)
+_INSERT = insert_into("usage_records", [column.name for column in _records.columns])
 
 
-def to_row(record: UsageRecord) -> dict[str, Any]:
-    """The parameters of INSERT_ONCE."""
-    return {
-        "request_id": record.request_id,
-        "created_at": record.created_at,
-        "organization_id": record.organization_id,
-        "project_id": record.project_id,
-        "key_id": record.key_id,
-        "endpoint": record.endpoint,
-        "requested_model": record.requested_model,
-        "snapshot": record.snapshot,
-        "weights": record.weights,
-        "price_version": record.price_version,
-        "outcome": record.outcome.value,
-        "input_tokens": record.usage.input_tokens,
-        "cached_tokens": record.usage.cached_tokens,
-        "output_tokens": record.usage.output_tokens,
-        "num_choices": record.num_choices,
-        "is_stream": record.is_stream,
-        "queue_seconds": record.queue_seconds,
-        "ttft_seconds": record.ttft_seconds,
-        "e2e_seconds": record.e2e_seconds,
-        "end_user": record.user,
-        "metadata": json.dumps(dict(record.metadata)) if record.metadata else "{}",
-        "doubt": None if record.doubt is None else record.doubt.value,
-    }
+def insert_records(connection: Connection, records: Sequence[UsageRecord]) -> None:
+    """Keep records. Raises IntegrityError where one of the requests has its record already."""
+    _INSERT.execute(connection, [_to_row(record) for record in records])
+
+
+def has_record(connection: Connection, request_id: str) -> bool:
+    """Whether the request has its record."""
+    return (
+        connection.execute(select(_records.c.request_id).where(_records.c.request_id == request_id)).first() is not None
+    )
+
+
+def sum_charges(connection: Connection) -> dict[str, int]:
+    """What the records of each organization come to, in nano-dollars."""
+    query = select(_records.c.organization_id, func.sum(_records.c.charge_nano).label("total"))
+    rows = connection.execute(query.group_by(_records.c.organization_id))
+    return {row.organization_id: int(row.total) for row in rows if row.total}
+
+
+def _to_row(record: UsageRecord) -> tuple[Any, ...]:
+    """The values of a record, in the order of the table's columns."""
+    usage = record.usage
+    return (
+        record.request_id,
+        record.created_at,
+        record.organization_id,
+        record.project_id,
+        record.key_id,
+        record.endpoint,
+        record.requested_model,
+        record.snapshot,
+        record.weights,
+        record.price_version,
+        record.charge_nano,
+        record.outcome.value,
+        usage.input_tokens,
+        usage.cached_tokens,
+        usage.output_tokens,
+        usage.audio_seconds,
+        usage.training_tokens,
+        json.dumps(usage.images) if usage.images else "[]",
+        record.num_choices,
+        record.is_stream,
+        record.queue_seconds,
+        record.ttft_seconds,
+        record.e2e_seconds,
+        # PostgreSQL keeps no NUL in a text.
+        None if record.user is None else record.user.replace("\x00", "\ufffd"),
+        json.dumps(dict(record.metadata)) if record.metadata else "{}",
+        None if record.doubt is None else record.doubt.value,
+    )
 
 
 def list_records(connection: Connection, wanted: RecordFilter, *, limit: int) -> list[UsageRecord]:
@@ -132,7 +156,13 @@ def sums(
         UsageSum(
             group={dimension: getattr(row, dimension.value) for dimension in group_by},
             num_requests=row.num_requests,
-            usage=Usage(**{name: int(getattr(row, name)) for name in _SUMMED}),
+            usage=Usage(
+                input_tokens=int(row.input_tokens),
+                cached_tokens=int(row.cached_tokens),
+                output_tokens=int(row.output_tokens),
+                audio_seconds=int(row.audio_seconds),
+                training_tokens=int(row.training_tokens),
+            ),
         )
         for row in connection.execute(query.group_by(*columns).order_by(*columns))
         if row.num_requests
@@ -151,8 +181,16 @@ def _record(row: Row[tuple[object, ...]]) -> UsageRecord:
         snapshot=row.snapshot,
         weights=row.weights,
         price_version=row.price_version,
+        charge_nano=row.charge_nano,
         outcome=Outcome(row.outcome),
-        usage=Usage(input_tokens=row.input_tokens, cached_tokens=row.cached_tokens, output_tokens=row.output_tokens),
+        usage=Usage(
+            input_tokens=row.input_tokens,
+            cached_tokens=row.cached_tokens,
+            output_tokens=row.output_tokens,
+            audio_seconds=row.audio_seconds,
+            training_tokens=row.training_tokens,
+            images=tuple((size, count) for size, count in row.images),
+        ),
         num_choices=row.num_choices,
         is_stream=row.is_stream,
         queue_seconds=row.queue_seconds,

@@ -43,6 +43,11 @@ class Meter:
                 self._first_token_at = self._clock.monotonic()
             self._output_tokens += delta.num_tokens
 
+    @property
+    def num_output_tokens(self) -> int:
+        """Output tokens so far, over all sequences."""
+        return self._output_tokens
+
     def take_back(self, num_tokens: int) -> None:
         """So many tokens were counted of a round whose engine died, and that is run again: nobody gets them."""
         self._output_tokens -= num_tokens
@@ -55,11 +60,11 @@ class Meter:
         What reached us holds, unless the engine's adapter found a reason to charge less; of a prompt that was estimated
         the engine's count holds.
         """
-        self._cached_tokens += finished.usage.cached_tokens
-        self._output_tokens -= finished.num_uncharged
+        self._cached_tokens += max(finished.usage.cached_tokens, 0)
+        self._output_tokens = max(self._output_tokens - finished.num_uncharged, 0)
         self._is_disputed = self._is_disputed or finished.doubt is Doubt.DISPUTED
         if index in self._estimated:
-            self._inputs[index] = finished.usage.input_tokens
+            self._inputs[index] = max(finished.usage.input_tokens, 0)
             if finished.doubt is not Doubt.ESTIMATED:
                 self._estimated.discard(index)
 

@@ -1,35 +1,89 @@
-"""Settles a request: writes its one usage record, durable before the reply's last byte."""
+"""Settles a request: its one usage record and its charge, durable before the reply's last byte; checkpoints until then."""
 
+import asyncio
+from collections.abc import Sequence
 from typing import Protocol
 
 from parley.core.clock import Clock
 from parley.core.grant import Grant
+from parley.core.hold import Hold
+from parley.core.price import charge_nano
 from parley.core.usage import Outcome, Usage, UsageRecord
 from parley.serving.metering.meter import Meter
 
+# How often what runs is written down. A request that is over sooner leaves nothing but its settlement.
+CHECKPOINT_SECONDS = 0.5
 
-class UsageSink(Protocol):
-    """Where usage records go. A second record with the same request id changes nothing."""
 
-    async def record(self, record: UsageRecord) -> None:
-        """Returns when the record is durable."""
+class SettlementSink(Protocol):
+    """Where requests are settled. `parley.operations.settlements` is the real one."""
+
+    async def settle(self, hold: Hold, record: UsageRecord) -> None:
+        """Charge the hold and keep the record; returns when both are durable. Repeating it changes nothing."""
+        ...
+
+    async def checkpoint(self, running: Sequence[tuple[Hold, UsageRecord]]) -> None:
+        """Keep what running requests have used so far, so that it is charged if this process dies."""
+        ...
+
+    def release(self, hold: Hold) -> None:
+        """Give back what is held, if anything still is."""
         ...
 
 
 class Settlement:
-    """Writes the usage record of a request, once."""
+    """Settles each request once, and checkpoints those that run for longer while `run` runs."""
 
-    def __init__(self, sink: UsageSink, clock: Clock) -> None:
+    def __init__(self, sink: SettlementSink, clock: Clock) -> None:
         self._sink = sink
         self._clock = clock
+        self._running: dict[str, tuple[Grant, Meter]] = {}
+        self._has_running = asyncio.Event()
+        # Request -> output tokens at its last checkpoint.
+        self._written: dict[str, int] = {}
+
+    def begin(self, grant: Grant, meter: Meter) -> None:
+        """Take care of a request from now on; `settle` ends it."""
+        self._running[grant.request_id] = (grant, meter)
+        self._has_running.set()
 
     async def settle(self, grant: Grant, meter: Meter, outcome: Outcome) -> Usage:
-        """The usage charged: a failure before the first token costs nothing."""
+        """The usage charged: a failure before the first token costs nothing. Nothing is held afterwards, even if it fails."""
+        self._running.pop(grant.request_id, None)
+        self._written.pop(grant.request_id, None)
+        try:
+            record = self._record(grant, meter, outcome)
+            await self._sink.settle(grant.hold, record)
+        finally:
+            self._sink.release(grant.hold)
+        return record.usage
+
+    async def run(self) -> None:
+        """Checkpoint what runs, until cancelled. Raises what the sink raises: records can no longer be kept then."""
+        while True:
+            await self._has_running.wait()
+            await asyncio.sleep(CHECKPOINT_SECONDS)
+            await self.checkpoint()
+            if not self._running:
+                self._has_running.clear()
+
+    async def checkpoint(self) -> None:
+        """Write down each running request that has generated since its last checkpoint, or has none yet."""
+        changed = []
+        for request_id, (grant, meter) in self._running.items():
+            num_tokens = meter.num_output_tokens
+            if self._written.get(request_id) != num_tokens:
+                self._written[request_id] = num_tokens
+                changed.append((grant.hold, self._record(grant, meter, Outcome.FAILED)))
+        if changed:
+            await self._sink.checkpoint(changed)
+
+    def _record(self, grant: Grant, meter: Meter, outcome: Outcome) -> UsageRecord:
         usage, doubt = meter.usage, meter.doubt
         if outcome is Outcome.FAILED and not usage.output_tokens:
             usage, doubt = Usage(), None
-        request, principal = grant.request, grant.principal
-        record = UsageRecord(
+        request, principal, hold = grant.request, grant.principal, grant.hold
+        return UsageRecord(
             request_id=grant.request_id,
             created_at=self._clock.now(),
             organization_id=principal.organization_id,
@@ -39,7 +93,9 @@ class Settlement:
             requested_model=request.model,
             snapshot=grant.snapshot.name,
             weights=grant.weights.name,
-            price_version=grant.snapshot.price.version,
+            price_version=hold.price.version,
+            # An engine may be a step ahead when it is stopped; nobody pays for more than was held.
+            charge_nano=min(charge_nano(hold.price, usage), hold.amount_nano),
             outcome=outcome,
             usage=usage,
             num_choices=len(request.prompts) * request.n,
@@ -51,5 +107,3 @@ class Settlement:
             metadata=request.metadata,
             doubt=doubt,
         )
-        await self._sink.record(record)
-        return usage

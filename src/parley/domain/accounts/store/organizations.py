@@ -30,6 +30,11 @@ def find_organization(connection: Connection, organization_id: str) -> Organizat
     return None if row is None else _organization(row)
 
 
+def find_house_id(connection: Connection) -> str | None:
+    """The organization that operates the installation."""
+    return connection.execute(select(organizations.c.id).where(organizations.c.is_house)).scalar()
+
+
 def all_organizations(connection: Connection) -> list[Organization]:
     return [_organization(row) for row in connection.execute(select(organizations))]
 

@@ -1,0 +1,110 @@
+"""`parley credits`: what an organization has, top-ups, grants, monthly budgets, prices of its own."""
+
+from pathlib import Path
+
+import click
+
+from parley.api.platform.money_commands import (
+    AddCredits,
+    GrantCredits,
+    MoneyCommand,
+    SetBudget,
+    SetPrice,
+    ShowCredits,
+    ThawAccount,
+)
+from parley.cli.failures import in_one_line
+from parley.cli.options import folder_option
+from parley.cli.state import change_state
+from parley.cli.tables import print_table
+from parley.core.money import MAX_PRICE_NANO, parse_dollars
+from parley.infra.settings import load_settings
+
+_organization = click.option(
+    "--org", "organization_id", help="The organization's id. [that of the first start]", metavar="ID"
+)
+
+
+class _Dollars(click.ParamType[int]):
+    name = "dollars"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            return parse_dollars(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.group()
+def command() -> None:
+    """Show and change what organizations may spend. Amounts are in US dollars."""
+
+
+@command.command()
+@_organization
+@folder_option
+def show(organization_id: str | None, data: Path | None) -> None:
+    """Show credit, grants, what is held and what the month has cost."""
+    _perform(data, ShowCredits(organization_id=organization_id))
+
+
+@command.command()
+@click.argument("amount", type=_Dollars())
+@click.option("--payment", help="A name for this payment; the same name counts once.")
+@click.option("--note", default="", help="Kept with the entry.")
+@_organization
+@folder_option
+def add(amount: int, payment: str | None, note: str, organization_id: str | None, data: Path | None) -> None:
+    """Add AMOUNT of paid credit, which does not expire."""
+    _perform(data, AddCredits(nano=amount, organization_id=organization_id, payment=payment, note=note))
+
+
+@command.command()
+@click.argument("amount", type=_Dollars())
+@click.option("--days", type=click.FloatRange(min=0, min_open=True), default=90.0, show_default=True)
+@_organization
+@folder_option
+def grant(amount: int, days: float, organization_id: str | None, data: Path | None) -> None:
+    """Give AMOUNT of credit that expires after some days. It is used first."""
+    _perform(data, GrantCredits(nano=amount, days=days, organization_id=organization_id))
+
+
+@command.command()
+@click.argument("scope")
+@click.argument("amount", type=_Dollars(), required=False)
+@folder_option
+def budget(scope: str, amount: int | None, data: Path | None) -> None:
+    """Let SCOPE (the id of an organization, a project or a key) spend AMOUNT a month at most; no amount: no bound."""
+    _perform(data, SetBudget(scope=scope, limit_nano=amount))
+    click.echo(f"{scope}: " + ("no monthly budget" if amount is None else "monthly budget set"))
+
+
+@command.command()
+@click.argument("model")
+@click.argument("nano", type=click.IntRange(min=0, max=MAX_PRICE_NANO), nargs=-1)
+@_organization
+@folder_option
+def price(model: str, nano: tuple[int, ...], organization_id: str | None, data: Path | None) -> None:
+    """Give an organization its own price for MODEL: nano-dollars per input, cached input and output token; none: the usual one."""
+    if len(nano) not in {0, 3}:
+        raise click.UsageError("give three prices (input, cached input, output), or none")
+    numbers = (nano[0], nano[1], nano[2]) if nano else None
+    _perform(data, SetPrice(model=model, numbers=numbers, organization_id=organization_id))
+    click.echo(f"{model}: " + ("the usual price" if numbers is None else "price set"))
+
+
+@command.command()
+@click.argument("organization_id")
+@folder_option
+def thaw(organization_id: str, data: Path | None) -> None:
+    """Let an account that was frozen buy again, once you know why its figures did not agree."""
+    _perform(data, ThawAccount(organization_id=organization_id))
+
+
+def _perform(data: Path | None, wanted: MoneyCommand) -> None:
+    with in_one_line():
+        reply = change_state(load_settings({"data": data}), wanted)
+    if reply.lines:
+        print_table(("WHAT", "VALUE"), [(line["what"], line["value"]) for line in reply.lines])

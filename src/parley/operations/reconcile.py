@@ -1,0 +1,92 @@
+"""The reconciler: every minute, does the ledger say what the books say? Alerts and freezes; never mends."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from parley.domain.billing.audit import Expected, Finding, check_chain, check_sums
+from parley.domain.billing.service import Billing
+from parley.domain.billing.verify import Position
+from parley.domain.idempotency.service import Replies
+from parley.infra.db import Connection, Database
+
+PERIOD_SECONDS = 60.0
+# Entries of the chain walked in each round: a small ledger whole, a large one piece by piece, in a day 70 million.
+ENTRIES_PER_ROUND = 50_000
+
+_log = logging.getLogger(__name__)
+
+
+class Reconciler:
+    """`run` goes on until it is cancelled. `findings` are those of the last round: empty when all is well."""
+
+    def __init__(self, database: Database, billing: Billing, replies: Replies) -> None:
+        self._database = database
+        self._billing = billing
+        self._replies = replies
+        self._position = Position()
+        self.findings: Sequence[Finding] = ()
+
+    async def run(self) -> None:
+        """Write off what expired and check, now and then every minute. Raises DatabaseFailed."""
+        while True:
+            await self.expire()
+            await self.check()
+            await asyncio.sleep(PERIOD_SECONDS)
+
+    async def expire(self) -> None:
+        """Post what is left of grants whose time is over; forget the keys of yesterday's requests."""
+        await self._replies.forget_old()
+        postings = self._billing.books.expire()
+        if postings:
+            await self._database.transaction(lambda unit: self._billing.post(unit.connection, postings))
+
+    async def check(self) -> Sequence[Finding]:
+        """One round. What does not agree is logged as an error, and the accounts that it touches are frozen."""
+        # Nothing is awaited between the two, so what the books say now is what the ledger says at that entry.
+        booked = self._billing.books.balances()
+        seq = await self._database.transaction(lambda unit: self._billing.last_entry(unit.connection))
+        expected = Expected(seq=seq, balances=booked)
+        start = self._position
+
+        def read(connection: Connection) -> tuple[Position, list[Finding]]:
+            position, finding = check_chain(connection, start, max_entries=ENTRIES_PER_ROUND)
+            findings = [] if finding is None else [finding]
+            return position, findings + check_sums(connection, expected)
+
+        position, findings = await self._database.read(read)
+        # At the end it begins again.
+        self._position = position if position.seq < seq and not findings else Position()
+        self.findings = findings
+        for finding in findings:
+            _log.error("the ledger does not agree", extra={"finding": finding.text})
+            await self._freeze(finding)
+        return findings
+
+    async def _freeze(self, finding: Finding) -> None:
+        for organization_id in sorted(finding.organizations):
+            if not self._billing.books.account(organization_id).is_frozen:
+                _log.error("account frozen", extra={"organization_id": organization_id})
+                freeze = partial(self._billing.set_frozen, organization_id=organization_id, reason=finding.text)
+                await self._database.transaction(freeze)
+
+
+def verify_ledger(
+    connection: Connection, sum_charges: Callable[[Connection], Mapping[str, int]], billing: Billing
+) -> tuple[int, list[Finding]]:
+    """Everything that can be checked at rest: the whole chain, the sums, the usage records. How many entries there are.
+
+    The books must have been read from this database and not have moved since.
+    """
+    position, finding = check_chain(connection, Position())
+    findings = [] if finding is None else [finding]
+    findings += check_sums(connection, Expected(seq=position.seq, balances=billing.books.balances()))
+    charged = billing.charged_by_organization(connection)
+    recorded = sum_charges(connection)
+    for organization_id in sorted(charged.keys() | recorded.keys()):
+        of_entries, of_records = charged.get(organization_id, 0), recorded.get(organization_id, 0)
+        if of_entries != of_records:
+            text = f"{organization_id}: its usage records come to {of_records}, its charges to {of_entries}"
+            findings.append(Finding(text=text, organizations=frozenset({organization_id})))
+    return position.seq, findings

@@ -1,0 +1,63 @@
+"""The last question before a request runs: is there room in its limits, and is it paid for? Limits first, then money."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from parley.core.claim import Claim
+from parley.core.errors import ParleyError
+from parley.core.hold import Hold, Need
+from parley.core.limits import LimitNeed
+from parley.core.principal import Principal
+from parley.core.snapshot import Snapshot
+from parley.domain.billing.service import Billing
+from parley.serving.admission.allowance import Allowance
+from parley.serving.admission.rates import OpenPermit, Rates
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """What a request took: room in its limits, and a hold that grows with its allowance. Its Run closes both."""
+
+    permit: OpenPermit
+    hold: Hold
+    allowance: Allowance
+
+
+class Admission:
+    """Who may how much, and who has paid."""
+
+    def __init__(self, billing: Billing, rates: Rates) -> None:
+        self._billing = billing
+        self._rates = rates
+
+    @contextmanager
+    def admit(
+        self,
+        request_id: str,
+        principal: Principal,
+        snapshot: Snapshot,
+        need: Need,
+        *,
+        most_tokens: int,
+        claim: Claim | None,
+    ) -> Iterator[Admitted]:
+        """Take what the request needs, for as long as its Run; where the block raises there is none, and it is given back.
+
+        Raises RateLimited. Every refusal, the block's too, tells how the limits stand.
+        """
+        permit = self._rates.admit(
+            principal, model=snapshot.name, family=snapshot.family, need=LimitNeed(tokens=need.num_tokens)
+        )
+        books, hold = self._billing.books, None
+        try:
+            price = self._billing.price_for(principal.organization_id, snapshot)
+            hold = books.open_hold(request_id, principal, price, need, claim)
+            yield Admitted(permit=permit, hold=hold, allowance=Allowance(hold, books, most_tokens=most_tokens))
+        except BaseException as failure:
+            if hold is not None:
+                books.release(hold)
+            permit.close(0)
+            if isinstance(failure, ParleyError):
+                failure.levels = permit.levels
+            raise

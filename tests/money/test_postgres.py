@@ -1,0 +1,75 @@
+"""PostgreSQL as the place of records: one writer, and commits whose answer is lost."""
+
+import asyncio
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from parley.core.usage import Usage
+from parley.domain.billing.audit import check_chain
+from parley.domain.billing.verify import Position
+from parley.infra.db import Database, DatabaseRefused
+from tests.builders_billing import open_money
+from tests.postgres import CuttingProxy
+
+USED = Usage(input_tokens=10, output_tokens=5)
+CHARGE = 35
+
+
+async def test_b9_a_second_process_is_refused_while_the_first_one_writes(postgres_url):
+    async with open_money(postgres_url):
+        with pytest.raises(DatabaseRefused, match="in use by another Parley"):
+            await Database.open(postgres_url)
+    async with open_money(postgres_url) as again:
+        await again.top_up(1)
+
+
+async def test_a_database_that_was_in_use_is_not_made_anew(postgres_url):
+    with pytest.raises(DatabaseRefused, match="restore it"):
+        await Database.open(postgres_url, may_create=False)
+
+
+async def test_a_server_that_is_not_there_is_one_line(tmp_path):
+    with pytest.raises(DatabaseRefused, match="PARLEY_DATABASE_URL"):
+        await Database.open(f"postgresql://parley@/nothing?host={tmp_path}")
+
+
+@pytest.fixture
+def proxy(cluster):
+    # A socket's path may have 107 bytes; pytest's folders are longer.
+    folder = Path(tempfile.mkdtemp(prefix="parley-cut-", dir="/tmp"))
+    opened = CuttingProxy(folder, cluster)
+    yield opened
+    opened.close()
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a17_a_commit_whose_answer_is_lost_is_done_once(postgres_url, proxy, cluster, when):
+    url = postgres_url.replace(str(cluster), str(proxy.folder))
+    async with open_money(url) as bench:
+        await bench.top_up(10_000)
+        for number in range(8):
+            if number % 2:
+                proxy.cut_next(when)
+            holds = [bench.hold(f"req_{number}_{part}") for part in range(5)]
+            await asyncio.gather(*(bench.settle(hold, USED) for hold in holds))
+        assert proxy.num_cuts == 4
+        assert len(await bench.usage.list_records()) == 40
+        position, finding = await bench.database.read(lambda connection: check_chain(connection, Position()))
+        assert (position.seq, finding) == (41, None)
+        assert bench.available == 10_000 - 40 * CHARGE
+        before = bench.billing.books.balances()
+    async with open_money(url) as again:
+        assert again.billing.books.balances() == before
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a17_a_unit_of_work_whose_commit_is_not_answered_is_done_once(postgres_url, proxy, cluster, when):
+    async with open_money(postgres_url.replace(str(cluster), str(proxy.folder))) as bench:
+        proxy.cut_next(when)
+        await bench.top_up(77)
+        await bench.grant(11)
+        assert (proxy.num_cuts, bench.available) == (1, 88)

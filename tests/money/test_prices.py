@@ -1,0 +1,65 @@
+"""Prices: every version is kept, an organization may have its own, and pictures and tuning have theirs in the catalog."""
+
+from dataclasses import replace
+
+import pytest
+
+from parley.core.clock import FakeClock
+from parley.core.price import Price
+from parley.domain.billing.store import prices
+from parley.operations.records import open_records
+from tests.builders_billing import open_money
+from tests.builders_records import SMALL_CATALOG, settings_in, small_catalog
+from tests.builders_serving import make_snapshot
+
+DEAR = Price(version="dear:1", input_token_nano=7, output_token_nano=9, image_nano=(("256x256", 5),))
+
+
+async def test_an_organization_s_own_price_holds_for_it_alone_and_until_it_is_lifted(place):
+    snapshot = make_snapshot("model-1")
+    async with open_money(place) as bench:
+        await bench.database.transaction(lambda unit: bench.billing.set_price(unit, "org-a", "model-1", DEAR))
+        assert bench.billing.price_for("org-a", snapshot) == DEAR
+        assert bench.billing.price_for("org-b", snapshot) == snapshot.price
+        assert bench.billing.price_for("org-a", make_snapshot("model-2")) == snapshot.price
+        clock = bench.clock
+    async with open_money(place, clock) as again:
+        assert again.billing.price_for("org-a", snapshot) == DEAR
+        await again.database.transaction(lambda unit: again.billing.set_price(unit, "org-a", "model-1", None))
+        assert again.billing.price_for("org-a", snapshot) == snapshot.price
+    async with open_money(place, clock) as last:
+        assert last.billing.price_for("org-a", snapshot) == snapshot.price
+        assert await last.database.read(lambda connection: prices.find_version(connection, "dear:1")) == DEAR
+
+
+async def test_versions_that_were_in_force_stay_known_when_prices_change(place):
+    old, new = make_snapshot(price=DEAR), make_snapshot(price=replace(DEAR, version="dear:2", input_token_nano=8))
+    async with open_money(place) as bench:
+        for snapshot in (old, new, old):
+            await bench.database.transaction(lambda unit, shown=snapshot: bench.billing.keep_prices(unit, [shown]))
+
+        def find(connection):
+            return [prices.find_version(connection, version) for version in ("dear:1", "dear:2", "none")]
+
+        assert await bench.database.read(find) == [old.price, new.price, None]
+
+
+async def test_a_start_keeps_every_price_of_the_catalog(tmp_path):
+    async with open_records(settings_in(tmp_path / "data"), FakeClock()) as records:
+        versions = {snapshot.price.version for _, snapshot, _ in records.catalog.entries()}
+
+        def find(connection):
+            return {version for version in versions if prices.find_version(connection, version) is not None}
+
+        assert await records.database.read(find) == versions
+        assert len(versions) > 5
+
+
+@pytest.mark.parametrize("entry", ["training = 5", 'images = { "256x256" = 7 }'])
+def test_what_a_catalog_prices_besides_changes_the_price_s_name(tmp_path, entry):
+    plain = small_catalog(tmp_path / "plain").files.read().snapshots["gpt-4-0314"].price
+    text = SMALL_CATALOG.replace("output = 60_000", f"output = 60_000\n{entry}")
+    other = small_catalog(tmp_path / "other", text=text).files.read().snapshots["gpt-4-0314"].price
+    assert (plain.input_token_nano, plain.image_nano, plain.training_token_nano) == (30_000, (), 0)
+    assert (other.training_token_nano, other.image_nano) in {(5, ()), (0, (("256x256", 7),))}
+    assert plain.version != other.version

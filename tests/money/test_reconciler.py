@@ -1,0 +1,174 @@
+"""B5, A16: whatever is done to the ledger behind our back is found, named, and stops the money that it touches."""
+
+import asyncio
+import random
+import re
+import sqlite3
+from contextlib import closing
+
+import pytest
+from sqlalchemy import text
+
+from parley.core.errors import RateLimited
+from parley.core.usage import Usage
+from parley.domain.billing.audit import check_chain
+from parley.domain.billing.verify import Position
+from parley.domain.usage.service import sum_charges
+from parley.infra.db import Database
+from parley.operations.reconcile import Reconciler, verify_ledger
+from tests.builders_billing import open_money, principal
+
+USED = Usage(input_tokens=10, output_tokens=5)
+CHARGE = 35
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "parley.db"
+
+
+async def spend(bench, num_requests, *, who=None, start=0):
+    for number in range(start, start + num_requests):
+        await bench.settle(bench.hold(f"req_{number:05}", who=who), USED)
+
+
+def execute(path, *statements):
+    """What somebody does with SQLite's own shell while the server runs."""
+    with closing(sqlite3.connect(path, timeout=5)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+        connection.commit()
+
+
+async def test_a_sound_ledger_is_found_sound_at_any_moment(path):
+    async with open_money(path) as bench:
+        await bench.top_up(10**6)
+        reconciler = Reconciler(bench.database, bench.billing, bench.replies)
+        for turn in range(5):
+            await spend(bench, 20, start=20 * turn)
+            assert await reconciler.check() == []
+        running = bench.hold("req_running")
+        assert await reconciler.check() == []
+        await bench.settle(running, USED)
+        assert await reconciler.check() == []
+
+
+DAMAGE = {
+    "a row is deleted": ["DELETE FROM ledger_entries WHERE seq = 7"],
+    "the last row is deleted": ["DELETE FROM ledger_entries WHERE seq = (SELECT max(seq) FROM ledger_entries)"],
+    "a row is added": [
+        "INSERT INTO ledger_entries SELECT seq + 1, 'charge:made-up:0', kind, at, debit, credit, 1, note, hash"
+        " FROM ledger_entries ORDER BY seq DESC LIMIT 1"
+    ],
+    "two amounts are swapped": [
+        "UPDATE ledger_entries SET amount_nano = 1000000 + 35 - amount_nano WHERE seq IN (1, 5)",
+    ],
+    "two requests are swapped": [
+        "UPDATE ledger_entries SET note = CASE seq WHEN 5 THEN 'req_00005' ELSE 'req_00003' END WHERE seq IN (5, 7)"
+    ],
+    "an amount is changed": ["UPDATE ledger_entries SET amount_nano = 1 WHERE seq = 9"],
+    "another pays": ["UPDATE ledger_entries SET debit = 'credit:org-b' WHERE seq = 9"],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+async def test_a16_drift_is_found_and_freezes_the_account(path, damage):
+    async with open_money(path) as bench:
+        await bench.top_up(1_000_000)
+        await spend(bench, 12)
+        reconciler = Reconciler(bench.database, bench.billing, bench.replies)
+        assert await reconciler.check() == []
+        execute(path, *DAMAGE[damage])
+        before = (await read_all(bench), bench.available)
+        assert await reconciler.check() != []
+        with pytest.raises(RateLimited) as refused:
+            bench.hold("req_later")
+        assert refused.value.code == "billing_not_active"
+        assert (await read_all(bench), bench.available) == before
+        clock = bench.clock
+    async with open_money(path, clock) as again:
+        with pytest.raises(RateLimited):
+            again.hold("req_later")
+
+
+async def read_all(bench):
+    return await bench.database.read(
+        lambda connection: [tuple(row) for row in connection.execute(text("SELECT * FROM ledger_entries"))]
+    )
+
+
+async def test_only_the_accounts_that_are_touched_are_frozen(path):
+    async with open_money(path) as bench:
+        await bench.top_up(1_000_000)
+        await bench.top_up(1_000_000, "org-b", key="b")
+        await spend(bench, 3)
+        execute(path, "UPDATE ledger_entries SET amount_nano = 1 WHERE seq = 4")
+        await Reconciler(bench.database, bench.billing, bench.replies).check()
+        bench.hold("req_b", who=principal("org-b"))
+        with pytest.raises(RateLimited):
+            bench.hold("req_a")
+
+
+async def test_what_was_deleted_while_nothing_ran_is_found(path):
+    async with open_money(path) as bench:
+        await bench.top_up(1_000_000)
+        await spend(bench, 3)
+        clock = bench.clock
+    execute(path, "DELETE FROM ledger_entries WHERE seq = (SELECT max(seq) FROM ledger_entries)")
+    async with open_money(path, clock) as again:
+        seq, findings = await again.database.read(
+            lambda connection: verify_ledger(connection, sum_charges, again.billing)
+        )
+        assert (seq, [sorted(finding.organizations) for finding in findings]) == (3, [["org-a"]])
+
+
+async def test_entries_that_are_missing_behind_a_checkpoint_are_found(path):
+    async with open_money(path) as bench:
+        await bench.top_up(1_000_000)
+        holds = [bench.hold(f"req_{number}") for number in range(1_005)]
+        await asyncio.gather(*(bench.settle(hold, USED) for hold in holds))
+        execute(path, "DELETE FROM ledger_entries WHERE seq > 990")
+        _, finding = await bench.database.read(lambda connection: check_chain(connection, Position()))
+        assert "991 to 1000 are missing" in finding.text
+
+
+def cells(path, num_entries):
+    """Where each ledger entry lies in the file: from the first byte of its key to the last of its hash."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        rows = connection.execute(
+            "SELECT seq, key, kind, debit, credit, note, hash, at, amount_nano FROM ledger_entries"
+        ).fetchall()
+    image = path.read_bytes()
+    found = {}
+    for seq, key, kind, _, _, _, digest, *_ in rows[:num_entries]:
+        end = image.index(digest) + len(digest)
+        # The unique index holds the key too, but no kind behind it.
+        found[seq] = (image.rindex((key + kind).encode(), 0, end), end)
+    return image, found
+
+
+async def test_b5_each_of_300_flipped_bits_is_found_and_its_row_named(tmp_path):
+    path = tmp_path / "parley.db"
+    async with open_money(path) as bench:
+        await bench.top_up(1_000_000)
+        await spend(bench, 60)
+    image, found = cells(path, 61)
+    chance = random.Random(20230301)
+    copy = tmp_path / "flipped.db"
+    named = 0
+    for _ in range(300):
+        seq = chance.choice(sorted(found))
+        start, end = found[seq]
+        at, bit = chance.randrange(start, end), chance.randrange(8)
+        flipped = bytearray(image)
+        flipped[at] ^= 1 << bit
+        copy.write_bytes(flipped)
+        named += await faulty_entry(copy) == seq
+    assert named == 300
+
+
+async def faulty_entry(path):
+    async with Database(path) as database:
+        _, finding = await database.read(lambda connection: check_chain(connection, Position()))
+        return None if finding is None else int(re.search(r"entry (\d+)", finding.text)[1])

@@ -1,0 +1,80 @@
+"""A9: what is kept of a request under its client's key, for how long, and which keys are none."""
+
+import pytest
+from starlette.requests import Request
+
+from parley.api.repeats import Repeats
+from parley.core.claim import Claim
+from parley.core.errors import Conflict, InvalidRequest
+from parley.core.usage import Usage
+from parley.domain.idempotency.model import KEPT_SECONDS, MAX_KEPT_BYTES
+from tests.builders_billing import PRICE, need, open_money, principal
+
+CLAIM = Claim(project_id="proj_a", key="order-1", fingerprint=b"f" * 32)
+
+
+async def settle(bench, request_id="req_1", claim=CLAIM):
+    await bench.top_up(1_000, key=request_id)
+    hold = bench.billing.books.open_hold(request_id, principal(), PRICE, need(), claim)
+    await bench.settle(hold, Usage(input_tokens=10, output_tokens=5))
+
+
+async def test_a_reply_is_found_for_a_day_and_then_forgotten(place):
+    async with open_money(place) as bench:
+        await settle(bench)
+        await bench.replies.keep_body(CLAIM, "req_1", b"{}")
+        found = await bench.replies.find("proj_a", "order-1")
+        assert (found.request_id, found.fingerprint, found.body) == ("req_1", CLAIM.fingerprint, b"{}")
+        assert await bench.replies.find("proj_b", "order-1") is None
+        assert await bench.replies.forget_old() == 0
+        bench.clock.advance(KEPT_SECONDS + 1)
+        assert await bench.replies.find("proj_a", "order-1") is None
+        assert await bench.replies.forget_old() == 1
+
+
+async def test_a_reply_that_is_too_large_is_noted_and_not_kept(place):
+    async with open_money(place) as bench:
+        await settle(bench)
+        await bench.replies.keep_body(CLAIM, "req_1", b"x" * (MAX_KEPT_BYTES + 1))
+        assert (await bench.replies.find("proj_a", "order-1")).body is None
+
+
+async def test_a_reply_goes_to_its_own_request_s_place_only(place):
+    async with open_money(place) as bench:
+        await settle(bench)
+        await bench.replies.keep_body(CLAIM, "req_another", b"{}")
+        assert (await bench.replies.find("proj_a", "order-1")).body is None
+
+
+def http(key, body=b"{}"):
+    async def receive():
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    headers = [(b"idempotency-key", key.encode("latin-1")), (b"host", b"localhost")]
+    scope = {"type": "http", "method": "POST", "path": "/v1/completions", "headers": headers, "query_string": b""}
+    return Request(scope, receive)
+
+
+@pytest.mark.parametrize("key", ["", "two words", "k" * 256, "schl\xfcssel"])
+async def test_what_is_no_key_is_refused(tmp_path, key):
+    async with open_money(tmp_path / "parley.db") as bench:
+        with pytest.raises(InvalidRequest, match="Idempotency-Key"):
+            async with Repeats(bench.replies).claimed(http(key), "proj_a"):
+                pass
+
+
+async def test_a_twin_waits_and_another_request_under_the_key_is_refused(tmp_path):
+    async with open_money(tmp_path / "parley.db") as bench:
+        repeats = Repeats(bench.replies)
+        async with repeats.claimed(http("order-2"), "proj_a") as claimed:
+            assert claimed.reply is None
+            with pytest.raises(Conflict):
+                async with repeats.claimed(http("order-2"), "proj_a"):
+                    pass
+            with pytest.raises(InvalidRequest, match="different"):
+                async with repeats.claimed(http("order-2", b'{"n": 2}'), "proj_a"):
+                    pass
+            async with repeats.claimed(http("order-2"), "proj_b") as other:
+                assert other.reply is None
+        async with repeats.claimed(http("order-2"), "proj_a") as again:
+            assert again.reply is None
