@@ -8,7 +8,18 @@ from parley.api.health import ReadinessPage, show_health
 from parley.api.landing import LandingRoute, Page
 from parley.api.openai import chat, completions, edits, engines, models, retired
 from parley.api.openapi import OpenapiPage
-from parley.api.platform import audit_logs, entrance, keys, organizations, projects, rate_limits, replicas, usage, users
+from parley.api.platform import (
+    audit_logs,
+    costs,
+    entrance,
+    keys,
+    organizations,
+    projects,
+    rate_limits,
+    replicas,
+    usage,
+    users,
+)
 from parley.api.routing import Route, RouteTable
 
 
@@ -101,6 +112,7 @@ def _administration() -> list[Route]:
         _delete(f"{project}/service_accounts/{{service_account_id}}", projects.delete_service_account, Access.ADMIN),
         _get(f"{project}/rate_limits", rate_limits.list_rate_limits, Access.ADMIN_READ),
         _post(f"{project}/rate_limits/{{rate_limit_id}}", rate_limits.modify_rate_limit, Access.ADMIN),
+        _get(f"{own}/costs", costs.list_costs, Access.ADMIN_READ),
         _get(f"{own}/usage/completions", usage.usage_of_completions, Access.ADMIN_READ),
         _get(f"{own}/usage/embeddings", usage.usage_of_embeddings, Access.ADMIN_READ),
         _get(f"{own}/usage/moderations", usage.usage_of_moderations, Access.ADMIN_READ),

@@ -8,7 +8,7 @@ import msgspec
 
 from parley.api.call import Handler
 from parley.api.operation import Operation
-from parley.api.platform import audit_logs, entrance, keys, organizations, projects, rate_limits, usage, users
+from parley.api.platform import audit_logs, costs, entrance, keys, organizations, projects, rate_limits, usage, users
 from parley.api.platform.schemas import replies, requests
 
 
@@ -67,6 +67,7 @@ PLATFORM_OPERATIONS: Mapping[Handler, Operation] = MappingProxyType(
         users.delete_invite: Operation(reply=replies.Deleted),
         rate_limits.list_rate_limits: Operation(reply=_list_of(replies.RateLimit)),
         rate_limits.modify_rate_limit: _made(requests.UpdateRateLimitRequest, replies.RateLimit),
+        costs.list_costs: Operation(reply=replies.CostPage),
         usage.usage_of_completions: Operation(reply=replies.UsagePage),
         usage.usage_of_embeddings: Operation(reply=replies.UsagePage),
         usage.usage_of_moderations: Operation(reply=replies.UsagePage),

@@ -27,10 +27,10 @@ class Dimension(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SumFilter:
-    """Whose usage is summed, of which endpoints. No `key_ids` or `models`: of all; `project_ids` None: of every project."""
+    """Whose usage is summed, of which endpoints. None, or no `key_ids` or `models`: of all."""
 
     organization_id: str
-    endpoints: frozenset[str]
+    endpoints: frozenset[str] | None
     project_ids: frozenset[str] | None = None
     key_ids: frozenset[str] = frozenset()
     models: frozenset[str] = frozenset()
@@ -43,3 +43,4 @@ class UsageSum:
     group: Mapping[Dimension, str]
     num_requests: int
     usage: Usage
+    charge_nano: int

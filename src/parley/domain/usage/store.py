@@ -26,7 +26,7 @@ from parley.domain.usage.model import Dimension, RecordFilter, SumFilter, UsageS
 from parley.infra.rows import insert_into
 
 METADATA = MetaData()
-_SUMMED = ("input_tokens", "cached_tokens", "output_tokens", "audio_seconds", "training_tokens")
+_SUMMED = ("input_tokens", "cached_tokens", "output_tokens", "audio_seconds", "training_tokens", "charge_nano")
 
 _records = Table(
     "usage_records",
@@ -145,8 +145,9 @@ def sums(
         _records.c.organization_id == wanted.organization_id,
         _records.c.created_at >= since,
         _records.c.created_at < until,
-        _records.c.endpoint.in_(sorted(wanted.endpoints)),
     )
+    if wanted.endpoints is not None:
+        query = query.where(_records.c.endpoint.in_(sorted(wanted.endpoints)))
     if wanted.project_ids is not None:
         query = query.where(_records.c.project_id.in_(sorted(wanted.project_ids)))
     for column, values in ((_records.c.key_id, wanted.key_ids), (_records.c.snapshot, wanted.models)):
@@ -163,6 +164,7 @@ def sums(
                 audio_seconds=int(row.audio_seconds),
                 training_tokens=int(row.training_tokens),
             ),
+            charge_nano=int(row.charge_nano),
         )
         for row in connection.execute(query.group_by(*columns).order_by(*columns))
         if row.num_requests

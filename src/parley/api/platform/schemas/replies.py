@@ -217,3 +217,38 @@ class UsagePage(ReplyStruct, kw_only=True):
     data: list[UsageBucket]
     has_more: bool
     next_page: str | None
+
+
+class Amount(ReplyStruct, kw_only=True):
+    """Money, as OpenAI shows it; inside it is an integer of nano-dollars."""
+
+    value: float
+    currency: Literal["usd"] = "usd"
+
+
+class CostResult(ReplyStruct, kw_only=True):
+    """What one group of requests was charged; what was not grouped by is null."""
+
+    object: Literal["organization.costs.result"] = "organization.costs.result"
+    amount: Amount
+    line_item: str | None
+    project_id: str | None
+    api_key_id: str | None
+
+
+class CostBucket(ReplyStruct, kw_only=True):
+    """A day, seconds since the epoch, its end excluded."""
+
+    object: Literal["bucket"] = "bucket"
+    start_time: int
+    end_time: int
+    results: list[CostResult]
+
+
+class CostPage(ReplyStruct, kw_only=True):
+    """Some days in their order; `next_page` goes into `page` for those that follow."""
+
+    object: Literal["page"] = "page"
+    data: list[CostBucket]
+    has_more: bool
+    next_page: str | None
