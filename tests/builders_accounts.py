@@ -20,6 +20,7 @@ from parley.api.routes import route_table
 from parley.api.stack import EdgeRules, build_stack
 from parley.core.clock import FakeClock
 from parley.core.engine import Engine
+from parley.core.price import FREE, Price
 from parley.domain.accounts.passwords import Passwords
 from parley.operations.first_start import ensure_owner
 from parley.operations.front_door import FrontDoor, SignUpRules
@@ -27,7 +28,7 @@ from parley.operations.last_used import following
 from parley.operations.records import Records, open_records
 from tests.builders_records import settings_in
 from tests.builders_routes import BlankPage
-from tests.builders_serving import Bench, make_bench
+from tests.builders_serving import Bench, make_bench, make_snapshot
 
 PASSWORD = "correct horse battery"
 # The least that argon2 accepts: what is tested is what comes of it.
@@ -146,8 +147,10 @@ def _text(message: EmailMessage) -> str:
 
 
 @asynccontextmanager
-async def town(folder: Path, *, engine: Engine | None = None, **settings: Any) -> AsyncIterator[Town]:
-    """Open one in `folder`, where the model `echo-1` answers. `settings` are the operator's."""
+async def town(
+    folder: Path, *, engine: Engine | None = None, price: Price = FREE, **settings: Any
+) -> AsyncIterator[Town]:
+    """Open one in `folder`, where the model `echo-1` answers at this price. `settings` are the operator's."""
     chosen = settings_in(folder / "data", **settings)
     clock = FakeClock()
     async with AsyncExitStack() as stack:
@@ -158,7 +161,7 @@ async def town(folder: Path, *, engine: Engine | None = None, **settings: Any) -
             front_door=FrontDoor(records, Passwords(CHEAP), SignUpRules.of(chosen, "http://127.0.0.1:8000"), clock),
             last_used=await stack.enter_async_context(following(records)),
         )
-        bench = make_bench(engine=engine, rates=records.rates)
+        bench = make_bench(engine=engine, snapshots=[make_snapshot(price=price)], records=records)
         open_requests = OpenRequests()
         loop = asyncio.get_running_loop()
         records.keys.watch(lambda ids: loop.call_soon_threadsafe(open_requests.end_keys, ids) and None)

@@ -21,9 +21,19 @@ PRICE = Price(version="test:1", input_token_nano=2, cached_token_nano=1, output_
 DAY_SECONDS = 86_400.0
 
 
-def principal(organization_id: str = "org-a", *, project_id: str = "proj_a", key_id: str = "key_a") -> Principal:
+def principal(
+    organization_id: str = "org-a",
+    *,
+    project_id: str = "proj_a",
+    key_id: str = "key_a",
+    budget_nano: int | None = None,
+) -> Principal:
     return Principal(
-        organization_id=organization_id, project_id=project_id, key_id=key_id, scopes=frozenset({Scope.ALL})
+        organization_id=organization_id,
+        project_id=project_id,
+        key_id=key_id,
+        scopes=frozenset({Scope.ALL}),
+        budget_nano=budget_nano,
     )
 
 

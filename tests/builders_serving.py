@@ -26,6 +26,8 @@ from parley.core.template import Role
 from parley.core.tokenizer import Segment
 from parley.core.usage import Usage, UsageRecord
 from parley.domain.billing.service import Billing
+from parley.operations.records import Records
+from parley.operations.settlements import Settlements
 from parley.serving.admission.admit import Admission
 from parley.serving.admission.rates import Rates, Unlimited
 from parley.serving.engines.echo import EchoEngine
@@ -219,7 +221,7 @@ class FakeLoader:
 @dataclass
 class Bench:
     serving: Serving
-    sink: RecordingSink
+    sink: RecordingSink | Settlements
     pools: Pools
     clock: FakeClock
     engine: Engine
@@ -253,13 +255,21 @@ def make_bench(
     is_metered: bool = False,
     faults: Mapping[str, str] = MappingProxyType({}),
     rates: Rates | None = None,
+    records: Records | None = None,
 ) -> Bench:
-    """A serving on the echo engine. `is_metered`: the principal of `make_principal` pays, and has nothing yet."""
+    """A serving on the echo engine. `is_metered`: the principal of `make_principal` pays, and has nothing yet.
+
+    With `records`, their money, settled into their database, their limits and their clock.
+    """
     engine = engine or EchoEngine(num_slots=4)
-    clock = FakeClock()
-    billing = Billing(clock, is_metered=is_metered)
-    billing.set_first_organization("org_a")
-    sink = RecordingSink(billing)
+    if records is None:
+        clock = FakeClock()
+        billing = Billing(clock, is_metered=is_metered)
+        billing.set_first_organization("org_a")
+        sink: RecordingSink | Settlements = RecordingSink(billing)
+        rates = rates or Unlimited()
+    else:
+        clock, billing, sink, rates = records.clock, records.billing, records.settlements, records.rates
     settlement = Settlement(sink, clock)
 
     tokenizer = CountingTokenizer()
@@ -270,7 +280,7 @@ def make_bench(
     pools = Pools(loader=FakeLoader(lambda _: engine), rules=PoolRules(max_waiting=max_waiting), clock=clock)
     serving = Serving(
         catalog=FakeCatalog(*snapshots),
-        admission=Admission(billing, rates or Unlimited()),
+        admission=Admission(billing, rates),
         prompting=Prompting(
             tokenizers=Tokenizers(start, clock), templates=TEMPLATES, grammar_check=FakeGrammarCheck(faults)
         ),

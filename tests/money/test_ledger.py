@@ -51,7 +51,7 @@ async def test_a_start_finds_the_balances_budgets_and_months_that_were(place):
     async with open_money(place) as bench:
         await bench.top_up(1_000)
         grant_id = await bench.grant(20)
-        await bench.database.transaction(lambda unit: bench.billing.set_budget(unit, "key_a", 77))
+        await bench.database.transaction(lambda unit: bench.billing.set_budget(unit, "proj_a", 77))
         await bench.database.transaction(lambda unit: bench.billing.set_frozen(unit, "org-b", reason="looked odd"))
         await bench.settle(bench.hold(), USED)
         before = bench.billing.books
@@ -62,7 +62,7 @@ async def test_a_start_finds_the_balances_budgets_and_months_that_were(place):
             assert books.balances() == before.balances() == {"credit:org-a": 1_000 - CHARGE + 20}
             assert again.num_orphans == 0
             assert [books.spent_nano(scope) for scope in ("org-a", "proj_a", "key_a")] == [CHARGE] * 3
-            assert books.budget_nano("key_a") == 77
+            assert await again.database.read(lambda unit: again.billing.budget_nano(unit, "proj_a")) == 77
             assert books.account("org-b").is_frozen
             assert books.account("org-a").grants[0].id == grant_id
             assert books.available_nano("org-a") == 1_000 - CHARGE + 20
@@ -211,11 +211,11 @@ async def test_a_grant_that_paid_for_a_request_that_was_cut_off_is_drawn_on_afte
 async def test_budgets_are_counted_through_the_database(place):
     async with open_money(place) as bench:
         await bench.top_up(10_000)
-        await bench.database.transaction(lambda unit: bench.billing.set_budget(unit, "key_a", CHARGE + 49))
+        await bench.database.transaction(lambda unit: bench.billing.set_budget(unit, "proj_a", CHARGE + 49))
         await bench.settle(bench.hold(), USED)
         clock = bench.clock
     async with open_money(place, clock) as again:
         with pytest.raises(RateLimited) as refused:
             again.hold("req_2")
-        assert refused.value.code == "key_spend_limit_exceeded"
+        assert refused.value.code == "project_spend_limit_exceeded"
         again.hold("req_3", need(1, 1), who=principal())

@@ -13,9 +13,8 @@ async def operator(records: Records, organization_id: str | None = None) -> Acto
     """The operator, at work in an organization; None: in the first. Raises NotFound."""
 
     def look(connection: Connection) -> str:
-        if organization_id is None:
-            return records.accounts.default_project(connection).organization_id
-        return records.accounts.organization(connection, organization_id).id
+        wanted = records.accounts.house_id(connection) if organization_id is None else organization_id
+        return records.accounts.organization(connection, wanted or "").id
 
     principal = Principal(
         organization_id=await records.database.read(look), project_id="", key_id=_NAME, scopes=OWNER_SCOPES

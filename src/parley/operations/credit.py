@@ -1,14 +1,22 @@
-"""What an operator does with money: look, top up, grant, set budgets and prices, thaw. Each is one unit of work."""
+"""What an operator does with money: look, top up, grant, set budgets and prices, thaw.
 
-from dataclasses import dataclass
+Each is one unit of work with its entry in the audit log, and is done in the organization that the actor is at work in.
+"""
 
-from parley.core.errors import InvalidRequest, NotFound
+from dataclasses import dataclass, replace
+
+from parley.core.actor import Actor
+from parley.core.errors import InvalidRequest
 from parley.core.ids import new_id
 from parley.core.money import MAX_PRICE_NANO
 from parley.core.price import Price
+from parley.core.principal import Scope
 from parley.domain.billing.model import Grant
+from parley.domain.billing.service import check_budget
 from parley.domain.catalog.model import price_version
-from parley.infra.db import Transaction
+from parley.infra.db import Connection, Transaction
+from parley.operations.authority import note as note_change
+from parley.operations.authority import require
 from parley.operations.records import Records
 
 DAY_SECONDS = 86_400.0
@@ -31,9 +39,10 @@ class Credits:
     grants: tuple[Grant, ...]
 
 
-async def show_credits(records: Records, organization_id: str | None) -> Credits:
-    """The money of an organization; None: that of the first start. Raises NotFound."""
-    organization_id = await _known(records, organization_id)
+async def show_credits(records: Records, actor: Actor) -> Credits:
+    """The money of the actor's organization."""
+    require(actor, Scope.OPERATOR)
+    organization_id = actor.organization_id
     books = records.billing.books
     account = books.account(organization_id)
     return Credits(
@@ -48,74 +57,135 @@ async def show_credits(records: Records, organization_id: str | None) -> Credits
     )
 
 
-async def top_up(
-    records: Records, organization_id: str | None, nano: int, *, payment: str | None = None, note: str = ""
-) -> Credits:
+async def top_up(records: Records, actor: Actor, nano: int, *, payment: str | None = None, note: str = "") -> Credits:
     """Add paid credit. A `payment` that was posted before raises Conflict; without one each call is a new payment."""
-    owner = await _known(records, organization_id)
+    require(actor, Scope.OPERATOR)
     key = payment or new_id("payment_")
-    await records.database.transaction(lambda unit: records.billing.top_up(unit, owner, nano, key=key, note=note))
-    return await show_credits(records, owner)
+
+    def work(transaction: Transaction) -> None:
+        records.billing.top_up(transaction, actor.organization_id, nano, key=key, note=note)
+        added = {"id": key, "organization_id": actor.organization_id, "amount_nano": nano, "note": note}
+        note_change(records, transaction, actor, "credit.added", after=added)
+
+    await records.database.transaction(work)
+    return await show_credits(records, actor)
 
 
-async def grant(records: Records, organization_id: str | None, nano: int, *, days: float) -> Credits:
+async def grant(records: Records, actor: Actor, nano: int, *, days: float) -> Credits:
     """Give credit that expires."""
-    owner = await _known(records, organization_id)
+    require(actor, Scope.OPERATOR)
     seconds = days * DAY_SECONDS
-    await records.database.transaction(
-        lambda unit: records.billing.grant(unit, owner, nano, lifetime_seconds=seconds, note="by the operator")
-    )
-    return await show_credits(records, owner)
+
+    def work(transaction: Transaction) -> None:
+        given = records.billing.grant(
+            transaction, actor.organization_id, nano, lifetime_seconds=seconds, note="by the operator"
+        )
+        note_change(records, transaction, actor, "credit.granted", after=given)
+
+    await records.database.transaction(work)
+    return await show_credits(records, actor)
 
 
-def grant_at_sign_up(records: Records, transaction: Transaction, organization_id: str) -> Grant:
-    """What every organization gets that signs up, in the unit of work that makes it."""
-    return records.billing.grant(
+def grant_at_sign_up(records: Records, transaction: Transaction, actor: Actor) -> Grant:
+    """What every organization gets that signs up, in the unit of work that makes it; `actor` is who signs up."""
+    given = records.billing.grant(
         transaction,
-        organization_id,
+        actor.organization_id,
         FREE_GRANT_NANO,
         lifetime_seconds=FREE_GRANT_DAYS * DAY_SECONDS,
         note="at sign-up",
     )
+    note_change(records, transaction, actor, "credit.granted", after=given)
+    return given
 
 
-async def set_budget(records: Records, scope: str, limit_nano: int | None) -> None:
-    """What an organization, a project or a key (by id) may spend in a month; None lifts it."""
-    if not scope.startswith(("org-", "proj_", "key_")):
-        raise InvalidRequest(f"{scope!r} is the id of no organization, project or key.", param="scope")
-    await records.database.transaction(lambda unit: records.billing.set_budget(unit, scope, limit_nano))
+async def set_budget(records: Records, actor: Actor, scope: str, limit_nano: int | None) -> None:
+    """What an organization, a project or a key (by id, whosever it is) may spend in a month; None lifts it.
+
+    Raises NotFound, InvalidRequest.
+    """
+    require(actor, Scope.OPERATOR)
+    check_budget(limit_nano)
+
+    def work(transaction: Transaction) -> None:
+        if scope.startswith("key_"):
+            # It is kept with the key, where those who made the key set it as well.
+            key = records.accounts.key(transaction.connection, scope)
+            changed = replace(key, budget_nano=limit_nano)
+            records.accounts.change_key(transaction, changed)
+            note_change(records, transaction, actor, "api_key.updated", before=key, after=changed)
+            return
+        seen = _budgeted(records, transaction.connection, scope)
+        before = records.billing.budget_nano(transaction.connection, scope)
+        records.billing.set_budget(transaction, scope, limit_nano)
+        note_change(
+            records,
+            transaction,
+            actor,
+            "budget.updated",
+            before=seen | {"monthly_budget_nano": before},
+            after=seen | {"monthly_budget_nano": limit_nano},
+        )
+
+    await records.database.transaction(work)
 
 
-async def set_price(records: Records, organization_id: str | None, model: str, price: Price | None) -> None:
+async def set_price(records: Records, actor: Actor, model: str, price: Price | None) -> None:
     """What the organization pays for a model (a snapshot's name, or an alias of one); None: what everybody pays."""
+    require(actor, Scope.OPERATOR)
     if price is not None and not all(
         0 <= nano <= MAX_PRICE_NANO
         for nano in (price.input_token_nano, price.cached_token_nano, price.output_token_nano)
     ):
         raise InvalidRequest(f"A token costs 0 to {MAX_PRICE_NANO} nano-dollars.", param="price")
-    owner = await _known(records, organization_id)
+    owner = actor.organization_id
     snapshot = records.catalog.resolve(model)
     if price is not None:
-        version = price_version(f"{owner}/{snapshot.name}", price.numbers)
-        price = Price(
-            version=version,
-            input_token_nano=price.input_token_nano,
-            cached_token_nano=price.cached_token_nano,
-            output_token_nano=price.output_token_nano,
+        price = replace(price, version=price_version(f"{owner}/{snapshot.name}", price.numbers))
+
+    def work(transaction: Transaction) -> None:
+        before = records.billing.own_price(transaction.connection, owner, snapshot.name)
+        records.billing.set_price(transaction, owner, snapshot.name, price)
+        seen = {"id": snapshot.name, "organization_id": owner}
+        note_change(
+            records,
+            transaction,
+            actor,
+            "price.updated",
+            before=seen | {"price": before},
+            after=seen | {"price": price},
         )
-    await records.database.transaction(lambda unit: records.billing.set_price(unit, owner, snapshot.name, price))
+
+    await records.database.transaction(work)
 
 
-async def thaw(records: Records, organization_id: str) -> Credits:
+async def thaw(records: Records, actor: Actor) -> Credits:
     """Let a frozen account buy again: the operator has looked at what did not agree."""
-    await records.database.transaction(lambda unit: records.billing.set_frozen(unit, organization_id, reason=None))
-    return await show_credits(records, organization_id)
+    require(actor, Scope.OPERATOR)
+    owner = actor.organization_id
+
+    def work(transaction: Transaction) -> None:
+        seen = {"id": owner, "organization_id": owner}
+        reason = records.billing.frozen_reason(transaction.connection, owner)
+        records.billing.set_frozen(transaction, owner, reason=None)
+        note_change(
+            records,
+            transaction,
+            actor,
+            "account.thawed",
+            before=seen | {"frozen": reason},
+            after=seen | {"frozen": None},
+        )
+
+    await records.database.transaction(work)
+    return await show_credits(records, actor)
 
 
-async def _known(records: Records, organization_id: str | None) -> str:
-    """The organization, or the first one; money for one that does not exist would be nobody's. Raises NotFound."""
-    if organization_id is None:
-        return (await records.database.read(records.accounts.default_project)).organization_id
-    if not await records.database.read(lambda connection: records.accounts.exists(connection, organization_id)):
-        raise NotFound(f"No such organization: {organization_id}")
-    return organization_id
+def _budgeted(records: Records, connection: Connection, scope: str) -> dict[str, str | int | None]:
+    """The organization or project of this id, as the audit log shows whose budget it is. Raises NotFound."""
+    if scope.startswith("org-"):
+        return {"id": scope, "organization_id": records.accounts.organization(connection, scope).id}
+    if scope.startswith("proj_"):
+        project = records.accounts.any_project(connection, scope)
+        return {"id": scope, "organization_id": project.organization_id, "project_id": scope}
+    raise InvalidRequest(f"{scope!r} is the id of no organization, project or key.", param="scope")

@@ -14,6 +14,7 @@ from parley.domain.accounts.people import Member, Role, User, normal_email
 from parley.infra.db import Connection, Transaction
 from parley.infra.settings import Settings
 from parley.operations.authority import checked_name, note
+from parley.operations.credit import grant_at_sign_up
 from parley.operations.letters import code_letter, known_letter, reset_letter
 from parley.operations.members import seen_member
 from parley.operations.records import Records
@@ -141,6 +142,7 @@ class FrontDoor:
                 },
             )
             note(self._records, transaction, by, "user.added", after=seen_member(project.organization_id, member))
+            grant_at_sign_up(self._records, transaction, by)
             return self._enter(transaction, visitor, user, project.organization_id)
 
         entered = await self._records.database.transaction(work)

@@ -110,6 +110,7 @@ async def rotate_key(
             budget_nano=old.budget_nano,
         )
         issued = records.accounts.issue(transaction, project, within_maker(actor, request))
+        records.billing.carry_spend(transaction, old.id, issued.key.id)
         ended = _end(records, transaction, old, overlap_seconds)
         note(records, transaction, actor, "api_key.rotated", before=old, after=ended)
         note(records, transaction, actor, "api_key.created", after=issued.key)

@@ -155,7 +155,7 @@ def test_an_open_organization_is_refused_nothing_and_its_balance_is_not_touched(
     assert books.available_nano("org-a") == 10
 
 
-@pytest.mark.parametrize(("scope", "kind"), [("org-a", "organization"), ("proj_a", "project"), ("key_a", "key")])
+@pytest.mark.parametrize(("scope", "kind"), [("org-a", "organization"), ("proj_a", "project")])
 @pytest.mark.parametrize("is_open", [True, False])
 def test_a_budget_bounds_the_month_with_what_is_held_in_it(scope, kind, is_open):
     clock = FakeClock()
@@ -171,11 +171,39 @@ def test_a_budget_bounds_the_month_with_what_is_held_in_it(scope, kind, is_open)
     hold(books, "req_4")
 
 
+@pytest.mark.parametrize("is_open", [True, False])
+def test_a_keys_own_budget_bounds_its_month_and_no_other_keys(is_open):
+    clock = FakeClock()
+    books = books_with(10**9, clock=clock, open_organization="org-a" if is_open else None)
+    bounded = principal(budget_nano=2 * WORST + 9)
+    books.close(hold(books, "req_1", who=bounded), WORST)
+    running = hold(books, "req_2", who=bounded)
+    assert refusal(books, who=bounded) == ("insufficient_quota", "key_spend_limit_exceeded", None)
+    hold(books, "req_other", who=principal(key_id="key_b", budget_nano=WORST))
+    books.close(running, 0)
+    books.release(hold(books, "req_3", who=bounded))
+    clock.advance(31 * DAY_SECONDS)
+    hold(books, "req_4", who=bounded)
+
+
+def test_a_budget_that_is_raised_counts_from_the_next_request_with_what_was_spent_before():
+    books = books_with(10**9)
+    books.close(hold(books, "req_1", who=principal(budget_nano=WORST)), WORST)
+    assert refusal(books, who=principal(budget_nano=2 * WORST - 1))[1] == "key_spend_limit_exceeded"
+    hold(books, "req_2", who=principal(budget_nano=2 * WORST))
+
+
+def test_a_request_that_grows_stops_at_its_keys_budget():
+    books = books_with(10**9)
+    held = hold(books, wanted=need(10, 10), who=principal(budget_nano=WORST + 7))
+    assert (books.extend(held, 512), books.extend(held, 512)) == (2, 0)
+
+
 def test_a_budget_bounds_only_its_own_scope():
     books = books_with(10**9)
-    books.set_budget("key_a", 0)
-    assert refusal(books)[1] == "key_spend_limit_exceeded"
-    hold(books, who=principal(key_id="key_b"))
+    books.set_budget("proj_a", 0)
+    assert refusal(books)[1] == "project_spend_limit_exceeded"
+    hold(books, who=principal(project_id="proj_b"))
 
 
 def test_a_budget_that_is_lifted_bounds_nothing():
@@ -188,12 +216,12 @@ def test_a_budget_that_is_lifted_bounds_nothing():
 def test_a_clock_that_jumps_back_over_the_turn_of_the_month_frees_no_budget():
     clock = FakeClock()
     books = books_with(10**9, clock=clock)
-    books.set_budget("key_a", WORST)
+    books.set_budget("proj_a", WORST)
     books.close(hold(books), WORST)
     clock.advance(31 * DAY_SECONDS)
     hold(books, "req_2")
     clock.advance(-31 * DAY_SECONDS)
-    assert refusal(books)[1] == "key_spend_limit_exceeded"
+    assert refusal(books)[1] == "project_spend_limit_exceeded"
 
 
 def test_a_frozen_account_buys_nothing_until_it_is_thawed():

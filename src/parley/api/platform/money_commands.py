@@ -7,6 +7,7 @@ import msgspec
 from parley.core.money import format_dollars
 from parley.core.price import Price
 from parley.operations import credit
+from parley.operations.command_line import operator
 from parley.operations.credit import Credits
 from parley.operations.records import Records
 
@@ -60,25 +61,25 @@ MoneyCommand = ShowCredits | AddCredits | GrantCredits | SetBudget | SetPrice | 
 
 async def perform_on_money(records: Records, command: MoneyCommand) -> list[dict[str, str]]:
     """Run the operation; lines for the terminal. Raises ParleyError for a refusal."""
+    actor = await operator(records, None if isinstance(command, SetBudget) else command.organization_id)
     match command:
         case ShowCredits():
-            return _lines(await credit.show_credits(records, command.organization_id))
+            return _lines(await credit.show_credits(records, actor))
         case AddCredits():
             payment, note = command.payment, command.note
-            added = await credit.top_up(records, command.organization_id, command.nano, payment=payment, note=note)
-            return _lines(added)
+            return _lines(await credit.top_up(records, actor, command.nano, payment=payment, note=note))
         case GrantCredits():
-            return _lines(await credit.grant(records, command.organization_id, command.nano, days=command.days))
+            return _lines(await credit.grant(records, actor, command.nano, days=command.days))
         case SetBudget():
-            await credit.set_budget(records, command.scope, command.limit_nano)
+            await credit.set_budget(records, actor, command.scope, command.limit_nano)
         case SetPrice():
             price = None
             if command.numbers is not None:
                 new, cached, output = command.numbers
                 price = Price(version="", input_token_nano=new, cached_token_nano=cached, output_token_nano=output)
-            await credit.set_price(records, command.organization_id, command.model, price)
+            await credit.set_price(records, actor, command.model, price)
         case ThawAccount():
-            return _lines(await credit.thaw(records, command.organization_id))
+            return _lines(await credit.thaw(records, actor))
     return []
 
 

@@ -40,10 +40,6 @@ class Accounts:
         """The organization of the first start, which operates the installation; None before there is one."""
         return organizations.find_house_id(connection)
 
-    def exists(self, connection: Connection, organization_id: str) -> bool:
-        """Whether there is an organization of this id."""
-        return organizations.find_organization(connection, organization_id) is not None
-
     def found(
         self,
         transaction: Transaction,
@@ -98,6 +94,13 @@ class Accounts:
     def project(self, connection: Connection, organization_id: str, project_id: str) -> Project:
         """The organization's project. Raises NotFound, in the same words for one that is another's."""
         found = organizations.find_project(connection, organization_id, project_id)
+        if found is None:
+            raise NotFound("No such project.")
+        return found
+
+    def any_project(self, connection: Connection, project_id: str) -> Project:
+        """A project of whatever organization: for the installation's operator. Raises NotFound."""
+        found = organizations.find_any_project(connection, project_id)
         if found is None:
             raise NotFound("No such project.")
         return found

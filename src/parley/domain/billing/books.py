@@ -185,15 +185,15 @@ class Books:
         self._account(grant.organization_id).add_grant(grant)
 
     def set_budget(self, scope: str, limit_nano: int | None) -> None:
-        """A scope's monthly budget, or none."""
+        """The monthly budget of an organization or a project, or none; a key has its own with it, in its principal."""
         if limit_nano is None:
             self._budgets.pop(scope, None)
         else:
             self._budgets[scope] = limit_nano
 
-    def budget_nano(self, scope: str) -> int | None:
-        """The scope's monthly budget."""
-        return self._budgets.get(scope)
+    def add_spend(self, scope: str, nano: int) -> None:
+        """Count an amount in the month's spend of a scope: another's, in whose place it is from now on."""
+        self._months.add((scope,), nano, self._clock.now())
 
     def set_frozen(self, organization_id: str, *, is_frozen: bool) -> None:
         """Refuse everything an organization asks for, or no longer."""
@@ -256,13 +256,13 @@ class Books:
                 raise account_frozen()
             left = account.available_nano(now) - self.held_nano(organization_id)
             tightest = (max(left, 0), Bound.CREDIT)
-        if self._budgets:
-            for bound, scope in (
-                (Bound.ORGANIZATION, organization_id),
-                (Bound.PROJECT, principal.project_id),
-                (Bound.KEY, principal.key_id),
+        own = principal.budget_nano
+        if self._budgets or own is not None:
+            for bound, scope, limit in (
+                (Bound.ORGANIZATION, organization_id, self._budgets.get(organization_id)),
+                (Bound.PROJECT, principal.project_id, self._budgets.get(principal.project_id)),
+                (Bound.KEY, principal.key_id, own),
             ):
-                limit = self._budgets.get(scope)
                 if limit is not None:
                     left = max(limit - self._months.spent_nano(scope, now) - self.held_nano(scope), 0)
                     if tightest is None or left < tightest[0]:

@@ -81,7 +81,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What an organization, a project or a key (`scope` is its id) may spend in a calendar month (UTC), at most."""
+    """What an organization or a project (`scope` is its id) may spend in a calendar month (UTC), at most."""
 
     scope: str
     limit_nano: int

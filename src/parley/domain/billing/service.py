@@ -80,6 +80,10 @@ class Billing:
                 return own
         return snapshot.price
 
+    def own_price(self, connection: Connection, organization_id: str, model: str) -> Price | None:
+        """The organization's own price for the snapshot `model`; None: it pays what everybody pays."""
+        return prices.list_organization_prices(connection).get((organization_id, model))
+
     def keep_prices(self, transaction: Transaction, snapshots: Iterable[Snapshot]) -> None:
         """Keep the versions that are in force, so that an old usage record's price can always be looked up."""
         versions = {snapshot.price.version: snapshot.price for snapshot in snapshots}
@@ -130,11 +134,26 @@ class Billing:
         return grant
 
     def set_budget(self, transaction: Transaction, scope: str, limit_nano: int | None) -> None:
-        """Set what an organization, a project or a key may spend in a month, or lift it."""
-        if limit_nano is not None and not 0 <= limit_nano <= MAX_NANO:
-            raise InvalidRequest(f"A budget is 0 to {format_dollars(MAX_NANO)}.", param="amount")
+        """Set what an organization or a project may spend in a month, or lift it. A key's budget is kept with the key."""
+        check_budget(limit_nano)
         balances.set_budget(transaction.connection, scope, limit_nano)
         transaction.on_commit_in_loop(lambda: self.books.set_budget(scope, limit_nano))
+
+    def carry_spend(self, transaction: Transaction, old_key_id: str, new_key_id: str) -> None:
+        """Let a key that takes another's place begin with what that one spent in this month."""
+        month = month_of(self._clock.now())
+        nano = balances.find_spend(transaction.connection, old_key_id, month)
+        if nano:
+            balances.add_spend(transaction.connection, {(new_key_id, month): nano})
+            transaction.on_commit_in_loop(lambda: self.books.add_spend(new_key_id, nano))
+
+    def budget_nano(self, connection: Connection, scope: str) -> int | None:
+        """The monthly budget of an organization or a project."""
+        return balances.find_budget(connection, scope)
+
+    def frozen_reason(self, connection: Connection, organization_id: str) -> str | None:
+        """Why an account is frozen; None: it is not."""
+        return balances.list_frozen(connection).get(organization_id)
 
     def set_frozen(self, transaction: Transaction, organization_id: str, *, reason: str | None) -> None:
         """Refuse an organization everything for a reason, or no longer (None)."""
@@ -199,6 +218,12 @@ class Billing:
             note=note[:_MAX_NOTE_CHARACTERS],
         )
         ledger.post(transaction.connection, [posting])
+
+
+def check_budget(limit_nano: int | None) -> None:
+    """Raises InvalidRequest for what no budget can be."""
+    if limit_nano is not None and not 0 <= limit_nano <= MAX_NANO:
+        raise InvalidRequest(f"A budget is 0 to {format_dollars(MAX_NANO)}.", param="amount")
 
 
 def _check_amount(nano: int) -> None:

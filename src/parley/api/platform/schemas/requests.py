@@ -15,7 +15,7 @@ Token = Annotated[str, Meta(max_length=256)]
 RoleName = Literal["owner", "admin", "developer", "viewer", "reader", "member"]
 Cap = Annotated[int, Meta(ge=0, le=2**53)]
 Time = Annotated[int, Meta(ge=0, le=2**40, description="Seconds since the epoch.")]
-Dollars = Annotated[float, Meta(ge=0, le=1_000_000_000, description="US dollars in a calendar month (UTC).")]
+Dollars = Annotated[float, Meta(ge=0, le=10_000_000, description="US dollars in a calendar month (UTC).")]
 
 
 class CreateProjectRequest(RequestStruct, kw_only=True):

@@ -80,6 +80,11 @@ def find_project(connection: Connection, organization_id: str, project_id: str) 
     return None if row is None else _project(row)
 
 
+def find_any_project(connection: Connection, project_id: str) -> Project | None:
+    row = connection.execute(select(projects).where(projects.c.id == project_id)).first()
+    return None if row is None else _project(row)
+
+
 def first_project(connection: Connection, organization_id: str | None = None) -> Project | None:
     """The project that was made first: of the organization, or of all, which is the one of the first start."""
     query = select(projects).order_by(projects.c.created_at, projects.c.id).limit(1)

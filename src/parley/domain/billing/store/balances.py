@@ -46,6 +46,10 @@ def set_budget(connection: Connection, scope: str, limit_nano: int | None) -> No
         connection.execute(budgets.insert().values(scope=scope, limit_nano=limit_nano))
 
 
+def find_budget(connection: Connection, scope: str) -> int | None:
+    return connection.execute(select(budgets.c.limit_nano).where(budgets.c.scope == scope)).scalar()
+
+
 def list_budgets(connection: Connection) -> list[Budget]:
     query = select(budgets).order_by(budgets.c.scope)
     return [Budget(scope=row.scope, limit_nano=row.limit_nano) for row in connection.execute(query)]
@@ -54,6 +58,12 @@ def list_budgets(connection: Connection) -> list[Budget]:
 def add_spend(connection: Connection, spent: Mapping[tuple[str, str], int]) -> None:
     """Add to the sums of (scope, month)."""
     _ADD_SPEND.execute(connection, [(scope, month, nano) for (scope, month), nano in sorted(spent.items())])
+
+
+def find_spend(connection: Connection, scope: str, month: str) -> int:
+    """What the scope has spent in the month."""
+    query = select(monthly_spend.c.spent_nano).where(monthly_spend.c.scope == scope, monthly_spend.c.month == month)
+    return connection.execute(query).scalar() or 0
 
 
 def load_spend(connection: Connection, *, since_month: str) -> dict[str, dict[str, int]]:
