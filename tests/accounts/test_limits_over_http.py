@@ -76,6 +76,8 @@ async def test_open_refuses_nothing_and_metered_refuses_the_house_too(tmp_path: 
         assert {reply.status_code for reply in replies} == {200}
         assert told(replies[-1])["x-ratelimit-remaining-requests"] == "1000000000"
     async with town(tmp_path / "metered", mode="metered") as here:
+        house = here.records.keys.authenticate(here.owner_key).organization_id
+        await here.ok("POST", f"/v1/organizations/{house}", {"tier": "free"})
         statuses = [(await chat(here, here.owner_key, max_tokens=1)).status_code for _ in range(21)]
         assert statuses == [200] * 20 + [429]
 

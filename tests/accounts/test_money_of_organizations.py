@@ -106,8 +106,11 @@ async def test_limits_and_money_agree_about_who_is_open_also_after_a_restart(tmp
             assert house.is_metered == (mode == "metered")
             open_organization = shop.records.billing.books.open_organization
             assert open_organization == (None if mode == "metered" else house.organization_id)
-            served = await chat(shop, owner_key)
-            assert served.status_code == (429 if mode == "metered" else 200)
+            asked = await chat(shop, owner_key)
+            assert asked.status_code == (429 if mode == "metered" else 200)
+            # Of those who operate the installation, no tier of a trial.
+            limit = asked.headers["x-ratelimit-limit-requests"]
+            assert limit == ("3500" if mode == "metered" else "1000000000")
 
 
 async def test_a_keys_budget_is_the_one_that_is_kept_with_it(shop: Town) -> None:

@@ -33,7 +33,13 @@ async def ensure_owner(records: Records, bootstrap_key: str | None) -> str | Non
 def _found(records: Records, owner_key: str, transaction: Transaction) -> None:
     project = records.accounts.found(transaction, "Default organization", is_house=True)
     records.accounts.issue(transaction, project, KeyRequest(name="owner", scopes=OWNER_SCOPES), secret=owner_key)
-    transaction.on_commit_in_loop(lambda: records.billing.set_first_organization(project.organization_id))
+    house = records.accounts.organization(transaction.connection, project.organization_id)
+
+    def follow() -> None:
+        records.billing.set_first_organization(house.id)
+        records.rates.set_tier(house.id, house.tier)
+
+    transaction.on_commit_in_loop(follow)
 
 
 async def _bootstrap(records: Records, secret: str) -> None:

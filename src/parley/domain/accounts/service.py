@@ -22,6 +22,8 @@ from parley.domain.accounts.store import entrances, keys, organizations, people
 from parley.infra.db import Connection, Transaction
 
 NEW_TIER = "free"
+# That of the first organization, for the case that its operator has it metered: who operates the installation is no trial.
+HOUSE_TIER = "paid"
 
 
 class Accounts:
@@ -51,7 +53,12 @@ class Accounts:
         """Make an organization with its first project, which is returned."""
         now = self._clock.now()
         organization = Organization(
-            id=new_id("org-"), name=name, created_at=now, is_house=is_house, status=status, tier=NEW_TIER
+            id=new_id("org-"),
+            name=name,
+            created_at=now,
+            is_house=is_house,
+            status=status,
+            tier=HOUSE_TIER if is_house else NEW_TIER,
         )
         organizations.insert_organization(transaction.connection, organization)
         return self.add_project(transaction, organization.id, "Default project")

@@ -180,13 +180,13 @@ def _make_audit_log() -> None:
 def _raise_the_first_organization() -> None:
     """The organization of the first start becomes the house, and its owners' keys the operator's."""
     connection = op.get_bind()
-    organizations = sa.table("organizations", sa.column("id"), sa.column("created_at"), sa.column("is_house"))
+    organizations = sa.table("organizations", *[sa.column(name) for name in ("id", "created_at", "is_house", "tier")])
     first = connection.execute(
         sa.select(organizations.c.id).order_by(organizations.c.created_at, organizations.c.id).limit(1)
     ).scalar()
     if first is None:
         return
-    connection.execute(organizations.update().where(organizations.c.id == first).values(is_house=True))
+    connection.execute(organizations.update().where(organizations.c.id == first).values(is_house=True, tier="paid"))
     keys = sa.table("keys", sa.column("id"), sa.column("scopes", sa.JSON), sa.column("is_admin"))
     for key_id, scopes in connection.execute(sa.select(keys.c.id, keys.c.scopes)).all():
         if "admin" in scopes:
