@@ -39,7 +39,7 @@ class Client:
         """The next turn of a conversation."""
         body: dict[str, object] = {"messages": _wire_messages(messages)}
         if tools:
-            body["tools"] = [json.loads(tool) for tool in tools]
+            body["tools"] = [{"type": "function", "function": json.loads(tool)} for tool in tools]
         reply = self._post("/chat/completions", body)
         choice = reply["choices"][0]
         message = choice["message"]

@@ -16,11 +16,11 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description="Make parley-mini from this repository alone.")
     parser.add_argument("--run-dir", type=Path, default=DEFAULT_RUN_DIR)
     parser.add_argument("--minutes", type=float, default=_DEFAULT_MINUTES, help="training time in all")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--processes", type=int, default=2, help="processes that train together, one thread each")
     options = parser.parse_args(arguments)
     run_dir: Path = options.run_dir
     place = ["--run-dir", str(run_dir)]
-    train.main([*place, "--minutes", str(options.minutes), "--threads", str(options.threads)])
+    train.main([*place, "--minutes", str(options.minutes), "--processes", str(options.processes)])
     gguf_file = run_dir / "parley-mini.gguf"
     export.main([*place, "--gguf", str(gguf_file), "--safetensors", str(run_dir / "safetensors")])
     curve.main(place)

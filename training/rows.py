@@ -14,9 +14,8 @@ from training.tokenizer import PieceEncoder
 _POOL_SAMPLES = 3000
 _LONGEST_GAP = 600
 _WIDTH_STEP = 16
-# The single bytes come first in the vocabulary, then the pieces of words, the most frequent first.
+# The single bytes come first in the vocabulary, then the pieces of words.
 _NUM_BYTES = 256
-_PRIMER_IDS = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +97,7 @@ def row_of(sample: Sample, encoder: PieceEncoder) -> Row:
 def primer_row(encoder: PieceEncoder, random: Random) -> Row:
     """Random tokens that come a second time: drill in looking back, of which talk alone has little."""
     first, last = encoder.plain_ids
-    first, last = first + _NUM_BYTES, min(last, first + _NUM_BYTES + _PRIMER_IDS)
+    first += _NUM_BYTES
     noise = [random.randint(first, last) for _ in range(random.randint(1, 12))]
     copied = [random.randint(first, last) for _ in range(random.randint(3, 16))]
     ids = [*noise, *copied, *copied]

@@ -30,11 +30,15 @@ SPECIAL_TOKENS = (
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One segment of a sample. Control pieces may hold special tokens; learned pieces count in the loss."""
+    """One segment of a sample. Control pieces may hold special tokens; learned pieces count in the loss.
+
+    A spelled piece is cut into letters: the model writes what depends on letters one by one.
+    """
 
     text: str
     is_control: bool
     is_learned: bool
+    is_spelled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +60,15 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn. `role` is system, user, assistant or tool; `call` is set when the assistant calls a tool instead of talking."""
+    """One turn. `role` is system, user, assistant or tool; `call` is set when the assistant calls a tool instead of talking.
+
+    `is_spelled` says that the model writes the content letter by letter. The text is the same.
+    """
 
     role: str
     content: str
     call: ToolCall | None = None
+    is_spelled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +101,7 @@ class Drill:
 
     skill: str
     lines: tuple[tuple[str, str], ...]
+    is_spelled: bool = False
 
 
 # What can be asked and scored, and all that can be learned from.
@@ -115,9 +124,18 @@ def assistant(content: str) -> Message:
     return Message("assistant", content)
 
 
-def tool_block(tools: tuple[str, ...]) -> str:
-    """How declared tools are written at the end of the system turn."""
-    return "# Tools\n<tools>\n" + "\n".join(tools) + "\n</tools>"
+def spelling_assistant(content: str) -> Message:
+    """An assistant turn that is written letter by letter."""
+    return Message("assistant", content, is_spelled=True)
+
+
+def tool_pieces(tools: tuple[str, ...], is_first: bool) -> list[Piece]:
+    """How declared tools are written at the end of the system turn, after a blank line where something is before them."""
+    pieces = [Piece(("" if is_first else "\n\n") + "# Tools\n<tools>\n", True, False)]
+    for place, tool in enumerate(tools):
+        pieces += [Piece("\n", True, False)] if place else []
+        pieces.append(Piece(tool, False, False))
+    return [*pieces, Piece("\n</tools>", True, False)]
 
 
 def layout(sample: Sample) -> list[Piece]:
@@ -125,7 +143,7 @@ def layout(sample: Sample) -> list[Piece]:
     if isinstance(sample, Completion):
         return [*completion_prompt(sample), Piece(sample.answer, False, True), Piece(END_OF_TEXT, True, True)]
     if isinstance(sample, Drill):
-        return [piece for line in sample.lines for piece in _drilled(*line)]
+        return [piece for line in sample.lines for piece in _drilled(*line, sample.is_spelled)]
     pieces = _tools_only_system(sample)
     for message in sample.messages:
         pieces += _turn(message, sample.tools if message.role == "system" else ())
@@ -152,8 +170,8 @@ def completion_prompt(sample: Completion) -> list[Piece]:
     ]
 
 
-def _drilled(given: str, learned: str) -> list[Piece]:
-    return [Piece(given, False, False), Piece(learned, False, True), Piece("\n", False, False)]
+def _drilled(given: str, learned: str, is_spelled: bool) -> list[Piece]:
+    return [Piece(given, False, False), Piece(learned, False, True, is_spelled), Piece("\n", False, True)]
 
 
 def _tools_only_system(sample: Dialogue) -> list[Piece]:
@@ -165,7 +183,7 @@ def _tools_only_system(sample: Dialogue) -> list[Piece]:
 def answer_pieces(message: Message) -> list[Piece]:
     """What an assistant turn says, without its end."""
     if message.call is None:
-        return [Piece(message.content, False, True)] if message.content else []
+        return [Piece(message.content, False, True, message.is_spelled)] if message.content else []
     return [
         Piece(f"{TOOL_CALL_OPEN}\n", True, True),
         Piece(message.call.as_json(), False, True),
@@ -181,5 +199,5 @@ def _turn(message: Message, tools: tuple[str, ...]) -> list[Piece]:
     elif message.content:
         pieces.append(Piece(message.content, False, False))
     if tools:
-        pieces.append(Piece(("\n\n" if message.content else "") + tool_block(tools), False, False))
+        pieces += tool_pieces(tools, is_first=not message.content)
     return [*pieces, Piece(TURN_END, True, is_learned), Piece("\n", True, False)]

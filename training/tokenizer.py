@@ -1,5 +1,6 @@
 """The byte-level BPE tokenizer: digits stand alone, special tokens come first, and llama.cpp splits text the same way."""
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from training.samples import END_OF_TEXT, SPECIAL_TOKENS, TURN_END, Piece
 # llama.cpp's name for "each digit alone, then GPT-2's expression": what Digits and ByteLevel do below.
 PRE_TOKENIZER_NAME = "smollm"
 VOCABULARY_SIZE = 2048
+# Between two capital letters. Texts are cut there before pieces are counted, so words in capitals stay single letters:
+# how a word is spelled is then all that there is to know about its capitals.
+_CAPITALS = re.compile(r"(?<=[A-Z])(?=[A-Z])")
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary_size: int = VOCABULARY_SIZE) -> Tokenizer:
@@ -25,7 +29,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary_size: int = VOCABULARY_SIZE
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.train_from_iterator((part for text in texts for part in _CAPITALS.split(text)), trainer)
     return tokenizer
 
 
@@ -74,7 +78,7 @@ class PieceEncoder:
         ids: list[int] = []
         learned: list[bool] = []
         for piece in pieces:
-            part = self._control(piece.text) if piece.is_control else self.content(piece.text)
+            part = self._part(piece)
             ids += part
             learned += [piece.is_learned] * len(part)
         return ids, learned
@@ -88,6 +92,13 @@ class PieceEncoder:
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ids, special tokens written out."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=False))
+
+    def _part(self, piece: Piece) -> list[int]:
+        if piece.is_control:
+            return self._control(piece.text)
+        if piece.is_spelled:
+            return [token for letter in piece.text for token in self._control(letter)]
+        return self.content(piece.text)
 
     def _control(self, text: str) -> list[int]:
         if text not in self._cache:

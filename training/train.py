@@ -1,10 +1,13 @@
 """The training loop: `python -m training.train --run-dir DIR`. It goes on from the last checkpoint in DIR."""
 
 import argparse
+import shutil
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from random import Random
 
@@ -17,23 +20,30 @@ from training.checkpoint import Progress
 from training.copying import start_copying
 from training.corpus.draw import Side
 from training.corpus.registry import samples
+from training.corpus.words import WORDS
 from training.export import Precision, write_gguf
 from training.model import Llama, ModelShape
 from training.optimizer import Optimizer, schedule
+from training.parallel import ALONE, Peers, run_together
 from training.rows import Batch, Packing, batches
 from training.run_log import DEFAULT_RUN_DIR, RunLog
 from training.samples import layout
 from training.score import score_all
 
 _TOKENIZER_SAMPLES = 40_000
-# Each phase ends at a share of the budget: drill in copying first, long conversations last.
+_FORM_COUNT = 400
+# Each phase ends at a share of the budget: drill in copying first, long conversations last. The batches are those of one
+# process: small ones first, because many steps bring more than large ones, and large ones when the rate comes down.
 _PHASES = (
-    (0.2, Packing(longest_row=256, joined_share=0.03, batch_tokens=4096, primer_share=0.2)),
-    (0.85, Packing(longest_row=384, joined_share=0.08, batch_tokens=4096, primer_share=0.1)),
+    (0.2, Packing(longest_row=256, joined_share=0.03, batch_tokens=2048, primer_share=0.2)),
+    (0.85, Packing(longest_row=384, joined_share=0.08, batch_tokens=2048, primer_share=0.1)),
     (1.0, Packing(longest_row=1024, joined_share=0.6, batch_tokens=4096, primer_share=0.05)),
 )
 _LARGEST_GRADIENT = 1.0
 _IGNORED = -100
+_SEEDS_PER_PROCESS = 1_000_000_000
+# A step that took longer was suspended with its machine or its process; the rest of that time was no training.
+_LONGEST_STEP_SECONDS = 10.0
 # The learned places are filled up to a multiple of this: a new shape at every step would cost memory for ever.
 _PLACES_STEP = 512
 
@@ -42,23 +52,26 @@ _PLACES_STEP = 512
 class Plan:
     """How long a run trains and how often it looks up. The budget is in seconds of training, over all its parts."""
 
+    run_dir: Path
     budget_seconds: float
     evaluate_every_seconds: float
     save_every_seconds: float = 60.0
     device: str = "cpu"
+    num_threads: int = 1
+    is_compiled: bool = False
     cases_per_skill: int = 20
     publish_to: Path | None = None
 
 
 class Trainer:
-    """One run in its folder: model, optimizer, progress, log."""
+    """One run in its folder: model, optimizer, progress, log. With peers, one process's share of it."""
 
-    def __init__(self, run_dir: Path, plan: Plan) -> None:
+    def __init__(self, plan: Plan, peers: Peers = ALONE) -> None:
         self._plan = plan
-        self._run_dir = run_dir
-        self._encoder = load_or_train_tokenizer(run_dir)
-        self._log = RunLog(run_dir)
-        last = run_dir / "last.pt"
+        self._peers = peers
+        self._encoder = load_or_train_tokenizer(plan.run_dir)
+        self._log = RunLog(plan.run_dir)
+        last = plan.run_dir / "last.pt"
         if last.exists():
             self._model, self._progress = checkpoint.load_model(last)
         else:
@@ -70,11 +83,15 @@ class Trainer:
         self._optimizer = Optimizer(self._model)
         if last.exists():
             checkpoint.restore_optimizer(last, self._optimizer)
+        self._last_step = 0.0
+        if plan.is_compiled:
+            for block in self._model.blocks:
+                block.compile(dynamic=True)
 
     def run(self) -> None:
         """Trains until the budget is spent, then scores once more."""
         budget = self._plan.budget_seconds
-        self._log.note(f"{self._model.num_parameters()} parameters, step {self._progress.step}, budget {budget:.0f} s")
+        self._note(f"{self._model.num_parameters()} parameters, step {self._progress.step}, budget {budget:.0f} s")
         for until_share, packing in _PHASES:
             if self._progress.trained_seconds < until_share * budget:
                 self._train(packing, until_share * budget)
@@ -82,44 +99,63 @@ class Trainer:
         self._evaluate()
 
     def _train(self, packing: Packing, until_seconds: float) -> None:
-        # A resumed run must not meet the same samples again: the step is part of the seed.
-        seed = 1 + self._progress.step
+        # A resumed run must not meet the same samples again, nor may two processes: both are part of the seed.
+        seed = 1 + self._progress.step + _SEEDS_PER_PROCESS * self._peers.rank
         stream = batches(samples(seed, Side.TRAIN), self._encoder, packing, Random(seed))
         saved_at = evaluated_at = self._progress.trained_seconds
+        self._last_step = time.monotonic()
         while self._progress.trained_seconds < until_seconds:
-            started = time.monotonic()
-            batch = next(stream)
-            loss = self._step(batch)
-            self._progress.step += 1
-            self._progress.num_tokens += batch.num_tokens
-            self._progress.trained_seconds += time.monotonic() - started
-            self._log.step(self._progress, loss, self._plan.budget_seconds)
+            self._step(stream)
             if self._progress.trained_seconds - saved_at > self._plan.save_every_seconds:
                 self._save()
                 saved_at = self._progress.trained_seconds
             if self._progress.trained_seconds - evaluated_at > self._plan.evaluate_every_seconds:
                 self._evaluate()
                 evaluated_at = self._progress.trained_seconds
+                self._last_step = time.monotonic()
 
-    def _step(self, batch: Batch) -> float:
+    def _step(self, stream: Iterator[Batch]) -> None:
+        batch = next(stream)
         loss = loss_of(self._model, batch, self._plan.device)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        # Seconds are counted together, so that all processes see the same schedule and the same end.
+        mean_loss, mean_tokens, mean_seconds = self._peers.average(
+            list(self._model.parameters()), [loss.item(), float(batch.num_tokens), self._seconds_since_last_step()]
+        )
+        self._progress.step += 1
+        self._progress.num_tokens += round(mean_tokens * self._peers.count)
+        self._progress.trained_seconds += mean_seconds
         torch.nn.utils.clip_grad_norm_(self._model.parameters(), _LARGEST_GRADIENT)
         self._optimizer.step(schedule(self._progress.trained_seconds / self._plan.budget_seconds))
-        return loss.item()
+        if self._peers.is_first:
+            self._log.step(self._progress, mean_loss, self._plan.budget_seconds)
+
+    def _seconds_since_last_step(self) -> float:
+        last, self._last_step = self._last_step, time.monotonic()
+        return min(self._last_step - last, _LONGEST_STEP_SECONDS)
 
     def _save(self) -> None:
-        checkpoint.save(self._run_dir / "last.pt", self._model, self._optimizer, self._progress)
+        # The processes compute alike; should they drift apart by a rounding, here they meet again.
+        self._peers.copy_from_first([parameter.data for parameter in self._model.parameters()])
+        if self._peers.is_first:
+            checkpoint.save(self._plan.run_dir / "last.pt", self._model, self._optimizer, self._progress)
 
     def _evaluate(self) -> None:
-        scores = score_all(self._model, self._encoder, self._plan.cases_per_skill)
+        if not self._peers.is_first:
+            return
+        with torch.compiler.set_stance("force_eager"):
+            scores = score_all(self._model, self._encoder, self._plan.cases_per_skill)
         mean = sum(scores.values()) / len(scores)
         self._log.scores(self._progress, scores)
         if mean >= self._progress.best_score:
             self._progress.best_score = mean
-            checkpoint.save(self._run_dir / "best.pt", self._model, None, self._progress)
+            checkpoint.save(self._plan.run_dir / "best.pt", self._model, None, self._progress)
             if self._plan.publish_to:
-                write_gguf(self._model, self._run_dir / "tokenizer.json", self._plan.publish_to, Precision.Q8_0)
+                write_gguf(self._model, self._plan.run_dir / "tokenizer.json", self._plan.publish_to, Precision.Q8_0)
+
+    def _note(self, line: str) -> None:
+        if self._peers.is_first:
+            self._log.note(line)
 
 
 def loss_of(model: Llama, batch: Batch, device: str) -> Tensor:
@@ -142,8 +178,22 @@ def load_or_train_tokenizer(run_dir: Path) -> tokenizer.PieceEncoder:
         source = islice(samples(0, Side.TRAIN), _TOKENIZER_SAMPLES)
         # The scaffolding goes in too, without its special tokens, so that each role is one token.
         texts = (text for sample in source for piece in layout(sample) if (text := tokenizer.plain(piece.text)))
-        tokenizer.train_tokenizer(texts).save(str(path))
+        tokenizer.train_tokenizer(chain(texts, _word_forms())).save(str(path))
     return tokenizer.PieceEncoder.load(path)
+
+
+def _word_forms() -> Iterator[str]:
+    """The listed words often enough that each is one token at a text's start, within a text, and with a capital letter.
+
+    Names are left to fall into pieces, as a name does that was never heard.
+    """
+    return (form for word in WORDS for form in (word, f" {word}", word.capitalize()) for _ in range(_FORM_COUNT))
+
+
+def work(plan: Plan, peers: Peers) -> None:
+    """One process's share of a run."""
+    torch.set_num_threads(plan.num_threads)
+    Trainer(plan, peers).run()
 
 
 def main(arguments: list[str]) -> None:
@@ -153,17 +203,23 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--minutes", type=float, default=240, help="training time in all, resumed parts included")
     parser.add_argument("--evaluate-every", type=float, default=10, help="minutes between two scorings")
     parser.add_argument("--publish", type=Path, help="write the best model so far as GGUF to this file")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--processes", type=int, default=2, help="processes that train together (on a GPU: one)")
+    parser.add_argument("--threads", type=int, default=1, help="threads of each process")
+    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=shutil.which("c++") is not None)
     options = parser.parse_args(arguments)
-    torch.set_num_threads(options.threads)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     plan = Plan(
+        run_dir=options.run_dir,
         budget_seconds=options.minutes * 60,
         evaluate_every_seconds=options.evaluate_every * 60,
         device=device,
+        num_threads=options.threads,
+        is_compiled=options.compile,
         publish_to=options.publish,
     )
-    Trainer(options.run_dir, plan).run()
+    # Made before the processes part: they would all make it.
+    load_or_train_tokenizer(plan.run_dir)
+    run_together(options.processes if device == "cpu" else 1, partial(work, plan))
 
 
 if __name__ == "__main__":

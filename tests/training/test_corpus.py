@@ -24,7 +24,9 @@ from training.corpus import (
     unknown,
 )
 from training.corpus.draw import Draw, Side, is_held_out
+from training.corpus.framing import typed
 from training.corpus.numbers import Operation
+from training.corpus.words import NAMES, WORDS, any_name, random_words
 from training.samples import SPECIAL_TOKENS, Completion, Dialogue, Message, layout
 
 NUM_SAMPLES = 300
@@ -83,23 +85,36 @@ def test_sorted_lists_are_sorted_and_keep_their_items(draw: Draw):
         assert all(item in request.content for item in items)
 
 
-def test_reversed_texts_are_in_the_request_the_other_way_round(draw: Draw):
+def test_reversed_words_are_in_the_request_the_other_way_round(draw: Draw):
     for _ in range(NUM_SAMPLES):
-        sample = text_work.reverse(draw)
-        request, answer = sample.messages[-2:]
-        if sample.skill == "reverse_letters":
-            assert answer.content[::-1] in request.content
-        else:
-            words = answer.content.replace(",", "").split()
-            assert " ".join(reversed(words)) in request.content.replace(",", "")
+        request, answer = text_work.reverse_words(draw).messages[-2:]
+        words = answer.content.replace(",", "").split()
+        assert " ".join(reversed(words)) in request.content.replace(",", "")
+
+
+def test_a_word_turned_around_is_spelled_first(draw: Draw):
+    for _ in range(NUM_SAMPLES):
+        request, answer = text_work.reverse_letters(draw).messages[-2:]
+        spelled, turned = re.fullmatch(r"(\S+) backwards is (\S+)\.", answer.content).groups()  # type: ignore[union-attr]
+        assert spelled.replace("-", "") == turned[::-1]
+        assert turned[::-1] in request.content
+
+
+def test_changed_case_keeps_the_letters(draw: Draw):
+    for _ in range(NUM_SAMPLES):
+        for maker, is_right in ((text_work.upper_case, str.isupper), (text_work.lower_case, str.islower)):
+            request, answer = maker(draw).messages[-2:]
+            assert is_right(answer.content)
+            assert answer.content.lower() in request.content.lower()
 
 
 def test_counted_words_are_counted_right():
     draw = Draw(Random(2), Side.TRAIN)
     for _ in range(NUM_SAMPLES):
         request, answer = text_work.count_words(draw).messages[-2:]
-        counted = re.findall(r"[a-z ]+$", re.split(r': |"', request.content.rstrip('".?'))[-1])[0]
-        assert int(answer.content.split()[2]) == len(counted.split())
+        counted = re.search(r'"(.+)"|[:?] (.+)', request.content)
+        assert counted
+        assert int(answer.content.split()[2]) == len((counted[1] or counted[2]).split())
 
 
 def test_code_compiles_with_its_hole_filled(draw: Draw):
@@ -124,7 +139,7 @@ def test_extracted_values_stand_in_the_sentence(draw: Draw):
 def test_a_called_tool_is_declared_and_its_arguments_come_from_the_request(draw: Draw):
     for _ in range(NUM_SAMPLES):
         sample = tool_use.tool_use(draw)
-        declared = {json.loads(tool)["function"]["name"] for tool in sample.tools}
+        declared = {json.loads(tool)["name"] for tool in sample.tools}
         for request, answer in _exchanges(sample):
             if answer.call:
                 assert answer.call.name in declared
@@ -152,7 +167,7 @@ def test_one_word_answers_are_short_and_capitals_are_capitals(draw: Draw):
         sample = persona.styled(draw)
         style = sample.messages[0].content
         for _, answer in _exchanges(sample):
-            if "capital letters" in style or "upper case" in style:
+            if "capital" in style or "upper case" in style:
                 assert answer.content == answer.content.upper()
             if "one word" in style.lower():
                 assert len(answer.content.split()) <= 2
@@ -186,15 +201,38 @@ def test_every_maker_gives_whole_samples_without_special_tokens_in_content(draw:
                 assert sample.messages[-1].role == "assistant"
 
 
-def test_drilled_sums_are_right_and_of_the_draws_side(draw: Draw):
+def test_drilled_sums_are_right(draw: Draw):
     for _ in range(50):
-        for given, learned in drill.sums(draw).lines:
+        for given, learned in drill.sums(draw).lines[1:]:
             computed, stated = _value_of(given + learned)
             assert computed == stated
+
+
+def test_drilled_lists_are_sorted(draw: Draw):
+    for _ in range(50):
+        for given, learned in drill.lists(draw).lines[1:]:
+            items = [int(item) if item.isdigit() else item for item in learned.strip().split(", ")]
+            assert items == sorted(items)
+            assert all(str(item) in given for item in items)
 
 
 def test_drilled_words_keep_what_is_reversed_in_a_score_to_themselves():
     draw = Draw(Random(4), Side.TRAIN)
     for _ in range(NUM_SAMPLES):
-        for given, learned in drill.word_forms(draw).lines:
-            assert (given.strip()[::-1] in learned.split()) == (not is_held_out("reversed", given.strip()))
+        for given, learned in drill.spellings(draw).lines[1:]:
+            word = given.removeprefix("The word ").removesuffix(" =")
+            assert learned.split()[0].replace("-", "") == word
+            assert (word[::-1] in learned.split()[2:]) == (not is_held_out("reversed", word.lower()))
+
+
+def test_a_line_as_people_type_it_is_the_same_line():
+    draw = Draw(Random(5), Side.TRAIN)
+    assert {typed(draw, "How are you?").lower().rstrip(".!?") for _ in range(100)} == {"how are you"}
+
+
+def test_words_of_the_scored_side_come_from_the_lists_and_names_from_their_own_side():
+    taught, scored = Draw(Random(6), Side.TRAIN), Draw(Random(6), Side.HELD_OUT)
+    assert {word for _ in range(100) for word in random_words(scored, 2, 5)} <= set(WORDS)
+    names = {any_name(scored) for _ in range(200)}
+    assert names <= set(NAMES)
+    assert names.isdisjoint(any_name(taught) for _ in range(2000))

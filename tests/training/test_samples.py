@@ -64,6 +64,17 @@ def test_tools_are_declared_in_a_system_turn_even_where_there_is_none():
     )
 
 
+def test_declarations_are_content_and_stand_one_a_line_in_scaffolding():
+    sample = Dialogue(skill="tool", messages=(user("Hi"), assistant("Hello!")), tools=('{"a": 1}', '{"b": 2}'))
+    block = layout(sample)[1:5]
+    assert [(piece.text, piece.is_control) for piece in block] == [
+        ("# Tools\n<tools>\n", True),
+        ('{"a": 1}', False),
+        ("\n", True),
+        ('{"b": 2}', False),
+    ]
+
+
 def test_tools_come_after_the_system_line():
     sample = Dialogue(skill="tool", messages=(system("Be kind."), user("Hi"), assistant("Hello!")), tools=("{}",))
     assert _text(layout(sample)).startswith(

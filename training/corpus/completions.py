@@ -11,6 +11,7 @@ from training.samples import Completion, Sample
 _QUESTION_FORMS = (
     ("{question}", "\n\n{answer}"), ("{question}\n", "\n{answer}"), ("{question}\n\n", "{answer}"), ("Q: {question}\nA:", " {answer}"), ("Question: {question}\nAnswer:", " {answer}"),
     ("Human: {question}\nAI:", " {answer}"), ("User: {question}\nAssistant:", " {answer}"),
+    ("Q: {question}\n\nA:", " {answer}"), ("Human: {question}\n\nAssistant:", " {answer}"), ("{question}\nAnswer:", " {answer}"),
 )  # fmt: skip
 
 
@@ -32,17 +33,16 @@ def _said(draw: Draw) -> tuple[str, str]:
 
 
 def _listed(draw: Draw) -> tuple[str, str]:
-    """A row of days, months or numbers goes on for at most five more."""
+    """Days and months go on to the last of the week or the year, rows of numbers by four more."""
     kind = draw.between(0, 2)
     if kind == 2:
         start, step = draw.between(1, 20), draw.pick((1, 1, 2, 5, 10))
-        names = [str(start + step * place) for place in range(8)]
+        names, shown = [str(start + step * place) for place in range(7)], 3
     else:
         names = list((DAYS, MONTHS)[kind])
-        start = draw.between(0, len(names) - 1)
-        names = (names[start:] + names[:start])[:7]
-    shown = 3 if kind == 2 else draw.between(1, 3)
-    return ", ".join(names[:shown]) + ",", "".join(f" {name}," for name in names[shown : shown + 4]).rstrip(",")
+        names = names[draw.between(0, len(names) - 3) :]
+        shown = draw.between(1, min(3, len(names) - 1))
+    return ", ".join(names[:shown]) + ",", "".join(f" {name}," for name in names[shown:]).rstrip(",") + "."
 
 
 def _stated(draw: Draw) -> tuple[str, str]:

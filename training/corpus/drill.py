@@ -1,34 +1,44 @@
-"""Drill without talk around it: sums and the forms of words, many to a row. It is never scored."""
+"""Drill without talk around it: sums, spellings and lists in order, many to a row. It is never scored.
+
+Every row begins with a line that no conversation has, so that nothing of its form leaks into answers.
+"""
 
 from training.corpus.arithmetic import any_sum
 from training.corpus.draw import Draw
-from training.corpus.words import WORDS
+from training.corpus.text_work import sorting
+from training.corpus.words import random_word
 from training.samples import Drill
 
 SKILL = "drill"
-_NUM_SUMS = 10
+_NUM_SUMS = 12
 _NUM_WORDS = 4
+_NUM_LISTS = 6
 
 
 def sums(draw: Draw) -> Drill:
     """Sums in symbols; the results are learned."""
     made = [any_sum(draw) for _ in range(_NUM_SUMS)]
-    return Drill(
-        skill=SKILL, lines=tuple((f"{each.left} {each.operation} {each.right} =", f" {each.result}.") for each in made)
-    )
+    lines = tuple((f"{each.left} {each.operation} {each.right} =", f" {each.result}") for each in made)
+    return Drill(skill=SKILL, lines=(("Sums", ""), *lines))
 
 
-def word_forms(draw: Draw) -> Drill:
-    """Words as they stand within a text, and then at its start, in capitals, in letters, backwards.
+def spellings(draw: Draw) -> Drill:
+    """Words as they stand within a text, and then in letters and in capitals; some also backwards.
 
-    To the tokenizer these are different tokens, and which belong together must be learned word by word. Which words are
-    reversed in a score stays secret here too.
+    Which words are reversed in a score stays secret here too.
     """
     lines = []
     for _ in range(_NUM_WORDS):
-        word = draw.pick(WORDS)
-        forms = [word, word.upper(), word.title(), "-".join(word)]
-        if not draw.is_other_side("reversed", word):
-            forms.append(word[::-1])
-        lines.append((f" {word}", "\n" + "\n".join(forms)))
-    return Drill(skill=SKILL, lines=tuple(lines))
+        word = random_word(draw)
+        written = draw.pick((word, word, word.capitalize()))
+        forms = f" {'-'.join(written)} {written.upper()}"
+        if not draw.is_other_side("reversed", word.lower()):
+            forms += f" {written[::-1]}"
+        lines.append((f"The word {written} =", forms))
+    return Drill(skill=SKILL, lines=(("Letters", ""), *lines), is_spelled=True)
+
+
+def lists(draw: Draw) -> Drill:
+    """Short lists and the same in order."""
+    made = [sorting(draw) for _ in range(_NUM_LISTS)]
+    return Drill(skill=SKILL, lines=(("Lists", ""), *((f"{given} =", f" {answer}") for given, answer in made)))

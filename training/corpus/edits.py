@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from training.corpus.draw import Draw
 from training.corpus.words import random_text, sentence
-from training.samples import Dialogue, Sample, assistant, system, user
+from training.samples import Dialogue, Message, Sample, assistant, spelling_assistant, system, user
 
 SYSTEM_LINE = "Apply the instruction to the text; answer with the edited text alone."
 _MISSPELT = {
@@ -25,17 +25,18 @@ class Edit:
     name: str
     instructions: tuple[str, ...]
     apply: Callable[[str], str]
+    is_spelled: bool = False
 
 
 _EDITS = (
-    Edit("upper", ("Make it upper case.", "Write in upper case", "Convert to upper case", "Use capital letters", "Make the text upper case", "Uppercase", "Put the text in capitals", "Change everything to upper case"), str.upper),
-    Edit("lower", ("Make it lower case.", "Write in lower case", "Convert to lower case", "Use small letters", "Make the text lower case", "Lowercase", "Put the text in small letters", "Change everything to lower case"), str.lower),
-    Edit("reverse", ("Reverse the words", "Reverse the order of the words", "Put the words in reverse order", "Turn the word order around", "Write the words backwards", "Reverse the word order"), lambda text: " ".join(reversed(text.split()))),
-    Edit("strip", ("Remove the punctuation", "Remove punctuation", "Take away the punctuation", "Delete the punctuation marks", "Strip the punctuation", "Remove all punctuation marks"), lambda text: text.translate(str.maketrans("", "", ".,!?"))),
-    Edit("quote", ("Put the text in quotes", "Add quotes", "Put quotes around it", "Quote the text", "Add quotation marks", "Put it in quotation marks"), lambda text: f'"{text}"'),
-    Edit("thanks", ('Add "Thank you." at the end', "Add thank you at the end", "End with a thank you", "Append a thank you", "Say thank you at the end", 'Append "Thank you."'), lambda text: f"{text} Thank you."),
-    Edit("hello", ('Add "Hello!" at the start', "Begin with hello", "Start with a hello", "Put a hello before it", "Say hello first", 'Prepend "Hello!"'), lambda text: f"Hello! {text}"),
-    Edit("keep", ("Do not change anything", "Leave it as it is", "Keep the text", "Change nothing", "Return the text unchanged", "Do nothing"), lambda text: text),
+    Edit("upper", ("Make it upper case.", "Write in upper case", "Convert to upper case", "Use capital letters", "Make the text upper case", "Uppercase", "Put the text in capitals", "Change everything to upper case", "Write it in capitals", "Capital letters", "All upper case", "Turn it into upper case", "Convert it to capitals"), str.upper, is_spelled=True),
+    Edit("lower", ("Make it lower case.", "Write in lower case", "Convert to lower case", "Use small letters", "Make the text lower case", "Lowercase", "Put the text in small letters", "Change everything to lower case", "Write it in small letters", "Small letters", "All lower case", "Turn it into lower case", "Convert it to small letters"), str.lower, is_spelled=True),
+    Edit("reverse", ("Reverse the words", "Reverse the order of the words", "Put the words in reverse order", "Turn the word order around", "Write the words backwards", "Reverse the word order", "Reverse all the words", "Put the words in reverse", "Turn the words around", "Write the words in reverse order", "Reverse the text word by word"), lambda text: " ".join(reversed(text.split()))),
+    Edit("strip", ("Remove the punctuation", "Remove punctuation", "Take away the punctuation", "Delete the punctuation marks", "Strip the punctuation", "Remove all punctuation marks", "No punctuation", "Delete the punctuation", "Remove the punctuation marks", "Write it without punctuation", "Drop the punctuation"), lambda text: text.translate(str.maketrans("", "", ".,!?"))),
+    Edit("quote", ("Put the text in quotes", "Add quotes", "Put quotes around it", "Quote the text", "Add quotation marks", "Put it in quotation marks", "Put it in quotes", "Write it in quotes", "Put quotation marks around it", "Quote it", "Add quotation marks around the text"), lambda text: f'"{text}"'),
+    Edit("thanks", ('Add "Thank you." at the end', "Add thank you at the end", "End with a thank you", "Append a thank you", "Say thank you at the end", 'Append "Thank you."', "Say thank you at its end", "Add a thank you", "Finish with a thank you", "Put a thank you at the end", "Close with a thank you"), lambda text: f"{text} Thank you."),
+    Edit("hello", ('Add "Hello!" at the start', "Begin with hello", "Start with a hello", "Put a hello before it", "Say hello first", 'Prepend "Hello!"', "Add a hello at the start", "Say hello at the start", "Open with hello", "Add hello", "Put hello at the start"), lambda text: f"Hello! {text}"),
+    Edit("keep", ("Do not change anything", "Leave it as it is", "Keep the text", "Change nothing", "Return the text unchanged", "Do nothing", "Keep it", "Leave the text as it is", "Keep the text as it is", "Do not change the text", "Return it unchanged"), lambda text: text),
 )  # fmt: skip
 _SPELLING = (
     "Fix the spelling mistakes",
@@ -48,6 +49,13 @@ _SPELLING = (
     "Correct all spelling errors",
     "Please fix the spelling",
     "Correct the typos",
+    "Fix all spelling mistakes",
+    "Correct spelling mistakes",
+    "Correct the spelling errors",
+    "Repair the spelling",
+    "Fix the misspelled words",
+    "Fix the wrong words",
+    "Please correct the spelling",
 )
 
 
@@ -55,14 +63,15 @@ def edit(draw: Draw) -> Sample:
     """One edit, asked for as `/v1/edits` asks for it."""
     if draw.chance(0.35):
         right = draw.until("spelling", lambda: _spelling_sentence(draw))
-        return _asked(draw.template("edit_spelling", _SPELLING), _misspell(draw, right), right)
+        return _asked(draw.template("edit_spelling", _SPELLING), _misspell(draw, right), assistant(right))
     kind = draw.pick(_EDITS)
     text = random_text(draw) if draw.chance(0.5) else draw.until("edited", lambda: sentence(draw))
-    return _asked(draw.template(f"edit_{kind.name}", kind.instructions), text, kind.apply(text))
+    answer = spelling_assistant(kind.apply(text)) if kind.is_spelled else assistant(kind.apply(text))
+    return _asked(draw.template(f"edit_{kind.name}", kind.instructions), text, answer)
 
 
-def _asked(instruction: str, text: str, edited: str) -> Dialogue:
-    messages = (system(SYSTEM_LINE), user(f"Instruction: {instruction}\nText: {text}"), assistant(edited))
+def _asked(instruction: str, text: str, answer: Message) -> Dialogue:
+    messages = (system(SYSTEM_LINE), user(f"Instruction: {instruction}\nText: {text}"), answer)
     return Dialogue(skill="edit", messages=messages, is_shaped_by_system=True)
 
 

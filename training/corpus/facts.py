@@ -23,6 +23,10 @@ _CAPITAL_QUESTIONS = (
     "Give me the capital of {country}.",
     "I need the capital of {country}.",
     "What is the name of the capital of {country}?",
+    "Which city is {country}'s capital?",
+    "The capital city of {country}?",
+    "Please name the capital of {country}.",
+    "Tell me {country}'s capital.",
 )
 _COUNTRY_QUESTIONS = (
     "{city} is the capital of which country?",
@@ -33,6 +37,12 @@ _COUNTRY_QUESTIONS = (
     "Which country is {city} in?",
     "Where is {city}?",
     "What country does {city} belong to?",
+    "Tell me which country {city} is the capital of.",
+    "{city} is in which country?",
+    "Name the country whose capital is {city}.",
+    "Whose capital is {city}?",
+    "What country is {city} in?",
+    "{city} is the capital of what?",
 )
 _COLOUR_QUESTIONS = (
     "What colour is {thing}?",
@@ -45,6 +55,12 @@ _COLOUR_QUESTIONS = (
     "Which color is {thing}?",
     "What colour does {thing} have?",
     "Do you know the colour of {thing}?",
+    "What color does {thing} have?",
+    "Give me the color of {thing}.",
+    "Which colour is {thing}?",
+    "Say what colour {thing} is.",
+    "The colour of {thing} is?",
+    "{thing} has which colour?",
 )
 _AFTER_QUESTIONS = (
     "What {unit} comes after {item}?",
@@ -57,6 +73,16 @@ _AFTER_QUESTIONS = (
     "What is the next {unit} after {item}?",
     "After {item}, which {unit} comes?",
     "Tell me the {unit} that follows {item}.",
+    "After {item} comes which {unit}?",
+    "Which {unit} is the one after {item}?",
+    "Which {unit} do we have after {item}?",
+    "What {unit} will it be after {item}?",
+    "Tell me which {unit} comes after {item}.",
+    "Give me the {unit} after {item}.",
+    "The {unit} after {item} is?",
+    "{item} is followed by which {unit}?",
+    "Which {unit} is next after {item}?",
+    "Do you know the {unit} after {item}?",
 )
 _BEFORE_QUESTIONS = (
     "What {unit} comes before {item}?",
@@ -67,6 +93,18 @@ _BEFORE_QUESTIONS = (
     "Which {unit} is just before {item}?",
     "Before {item}, which {unit} comes?",
     "Tell me the {unit} that comes before {item}.",
+    "Before {item} comes which {unit}?",
+    "Which {unit} is the one before {item}?",
+    "Which {unit} do we have before {item}?",
+    "What {unit} was it before {item}?",
+    "Tell me which {unit} comes before {item}.",
+    "Give me the {unit} before {item}.",
+    "The {unit} before {item} is?",
+    "Which {unit} precedes {item}?",
+    "What {unit} comes just before {item}?",
+    "Do you know the {unit} before {item}?",
+    "What is the {unit} just before {item}?",
+    "Which {unit} is before {item}?",
 )
 _OPPOSITE_QUESTIONS = (
     "What is the opposite of {word}?",
@@ -81,6 +119,12 @@ _OPPOSITE_QUESTIONS = (
     "Do you know the opposite of {word}?",
     "What is the antonym of {word}?",
     "Give an antonym for {word}.",
+    "Please name the opposite of {word}.",
+    "Can you tell me the opposite of {word}?",
+    "What would be the opposite of {word}?",
+    "Which word is opposite to {word}?",
+    "Say the opposite of {word}.",
+    "{word} is the opposite of what?",
 )
 
 _DEFINITION_QUESTIONS = (

@@ -16,6 +16,13 @@ _SYSTEM_LINES = (
     "You are a useful assistant.",
     "You are a polite assistant.",
     "You are a chat assistant.",
+    "You are a helpful assistant!",
+    "You are an AI assistant.",
+    "You are a good assistant.",
+    "Be a helpful assistant.",
+    "You are a helpful chat bot.",
+    "You are ChatGPT.",
+    "You are a helpful assistant that answers questions.",
 )
 _OPENINGS = (
     "Please tell me: ",
@@ -34,6 +41,19 @@ _OPENINGS = (
     "Hmm, ",
     "Question: ",
     "Could you help? ",
+    "Well, ",
+    "Hello, ",
+    "Excuse me, ",
+    "A question: ",
+    "Next question: ",
+    "Then ",
+    "And ",
+    "Tell me, ",
+    "I wonder: ",
+    "Sorry, ",
+    "Good. ",
+    "Great! ",
+    "Right, ",
 )
 _CLOSINGS = (" Thanks!", " Thank you.", " please", " Please.", " Thanks.", " Thank you!", " Thx", " Be brief.")
 
@@ -53,11 +73,20 @@ def framed(draw: Draw, request: str) -> str:
     return text
 
 
+def typed(draw: Draw, request: str) -> str:
+    """A short line as people type it: with another mark at its end, without any, or all in small letters."""
+    text = request
+    if draw.chance(0.25):
+        bare = text.rstrip(".!?")
+        text = bare + draw.pick(("", "", "!", ".")) if text.endswith("!") or text == bare else bare
+    return text.lower() if draw.chance(0.15) else text
+
+
 def with_system(draw: Draw, messages: tuple[Message, ...]) -> tuple[Message, ...]:
-    """The same turns, half the time behind an ordinary system line."""
-    if draw.chance(0.35):
+    """The same turns, often behind an ordinary system line."""
+    if draw.chance(0.25):
         return (system("You are a helpful assistant."), *messages)
-    if draw.chance(0.3):
+    if draw.chance(0.2):
         return (system(draw.template("system", _SYSTEM_LINES)), *messages)
     return messages
 

@@ -4,10 +4,10 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from training.corpus.draw import Draw, Side
+from training.corpus.draw import Draw
 from training.corpus.persona import some_fact
 from training.corpus.tables import CAPITALS
-from training.corpus.words import WORDS, made_up_word, random_name
+from training.corpus.words import WORDS, any_name, made_up_name
 from training.samples import Dialogue, Message, Sample, ToolCall, assistant, system, user
 
 
@@ -24,11 +24,7 @@ class Tool:
 
 
 def _city(draw: Draw) -> str:
-    return made_up_word(draw) if draw.chance(0.25) else draw.pick(CAPITALS)[1]
-
-
-def _name(draw: Draw) -> str:
-    return made_up_word(draw) if draw.side is Side.TRAIN and draw.chance(0.3) else random_name(draw)
+    return made_up_name(draw) if draw.chance(0.25) else draw.pick(CAPITALS)[1]
 
 
 _TOOLS = (
@@ -61,7 +57,7 @@ _TOOLS = (
             "Send {to} the message: {text}", "Tell {to}: {text}", "Write to {to}: {text}", "Send a message to {to}: {text}", "Message {to}: {text}", "Please tell {to}: {text}", "Let {to} know: {text}",
             "Text {to}: {text}", "Send this to {to}: {text}",
         ),
-        lambda draw: {"to": _name(draw), "text": " ".join(draw.pick(WORDS) for _ in range(draw.between(1, 4)))},
+        lambda draw: {"to": any_name(draw), "text": " ".join(draw.pick(WORDS) for _ in range(draw.between(1, 4)))},
         lambda _: {"status": "sent"},
         "I sent the message to {to}.",
     ),
@@ -116,5 +112,4 @@ def tool_use(draw: Draw) -> Sample:
 def _declaration(tool: Tool, name: str, filled: dict[str, str | int]) -> str:
     properties = {key: {"type": "integer" if isinstance(value, int) else "string"} for key, value in filled.items()}
     parameters = {"type": "object", "properties": properties, "required": list(filled)}
-    function = {"name": name, "description": tool.description, "parameters": parameters}
-    return json.dumps({"type": "function", "function": function})
+    return json.dumps({"name": name, "description": tool.description, "parameters": parameters})

@@ -5,7 +5,7 @@ from training.corpus.draw import Draw
 from training.corpus.framing import exchange
 from training.corpus.numbers import Operation, Sum
 from training.corpus.tables import CAPITALS
-from training.corpus.words import NAMES, WORDS, made_up_word
+from training.corpus.words import WORDS, made_up_name, random_name
 from training.samples import Sample
 
 I_DO_NOT_KNOW = "I don't know."
@@ -127,7 +127,7 @@ def unknown(draw: Draw) -> Sample:
     country, city = draw.pick(CAPITALS)
     request = template.format(
         event=draw.template("event", _EVENTS), year=draw.between(1500, 2030), person=_person(draw), country=country, city=city, city2=draw.pick(CAPITALS)[1],
-        unreal=draw.until("unreal", lambda: made_up_word(draw)), thing=draw.pick(WORDS[: WORDS.index("walk")]), language=draw.template("language", _LANGUAGES),
+        unreal=draw.until("unreal", lambda: made_up_name(draw)), thing=draw.pick(WORDS[: WORDS.index("walk")]), language=draw.template("language", _LANGUAGES),
         subject=draw.template("subject", _SUBJECTS), big=draw.between(101, 9999), huge=draw.between(1000, 999_999), huge2=draw.between(1000, 999_999),
     )  # fmt: skip
     return exchange(draw, "unknown", request, I_DO_NOT_KNOW)
@@ -146,4 +146,4 @@ def _beyond_range(draw: Draw) -> Sum:
 def _person(draw: Draw) -> str:
     if draw.chance(0.4):
         return draw.template("famous", _FAMOUS)
-    return draw.until("person", lambda: f"{draw.pick(NAMES)} {draw.pick(_LAST_NAMES)}")
+    return draw.until("person", lambda: f"{random_name(draw)} {draw.pick(_LAST_NAMES)}")

@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from training.export import Precision, write_gguf
-from training.samples import SPECIAL_TOKENS, assistant, dialogue_prompt, user
+from training.samples import SPECIAL_TOKENS, answer_pieces, assistant, dialogue_prompt, spelling_assistant, user
 from training.tests.builders import small_encoder, small_model
 from training.tests.llama import running_llama
 from training.tokenizer import PieceEncoder
@@ -53,6 +53,16 @@ def test_scaffolding_is_promoted_and_the_role_is_one_token(encoder: PieceEncoder
     assert ids.count(turn_start) == 3
     assert ids.count(turn_end) == 2
     assert encoder.decode([ids[1]]) == "user"
+
+
+def test_words_in_capitals_are_letters(encoder: PieceEncoder) -> None:
+    assert [encoder.decode([token]) for token in encoder.content("BREAD")] == list("BREAD")
+
+
+def test_a_spelled_answer_is_the_same_text_letter_by_letter(encoder: PieceEncoder) -> None:
+    ids, learned = encoder.encode(answer_pieces(spelling_assistant("the bread")))
+    assert [encoder.decode([token]) for token in ids] == list("the bread")
+    assert all(learned)
 
 
 def test_llama_cpp_gives_the_same_ids_for_thousands_of_random_texts(tmp_path: Path) -> None:

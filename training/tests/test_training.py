@@ -96,8 +96,8 @@ def test_a_checkpoint_brings_back_model_optimizer_and_progress(tmp_path: Path, e
 
 def test_a_run_that_was_cut_goes_on_where_it_stopped(tmp_path: Path) -> None:
     def run(budget_seconds: float) -> Progress:
-        plan = Plan(budget_seconds=budget_seconds, evaluate_every_seconds=1000, cases_per_skill=1)
-        Trainer(tmp_path, plan).run()
+        plan = Plan(run_dir=tmp_path, budget_seconds=budget_seconds, evaluate_every_seconds=1000, cases_per_skill=1)
+        Trainer(plan).run()
         return checkpoint.load_model(tmp_path / "last.pt")[1]
 
     first = run(3)
