@@ -6,7 +6,7 @@ Every row begins with a line that no conversation has, so that nothing of its fo
 from training.corpus.arithmetic import any_sum
 from training.corpus.draw import Draw
 from training.corpus.text_work import sorting
-from training.corpus.words import random_word
+from training.corpus.words import WORDS, random_word
 from training.samples import Drill
 
 SKILL = "drill"
@@ -29,7 +29,7 @@ def spellings(draw: Draw) -> Drill:
     """
     lines = []
     for _ in range(_NUM_WORDS):
-        word = random_word(draw)
+        word = draw.pick(WORDS) if draw.chance(0.8) else random_word(draw)
         written = draw.pick((word, word, word.capitalize()))
         forms = f" {'-'.join(written)} {written.upper()}"
         if not draw.is_other_side("reversed", word.lower()):
