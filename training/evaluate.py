@@ -77,7 +77,15 @@ def _is_same(reply: Reply, message: Message) -> bool:
     if reply.call is None:
         return False
     name, arguments = reply.call
-    return name == message.call.name and json.loads(arguments) == dict(message.call.arguments)
+    return name == message.call.name and _value(arguments) == dict(message.call.arguments)
+
+
+def _value(arguments: str) -> object:
+    """The arguments of a call; none when the model did not write JSON to its end."""
+    try:
+        return json.loads(arguments)
+    except ValueError:
+        return None
 
 
 def main(arguments: list[str]) -> None:

@@ -14,6 +14,7 @@ from training.client import Client
 from training.evaluate import Evaluation
 from training.held_out import held_out_cases
 from training.long_talk import long_talks
+from training.samples import Dialogue, ToolCall
 from training.tally import Outcome, Tally, table
 
 Answer = Callable[[dict[str, object]], tuple[int, dict[str, object]]]
@@ -85,6 +86,30 @@ def test_a_skill_that_the_server_refuses_is_said_to_be_unmeasured():
     tally = _tallies(answer)["tool_call"]
     assert "no tools" in tally.refusal
     assert "not measured" in table([tally])
+
+
+def test_a_call_is_exact_when_name_and_values_are_and_broken_arguments_are_wrong():
+    expected = {
+        case.messages[place - 1].content: message.call
+        for case in held_out_cases(4)["tool_call"]
+        if isinstance(case, Dialogue)
+        for place, message in enumerate(case.messages)
+        if message.call
+    }
+
+    def reply(request: dict, arguments: Callable[[ToolCall], str]) -> tuple[int, dict[str, object]]:
+        last = request["messages"][-1] if "messages" in request else {"content": ""}
+        if last["content"] not in expected:
+            return 200, _chat_reply("")
+        call = expected[last["content"]]
+        assert {tool["type"] for tool in request["tools"]} == {"function"}
+        called = {"function": {"name": call.name, "arguments": arguments(call)}}
+        return 200, {"choices": [{"message": {"content": None, "tool_calls": [called]}, "finish_reason": "stop"}]}
+
+    spaced = _tallies(lambda request: reply(request, lambda call: json.dumps(dict(call.arguments), indent=1)))
+    assert spaced["tool_call"].score > 0
+    broken = _tallies(lambda request: reply(request, lambda call: json.dumps(dict(call.arguments))[:-3]))
+    assert broken["tool_call"].score == 0
 
 
 def test_the_held_out_set_has_two_hundred_cases_for_nearly_every_skill_and_none_twice():

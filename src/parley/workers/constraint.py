@@ -10,6 +10,9 @@ Floats = npt.NDArray[np.float32]
 
 # How llguidance is told a special token: by a byte that stands in no text.
 _SPECIAL = b"\xff"
+# Where a grammar leaves one text only, any of its spellings in tokens is let through. Else llguidance would ask its tokenizer,
+# which cuts into bytes: a model that must write letter by letter what it learned in words loses the thread.
+_ANY_SPELLING = '%llguidance {"no_forcing": true}\n'
 
 
 class GrammarRefused(Exception):
@@ -33,7 +36,9 @@ class Grammars:
         if self._tokenizer is None:
             wrapped = llguidance.TokenizerWrapper(self._described())
             self._tokenizer = llguidance.LLTokenizer(wrapped, eos_token=self._ends)
-        matcher = llguidance.LLMatcher(self._tokenizer, llguidance.LLMatcher.grammar_from_lark(lark), log_level=0)
+        matcher = llguidance.LLMatcher(
+            self._tokenizer, llguidance.LLMatcher.grammar_from_lark(_ANY_SPELLING + lark), log_level=0
+        )
         if matcher.is_error():
             raise GrammarRefused(matcher.get_error())
         return Constraint(matcher)
