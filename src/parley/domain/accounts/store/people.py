@@ -43,10 +43,6 @@ def set_password(connection: Connection, user_id: str, password_hash: str) -> No
     connection.execute(update(users).where(users.c.id == user_id).values(password_hash=password_hash))
 
 
-def set_name(connection: Connection, user_id: str, name: str) -> None:
-    connection.execute(update(users).where(users.c.id == user_id).values(name=name))
-
-
 def insert_member(connection: Connection, organization_id: str, member: Member) -> None:
     connection.execute(
         members.insert().values(
