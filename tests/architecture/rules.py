@@ -12,6 +12,8 @@ MAX_LINES = 500
 BANNED_IN_NAMES = frozenset({"manager", "helper", "helpers", "util", "utils", "common", "misc", "data", "info"})
 # The one thing that is called so: the folder that PARLEY_DATA names.
 DATA_FOLDER = ("data", "folder")
+# What asyncio calls, under a name that it chose.
+GIVEN_NAMES = frozenset({"data_received"})
 BANNED_MODULES = frozenset({"base"})
 BANNED_VERBS = frozenset({"process", "handle"})
 
@@ -65,6 +67,8 @@ def words(name: str) -> list[str]:
 
 def says_nothing(name: str) -> bool:
     """Whether a banned word stands in the name."""
+    if name in GIVEN_NAMES:
+        return False
     parts = words(name)
     named = [pair for pair in pairwise([*parts, ""]) if pair != DATA_FOLDER]
     return bool(BANNED_IN_NAMES & {first for first, _ in named})

@@ -176,6 +176,14 @@ async def test_restarts_leak_no_descriptors_and_no_zombies(tmp_path: Path) -> No
         assert len(children_of(os.getpid())) == children
 
 
+async def test_an_engine_closed_as_soon_as_it_started_leaves_no_child(tmp_path: Path) -> None:
+    before = set(children_of(os.getpid()))
+    async with llama_engine(tmp_path):
+        started = set(children_of(os.getpid())) - before
+        assert len(started) == 1
+    assert not {pid for pid in started if is_alive(pid)}
+
+
 async def test_the_worker_cannot_reach_the_network_and_holds_no_secret(tmp_path: Path) -> None:
     async with llama_engine(tmp_path) as engine:
         environment = Path(f"/proc/{engine.pid}/environ").read_bytes().decode().split("\0")

@@ -26,7 +26,7 @@ def pack(header: Mapping[str, object], raw: bytes = b"") -> bytes:
     return LENGTHS.pack(len(text), len(raw)) + text + raw
 
 
-def unpack_lengths(prefix: bytes) -> tuple[int, int]:
+def unpack_lengths(prefix: bytes | bytearray) -> tuple[int, int]:
     """The lengths of header and raw part; refuses what cannot be a message before anything is allocated."""
     header_length, raw_length = LENGTHS.unpack(prefix)
     if header_length > MAX_PART_BYTES or raw_length > MAX_PART_BYTES:
@@ -34,7 +34,7 @@ def unpack_lengths(prefix: bytes) -> tuple[int, int]:
     return header_length, raw_length
 
 
-def unpack_header(text: bytes) -> Header:
+def unpack_header(text: bytes | bytearray) -> Header:
     try:
         header = json.loads(text)
     except ValueError as error:

@@ -19,7 +19,7 @@ class Listener:
 
     # Any message came.
     on_progress: Callable[[], None] = lambda: None
-    # One that answers no question.
+    # One that answers no question. Raises WorkerFailed for nonsense, after which nothing is heard any more.
     on_event: Callable[[Header, bytes], None] = lambda _header, _raw: None
     # The worker is gone, or nobody listens to it any more. Called once.
     on_end: Callable[[WorkerFailed], None] = lambda _error: None
@@ -34,7 +34,8 @@ class Dialogue:
         self._open: dict[int, asyncio.Future[tuple[Header, bytes]]] = {}
         self._last_id = 0
         self._failure: WorkerFailed | None = None
-        self._reader = asyncio.create_task(self._read())
+        worker.listen(self._hear)
+        self._end = asyncio.create_task(self._wait_for_end())
 
     async def ask(self, header: Mapping[str, object], raw: bytes = b"") -> tuple[Header, bytes]:
         """The worker's answer. A cancelled question is told to the worker, which drops it when it can.
@@ -72,25 +73,28 @@ class Dialogue:
             self._worker.send_later(pack(header))
 
     async def aclose(self) -> None:
-        """Stop reading; open questions fail. The worker itself is the caller's."""
-        self._reader.cancel()
-        await asyncio.wait({self._reader})
+        """Stop listening; open questions fail. The worker itself is the caller's."""
+        self._end.cancel()
+        await asyncio.wait({self._end})
         self._fail(WorkerFailed("the dialogue was closed"))
 
-    async def _read(self) -> None:
-        try:
-            while True:
-                header, raw = await self._worker.receive()
-                self._listener.on_progress()
-                question_id = header.get("id")
-                if question_id is None:
-                    self._listener.on_event(header, raw)
-                    continue
-                answer = self._open.get(question_id) if isinstance(question_id, int) else None
-                if answer is not None and not answer.done():
-                    answer.set_result((header, raw))
-        except WorkerFailed as error:
-            self._fail(error)
+    def _hear(self, header: Header, raw: bytes) -> None:
+        if self._failure is not None:
+            return
+        self._listener.on_progress()
+        question_id = header.get("id")
+        if question_id is None:
+            try:
+                self._listener.on_event(header, raw)
+            except WorkerFailed as error:
+                self._fail(error)
+            return
+        answer = self._open.get(question_id) if isinstance(question_id, int) else None
+        if answer is not None and not answer.done():
+            answer.set_result((header, raw))
+
+    async def _wait_for_end(self) -> None:
+        self._fail(await self._worker.failure())
 
     def _fail(self, error: WorkerFailed) -> None:
         if self._failure is not None:

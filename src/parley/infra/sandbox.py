@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import parley
-from parley.core.channel import LENGTHS, BrokenChannel, Header, unpack_header, unpack_lengths
+from parley.core.channel import Header
+from parley.infra.message_pipe import MessagePipe, OnMessage, open_pipe
 
 _MAX_STDERR_BYTES = 64 * 1024
 _CONFINED_SECONDS = 15.0
@@ -47,8 +48,9 @@ class WorkerFailed(Exception):
 class Worker:
     """One running worker program. Whoever starts it stops it; `held` says which confinements hold."""
 
-    def __init__(self, process: asyncio.subprocess.Process, module: str) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, pipe: MessagePipe, module: str) -> None:
         self._process = process
+        self._pipe = pipe
         self._module = module
         self._stderr: deque[bytes] = deque()
         self._stderr_bytes = 0
@@ -87,18 +89,29 @@ class Worker:
         return pipe
 
     async def receive(self) -> tuple[Header, bytes]:
-        """The next message. Raises WorkerFailed when the worker ended or speaks nonsense; then it is of no more use."""
-        pipe = self._process.stdout
-        if pipe is None:
-            raise WorkerFailed(f"{self._module} has no output")
+        """The next message, before `listen`. Raises WorkerFailed when the worker ended or speaks nonsense; then it is of
+        no more use."""
+        message = await self._pipe.receive()
+        if message is None:
+            raise await self.failure()
+        return message
+
+    def listen(self, on_message: OnMessage) -> None:
+        """Hand over every message as it comes, from now on. `failure` tells when there will be no more."""
+        self._pipe.listen(on_message)
+
+    async def failure(self) -> WorkerFailed:
+        """Waits until the worker says nothing more, and tells why."""
+        await self._pipe.wait_ended()
+        if self._pipe.broken is not None:
+            return WorkerFailed(f"{self._module}: {self._pipe.broken}", last_words=self.last_words)
         try:
-            header_length, raw_length = unpack_lengths(await pipe.readexactly(LENGTHS.size))
-            header = unpack_header(await pipe.readexactly(header_length))
-            return header, await pipe.readexactly(raw_length)
-        except asyncio.IncompleteReadError as error:
-            raise await self._ended() from error
-        except BrokenChannel as error:
-            raise WorkerFailed(f"{self._module}: {error}", last_words=self.last_words) from error
+            status = await asyncio.wait_for(self._process.wait(), 1.0)
+        except TimeoutError:
+            return WorkerFailed(f"{self._module} closed its output", last_words=self.last_words)
+        await asyncio.wait({self._stderr_task}, timeout=0.2)
+        how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+        return WorkerFailed(f"{self._module} {how}", last_words=self.last_words)
 
     async def wait(self) -> int:
         """The exit status, once it has ended; negative for a signal."""
@@ -120,19 +133,11 @@ class Worker:
             await self._process.wait()
         finally:
             self.kill()
-            # Something that the worker started could hold the pipe open.
+            # Something that the worker started could hold the pipes open.
+            self._pipe.close()
             _, unfinished = await asyncio.wait({self._stderr_task}, timeout=0.2)
             for task in unfinished:
                 task.cancel()
-
-    async def _ended(self) -> WorkerFailed:
-        try:
-            status = await asyncio.wait_for(self._process.wait(), 1.0)
-        except TimeoutError:
-            return WorkerFailed(f"{self._module} closed its output", last_words=self.last_words)
-        await asyncio.wait({self._stderr_task}, timeout=0.2)
-        how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-        return WorkerFailed(f"{self._module} {how}", last_words=self.last_words)
 
     async def _keep_stderr(self) -> None:
         pipe = self._process.stderr
@@ -156,20 +161,26 @@ async def start_worker(module: str, arguments: Sequence[str] = (), *, limits: Li
         "cpu_seconds": limits.cpu_seconds,
     }
     command = ("-m", "parley.workers.confine", json.dumps(given), module, *arguments)
+    pipe, its_end = await open_pipe()
     try:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *command,
             stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
+            stdout=its_end,
             stderr=asyncio.subprocess.PIPE,
             env=_environment(),
             # Ctrl-C is for us; the workers are stopped when their work is done.
             start_new_session=True,
         )
-    except OSError as error:
-        raise WorkerFailed(f"{module} cannot be started: {error}") from error
-    worker = Worker(process, module)
+    except BaseException as error:
+        pipe.close()
+        if isinstance(error, OSError):
+            raise WorkerFailed(f"{module} cannot be started: {error}") from error
+        raise
+    finally:
+        os.close(its_end)
+    worker = Worker(process, pipe, module)
     try:
         header, _ = await asyncio.wait_for(worker.receive(), _CONFINED_SECONDS)
         held = header.get("held")

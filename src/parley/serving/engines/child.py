@@ -107,6 +107,10 @@ class Child:
         if task is not None:
             task.cancel()
             await asyncio.wait({task})
+        if (live := self._live) is not None:
+            # Closed before the supervision had its first turn, which would have ended it.
+            self._live = None
+            await asyncio.shield(self._discard(live))
         async with self._changed:
             self._changed.notify_all()
 
@@ -181,6 +185,8 @@ class Child:
             async with asyncio.timeout(self._supervision.load_seconds):
                 facts, raw = await worker.receive()
             if facts.get("event") != "ready":
+                # Ended first, so that all of its last words are there.
+                await worker.stop()
                 raise ModelLoadFailed(f"{facts.get('reason')}: {worker.last_words}")  # noqa: TRY301 - one clean-up for all
         except WorkerFailed as error:
             await worker.stop(grace_seconds=0.0)

@@ -140,6 +140,8 @@ class WorkerTokenizer:
             async with asyncio.timeout(_LOAD_SECONDS):
                 header, raw = await worker.receive()
             if header.get("event") != "ready":
+                # Ended first, so that all of its last words are there.
+                await worker.stop()
                 raise ModelLoadFailed(f"{header.get('reason')}: {worker.last_words}")  # noqa: TRY301 - one clean-up for all
             self._vocabulary, self._pieces = _vocabulary(header), Pieces(raw, count=_number(header["num_tokens"]))
         except WorkerFailed as error:
