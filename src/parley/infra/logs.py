@@ -115,6 +115,10 @@ def configure_logging(
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    # Nobody reads these, and each line pays for them.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    # The documented way to leave out the place in the code, which our lines do not show.
+    logging._srcfile = None  # type: ignore[attr-defined,unused-ignore]  # noqa: SLF001
     # What these say below a warning is of their own insides, and says nothing to an operator.
     for name in ("asyncio", "alembic", "sqlalchemy"):
         logging.getLogger(name).setLevel(logging.WARNING)
