@@ -12,6 +12,8 @@ from starlette.types import ASGIApp
 
 from parley.api.call import Access, Call, Handler
 from parley.api.errors import ErrorResponse
+from parley.api.health import ReadinessPage, show_health
+from parley.api.landing import LandingRoute
 from parley.api.openai.chat import create_chat_completion
 from parley.api.openai.completions import create_completion, create_engine_completion
 from parley.api.openai.edits import create_edit, create_engine_edit
@@ -26,6 +28,31 @@ from parley.api.routing import Route
 
 _REF = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"\{(\w+)\}")
+_ALWAYS = MappingProxyType(
+    {
+        "400": "The request cannot be served as it is; the message says why.",
+        "414": "The URL is too long.",
+        "431": "The header fields are too large.",
+        "500": "The server failed; the request may be sent again.",
+        "503": "The server cannot take the request now; it may be sent again.",
+    }
+)
+_OF_CHANGES = MappingProxyType({"409": "Something else has happened meanwhile, or is under way."})
+_WITH_BODY = MappingProxyType(
+    {
+        "408": "The body came too slowly.",
+        "413": "The body is too large.",
+        "415": "The body is encoded in a way that is not read.",
+    }
+)
+_WITH_CALLER = MappingProxyType(
+    {
+        "401": "Who calls is not known, or may not do this.",
+        "403": "The caller may not do this with what is named.",
+        "404": "There is no such thing for the caller.",
+        "429": "A limit, or the balance, refuses; or too many wrong keys or passwords came.",
+    }
+)
 
 
 # A handler that is missing here is in the document too, with a reply of which nothing is said.
@@ -55,11 +82,17 @@ OPERATIONS: Mapping[Handler, Operation] = MappingProxyType(
         load_model: Operation(reply=Replica),
         unload_model: Operation(reply=Replica),
         list_replicas: Operation(reply=ListReplicasResponse),
+        show_health: Operation(media=("application/json",)),
         refuse: Operation(is_retired=True),
         refuse_chat: Operation(is_retired=True),
         **PLATFORM_OPERATIONS,
     }
 )
+
+
+def operation_of(route: Route) -> Operation:
+    """What is said of a route. Some handlers are objects, and known by their class."""
+    return OPERATIONS.get(route.handler) or _PAGES.get(type(route.handler)) or Operation()
 
 
 class OpenapiPage:
@@ -74,6 +107,15 @@ class OpenapiPage:
         if self._body is None:
             self._body = msgspec.json.encode(openapi_document(self._routes, version=metadata.version("parley")))
         return Response(self._body, media_type="application/json")
+
+
+_PAGES: Mapping[type, Operation] = MappingProxyType(
+    {
+        OpenapiPage: Operation(media=("application/json",)),
+        ReadinessPage: Operation(media=("application/json",)),
+        LandingRoute: Operation(media=("text/html",)),
+    }
+)
 
 
 def openapi_document(routes: Sequence[Route], *, version: str) -> dict[str, Any]:
@@ -100,18 +142,16 @@ def openapi_document(routes: Sequence[Route], *, version: str) -> dict[str, Any]
 
 
 def _describe(route: Route, names: set[str]) -> dict[str, Any]:
-    operation = OPERATIONS.get(route.handler, Operation())
+    operation = operation_of(route)
     described: dict[str, Any] = {
         "operationId": _unused_name(route, names),
         "summary": (route.handler.__doc__ or route.path).strip().splitlines()[0],
-        "responses": _responses(operation),
+        "responses": _responses(route, operation),
     }
     if operation.is_retired:
         described["deprecated"] = True
-    if parameters := _PARAMETER.findall(route.path):
-        described["parameters"] = [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in parameters
-        ]
+    if parameters := [*_path_parameters(route), *_query_parameters(operation)]:
+        described["parameters"] = parameters
     if operation.request is not None:
         described["requestBody"] = {"required": True, "content": _json(operation.request)}
     if route.access is Access.PUBLIC:
@@ -129,28 +169,70 @@ def _unused_name(route: Route, names: set[str]) -> str:
     return name
 
 
-def _responses(operation: Operation) -> dict[str, Any]:
+def _path_parameters(route: Route) -> list[dict[str, Any]]:
+    names = _PARAMETER.findall(route.path)
+    return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
+
+
+def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": parameter.name,
+            "in": "query",
+            "required": parameter.is_required,
+            "description": parameter.description,
+            "schema": parameter.schema,
+        }
+        for parameter in operation.query
+    ]
+
+
+def _responses(route: Route, operation: Operation) -> dict[str, Any]:
     failures = {
         status: {"description": description, "content": _json(ErrorResponse)}
-        for status, description in (
-            ("4XX", "The request cannot be served as it is; the message says why."),
-            ("5XX", "The server failed, or is too busy; the request may be sent again."),
-        )
+        for status, description in _failures(route, operation).items()
     }
     if operation.is_retired:
         retired = {"description": "Retired; the message says what to use instead.", "content": _json(ErrorResponse)}
-        return {"404": retired, **failures}
-    success: dict[str, Any] = {"description": "OK"}
+        return {**failures, "404": retired}
+    return {"200": _success(operation), **failures}
+
+
+def _success(operation: Operation) -> dict[str, Any]:
+    success: dict[str, Any] = {"description": "OK", "content": {media: {} for media in operation.media}}
     if operation.reply is not None:
-        success["content"] = _json(operation.reply)
+        success["content"] |= _json(operation.reply)
     if operation.chunk is not None:
         success["description"] = "The reply, or with `stream` server-sent events: chunks, then `[DONE]`."
-        success["content"] |= {"text/event-stream": {"schema": _reference(operation.chunk)}}
-    return {"200": success, **failures}
+        success["content"] |= {"text/event-stream": {"schema": _event(operation.chunk)}}
+    return success
+
+
+def _event(chunk: type[msgspec.Struct]) -> dict[str, Any]:
+    """What each event of a stream is: a chunk, or `[DONE]`, or, in the last of one that breaks off, the reason."""
+    content = {"anyOf": [_reference(chunk), _reference(ErrorResponse)]}
+    chunk_or_error = {"type": "string", "contentMediaType": "application/json", "contentSchema": content}
+    return {
+        "type": "object",
+        "properties": {"data": {"anyOf": [{"const": "[DONE]"}, chunk_or_error]}},
+        "required": ["data"],
+    }
+
+
+def _failures(route: Route, operation: Operation) -> dict[str, str]:
+    """The statuses that a route may answer beside 200, with what each means."""
+    statuses = dict(_ALWAYS)
+    if route.method != "GET":
+        statuses |= _OF_CHANGES
+    if operation.request is not None:
+        statuses |= _WITH_BODY
+    if route.access is not Access.PUBLIC or operation.request is not None:
+        statuses |= _WITH_CALLER
+    return dict(sorted(statuses.items()))
 
 
 def _schemas(routes: Iterable[Route]) -> dict[str, Any]:
-    operations = [OPERATIONS.get(route.handler, Operation()) for route in routes]
+    operations = [operation_of(route) for route in routes]
     used = {kind: None for operation in operations for kind in (operation.request, operation.reply, operation.chunk)}
     kinds = [ErrorResponse, *[kind for kind in used if kind is not None]]
     _, components = msgspec.json.schema_components(kinds, ref_template=_REF)

@@ -122,11 +122,11 @@ async def _read(call: Call, *, limit: int, after: str | None) -> Page[AuditEntry
 def _bound(call: Call, included: str, excluded: str, step: int) -> float | None:
     """`effective_at[gte]`, or `effective_at[gt]` a second further."""
     value = integer(call.http, f"effective_at[{included}]")
+    beyond = integer(call.http, f"effective_at[{excluded}]")
     if value is not None:
         # A second of the wire is all of it.
         return float(value) if step > 0 else value + 0.999_999
-    value = integer(call.http, f"effective_at[{excluded}]")
-    return None if value is None else float(value + 1) if step > 0 else value - 0.000_001
+    return None if beyond is None else float(beyond + 1) if step > 0 else beyond - 0.000_001
 
 
 def _to_wire(entry: AuditEntry) -> dict[str, object]:

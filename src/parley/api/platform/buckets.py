@@ -31,7 +31,10 @@ def asked_buckets(call: Call, widths: Mapping[str, Width]) -> Buckets:
     http = call.http
     width = widths[choice(http, "bucket_width", tuple(widths), "1d")]
     start, end = _span(call, width)
-    num = integer(http, "limit") or width.usual
+    asked = integer(http, "limit")
+    num = width.usual if asked is None else asked
+    if num < 1:
+        raise InvalidRequest("Invalid 'limit': expected at least 1.", param="limit", code="integer_below_min_value")
     if num > width.most:
         raise InvalidRequest(
             f"Invalid 'limit': expected at most {width.most} for this bucket_width.",

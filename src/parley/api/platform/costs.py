@@ -13,17 +13,17 @@ from parley.core.money import to_number
 from parley.domain.usage.model import Dimension, UsageSum
 
 # A line of the bill is a snapshot: each has prices of its own.
-_DIMENSIONS: Mapping[str, Dimension] = MappingProxyType(
+DIMENSIONS: Mapping[str, Dimension] = MappingProxyType(
     {"project_id": Dimension.PROJECT, "line_item": Dimension.MODEL, "api_key_id": Dimension.KEY}
 )
 # OpenAI's figures.
-_WIDTHS: Mapping[str, Width] = MappingProxyType({"1d": Width(86_400, 7, 180)})
+WIDTHS: Mapping[str, Width] = MappingProxyType({"1d": Width(86_400, 7, 180)})
 
 
 async def list_costs(call: Call) -> ASGIApp:
     """What the usage records of each day were charged, on whatever the charge drew: a grant, paid credit, or nothing."""
-    page = asked_buckets(call, _WIDTHS)
-    sums = await call.records.usage.sums(asked_sums(call, None), page.spans, asked_groups(call, _DIMENSIONS))
+    page = asked_buckets(call, WIDTHS)
+    sums = await call.records.usage.sums(asked_sums(call, None), page.spans, asked_groups(call, DIMENSIONS))
     return json_reply(
         CostPage(
             data=[

@@ -11,13 +11,13 @@ from parley.api.platform.buckets import Width, asked_buckets, asked_groups, aske
 from parley.api.platform.schemas.replies import UsageBucket, UsagePage, UsageResult
 from parley.domain.usage.model import Dimension, UsageSum
 
-_DIMENSIONS: Mapping[str, Dimension] = MappingProxyType(
+DIMENSIONS: Mapping[str, Dimension] = MappingProxyType(
     {"project_id": Dimension.PROJECT, "api_key_id": Dimension.KEY, "model": Dimension.MODEL}
 )
 
 
 # OpenAI's figures.
-_WIDTHS: Mapping[str, Width] = MappingProxyType(
+WIDTHS: Mapping[str, Width] = MappingProxyType(
     {"1m": Width(60, 60, 1_440), "1h": Width(3_600, 24, 168), "1d": Width(86_400, 7, 31)}
 )
 
@@ -32,9 +32,9 @@ class UsageRoute:
 
     async def __call__(self, call: Call) -> ASGIApp:
         """What was used, in buckets of time."""
-        page = asked_buckets(call, _WIDTHS)
+        page = asked_buckets(call, WIDTHS)
         wanted = asked_sums(call, self._endpoints)
-        sums = await call.records.usage.sums(wanted, page.spans, asked_groups(call, _DIMENSIONS))
+        sums = await call.records.usage.sums(wanted, page.spans, asked_groups(call, DIMENSIONS))
         return json_reply(
             UsagePage(
                 data=[
