@@ -199,7 +199,9 @@ class UpstreamGeneration:
                 if event.strip() == DONE:
                     await self._finish()
                     return
-                await self._take(event)
+                # Some servers keep a connection open with events of which nothing is said.
+                if event.strip():
+                    await self._take(event)
         except NoEventStream as error:
             raise EngineFailed(f"the upstream sent {error}") from None
         if not received or (self._is_cut and self._is_over):
