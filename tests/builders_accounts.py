@@ -27,7 +27,7 @@ from parley.operations.front_door import FrontDoor, SignUpRules
 from parley.operations.last_used import following
 from parley.operations.records import Records, open_records
 from tests.builders_records import settings_in
-from tests.builders_routes import BlankPage
+from tests.builders_routes import BlankPage, always_ready
 from tests.builders_serving import Bench, make_bench, make_snapshot
 
 PASSWORD = "correct horse battery"
@@ -166,7 +166,7 @@ async def town(
         loop = asyncio.get_running_loop()
         records.keys.watch(lambda ids: loop.call_soon_threadsafe(open_requests.end_keys, ids) and None)
         app = build_stack(
-            routes=route_table(is_ready=lambda: True, page=BlankPage()),
+            routes=route_table(is_ready=always_ready, page=BlankPage()),
             services=Services(serving=bench.serving, catalog=records.catalog, clock=clock, platform=platform),
             keys=records.keys,
             open_requests=open_requests,

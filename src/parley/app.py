@@ -101,10 +101,14 @@ class Application:
         """Whether an engine may have these weights."""
         return self.pools.holds(weights)
 
-    def is_ready(self) -> bool:
-        """Whether work is taken: the default weights could be loaded, and are not given up. Evicted ones are loaded again."""
+    async def is_ready(self) -> bool:
+        """Whether work is taken: the default weights could be loaded, and are not given up (evicted ones are loaded again);
+        and what is in memory generates.
+        """
+        if not (self.open_requests.is_accepting and self._has_started):
+            return False
         default = self.pools.pool_for(self._catalog.default_weights)
-        return self.open_requests.is_accepting and self._has_started and default.residency is not Residency.UNAVAILABLE
+        return default.residency is not Residency.UNAVAILABLE and await self.pools.generate()
 
 
 async def serve(

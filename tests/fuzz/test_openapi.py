@@ -4,12 +4,12 @@ import pytest
 
 from parley.api.openapi import operation_of
 from parley.api.routes import route_table
-from tests.builders_routes import BlankPage
+from tests.builders_routes import BlankPage, always_ready
 from tests.fuzz.run import Fuzzed, echoing_server, fuzz
 
 # Schemathesis does not call the document that it reads.
 DOCUMENT = "/openapi.json"
-ROUTES = [route for route in route_table(is_ready=lambda: True, page=BlankPage()).routes if route.path != DOCUMENT]
+ROUTES = [route for route in route_table(is_ready=always_ready, page=BlankPage()).routes if route.path != DOCUMENT]
 # What nobody gets in without: a token from a mail, a password that is known, or a session, which no key is.
 NEEDS_A_PERSON = {
     f"{method} /v1/account/{name}"

@@ -66,7 +66,7 @@ async def test_nothing_is_answered_before_its_commit(database: Database) -> None
         go_on.wait(10)
 
     appended = asyncio.ensure_future(database.append(insert, row("a")))
-    await asyncio.wait_for(committing.wait(), 10)
+    await asyncio.wait_for(committing.wait(), 60)
     assert await database.read(names) == []
     assert not appended.done()
     go_on.set()
@@ -169,7 +169,7 @@ async def test_a_failed_commit_is_answered_to_everyone_and_ends_the_writer(datab
         *(database.append(insert, row(str(number))) for number in range(20)), return_exceptions=True
     )
     assert {type(result) for result in results} == {DatabaseFailed}
-    failure = await asyncio.wait_for(database.wait_failed(), 10)
+    failure = await asyncio.wait_for(database.wait_failed(), 60)
     assert "disk I/O error" in str(failure)
     with pytest.raises(DatabaseFailed):
         await database.append(insert, row("later"))
@@ -186,7 +186,7 @@ async def test_a_statement_that_meets_a_failing_disk_is_fatal_and_no_matter_of_i
 
     with pytest.raises(DatabaseFailed):
         await database.transaction(meet_a_bad_sector)
-    await asyncio.wait_for(database.wait_failed(), 10)
+    await asyncio.wait_for(database.wait_failed(), 60)
 
 
 async def test_two_hundred_writers_are_all_served_without_a_busy_database(database: Database) -> None:

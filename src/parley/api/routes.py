@@ -1,6 +1,6 @@
 """Every route of Parley on one screen: method, path, handler, access level."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from parley.api.call import Access, Handler
 from parley.api.families import family_of
@@ -23,7 +23,7 @@ from parley.api.platform import (
 from parley.api.routing import Route, RouteTable
 
 
-def route_table(*, is_ready: Callable[[], bool], page: Page) -> RouteTable:
+def route_table(*, is_ready: Callable[[], Awaitable[bool]], page: Page) -> RouteTable:
     """The table. `is_ready` answers `/ready`, `page` draws `/`. Only what says PUBLIC is open without a key."""
     routes: list[Route] = []
     routes += [

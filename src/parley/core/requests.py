@@ -90,6 +90,11 @@ class Tools:
     field: str = "tools"
     choice_field: str = "tool_choice"
 
+    @property
+    def is_2023(self) -> bool:
+        """Whether they were asked for in 2023's form."""
+        return self.field == "functions"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatPrompt:

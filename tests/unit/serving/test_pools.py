@@ -13,7 +13,7 @@ from parley.serving.engines.echo import EchoEngine
 from parley.serving.scheduling.pools import PoolRules, Pools
 from tests.builders_serving import FakeLoader
 
-A_MOMENT = 5.0
+A_MOMENT = 60.0
 
 
 def weights(name: str, **options: int) -> Weights:

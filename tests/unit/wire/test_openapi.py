@@ -10,6 +10,7 @@ from parley.api.call import Access
 from parley.api.openapi import OPERATIONS, OpenapiPage, openapi_document
 from parley.api.routes import route_table
 from parley.api.routing import Route
+from tests.builders_routes import always_ready
 from tests.builders_wire import Asked, call_handler
 
 
@@ -20,7 +21,7 @@ class NoPage:
         return b""
 
 
-ROUTES = route_table(is_ready=lambda: True, page=NoPage()).routes
+ROUTES = route_table(is_ready=always_ready, page=NoPage()).routes
 
 
 @pytest.fixture(scope="module")

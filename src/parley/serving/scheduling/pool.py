@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from parley.core.clock import Clock
@@ -82,6 +83,11 @@ class Pool:
     @property
     def is_loaded(self) -> bool:
         return self._engine is not None
+
+    @property
+    def loaded_engine(self) -> Engine | None:
+        """The replica, if it is in memory."""
+        return self._engine
 
     @property
     def is_running(self) -> bool:
@@ -199,6 +205,19 @@ class Pool:
         self._grant()
         if not self._held:
             self._plan.on_change()
+
+    @contextmanager
+    def spare_slot(self) -> Iterator[bool]:
+        """A slot that nobody wants, for a probe, which leaves no trace in turns or times of use; False where there is none."""
+        if self._is_draining or not self._num_free or self._waiting:
+            yield False
+            return
+        self._num_free -= 1
+        try:
+            yield True
+        finally:
+            self._num_free += 1
+            self._grant()
 
     def _check_room(self, project_id: str, num_slots: int) -> None:
         num_all = len(self._waiting)
