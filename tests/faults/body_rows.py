@@ -26,17 +26,17 @@ class Beats:
     seconds: list[float] = field(default_factory=list)
     statuses: set[int] = field(default_factory=set)
 
-    def figures(self, what: str, *, share: float) -> list[Figure]:
+    def figures(self, row: str, what: str, *, share: float = 0.99) -> list[Figure]:
         slowest = sorted(self.seconds)[int(share * (len(self.seconds) - 1))] if self.seconds else float("inf")
         return [
-            exactly("F13", f"{what}: answers to the others", {200}, self.statuses),
+            exactly(row, f"{what}: answers to the others", {200}, self.statuses),
             exactly(
-                "F13",
+                row,
                 f"{what}: others answered meanwhile, at least {LEAST_BEATS}",
                 True,
                 len(self.seconds) >= LEAST_BEATS,
             ),
-            at_most("F13", f"{what}: how long the others waited, p{share:.0%}", 0.1, slowest, " s", is_timing=True),
+            at_most(row, f"{what}: how long the others waited, p{share:.0%}", 0.1, slowest, " s", is_timing=True),
         ]
 
 
@@ -88,7 +88,7 @@ def long_texts(server: LiveServer) -> list[Figure]:
         for thread in threads:
             thread.join()
     what = f"{NUM_TEXTS} texts of 4 MB at once"
-    return [exactly("F13", f"{what}: refused", NUM_TEXTS, statuses.count(400)), *beats.figures(what, share=0.99)]
+    return [exactly("F13", f"{what}: refused", NUM_TEXTS, statuses.count(400)), *beats.figures("F13", what)]
 
 
 def long_reply(server: LiveServer) -> list[Figure]:
@@ -101,7 +101,7 @@ def long_reply(server: LiveServer) -> list[Figure]:
     what = "a reply of 15 MB"
     return [
         exactly("F13", f"{what}: status and scored tokens", (200, 80_000), (status, num_scored)),
-        *beats.figures(what, share=1.0),
+        *beats.figures("F13", what, share=1.0),
     ]
 
 

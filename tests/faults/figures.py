@@ -1,4 +1,4 @@
-"""`make faults`: every row of the faults of processes, and F13, at its full size, in one table of what is demanded and what was seen.
+"""`make faults`: every row of the faults of processes, F9 and F13, at its full size, in one table of what is demanded and what was seen.
 
 python -m tests.faults.figures [ROW ...]
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.faults.body_rows import f13
 from tests.faults.process_rows import FULL, ROWS, Figure
+from tests.faults.schema_rows import f9
 
 _WIDTHS = (4, 78, 24, 24)
 
@@ -32,7 +33,7 @@ def main() -> int:
     wanted = [name.lower() for name in sys.argv[1:]]
     num_failing = 0
     print(line("row", "what", "demanded", "seen"))
-    for row in (*ROWS, f13):
+    for row in (*ROWS, f9, f13):
         if wanted and row.__name__ not in wanted:
             continue
         begin = time.monotonic()

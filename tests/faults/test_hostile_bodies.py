@@ -28,7 +28,7 @@ def memory_bytes(pid: int) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:"))
 
 
-def test_every_hostile_body_gets_its_status_and_the_engine_survives(server):
+def test_f1_to_f16_every_hostile_body_gets_its_status_and_the_engine_survives(server):
     before, num_records = engine_pid(server), len(records(server))
     wrong, num_served = [], 0
     for row in TABLE:

@@ -203,7 +203,7 @@ def test_a_fault_is_one_line_that_names_file_and_entry(
     assert "\n" not in str(refused.value)
 
 
-def test_weights_are_proved_by_their_hash(tmp_path: Path) -> None:
+def test_j9_weights_are_proved_by_their_hash(tmp_path: Path) -> None:
     small = small_catalog(tmp_path)
     contents = small.files.read()
     small.files.verify(contents.default_weights)
@@ -283,7 +283,7 @@ def test_a_catalog_of_another_place_reads_from_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../up", "a/b", "", " a", "a\n", "-option", ".hidden", "é", "a" * 129, "a\x00b"])
-def test_names_that_could_be_a_path_or_an_option_are_none(name: str) -> None:
+def test_j6_names_that_could_be_a_path_or_an_option_are_none(name: str) -> None:
     assert not is_valid_name(name)
 
 

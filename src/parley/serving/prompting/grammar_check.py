@@ -11,8 +11,9 @@ from parley.infra.sandbox import Limits, Worker, WorkerFailed, start_worker
 
 _LIMITS = Limits(address_space_bytes=512 << 20, num_files=64)
 _START_SECONDS = 15.0
-# The worker ends itself after two seconds of processor time; on a busy machine they may take longer.
-_CHECK_SECONDS = 5.0
+# The worker ends itself after two seconds of processor time, which on a busy machine may take long. One that does
+# nothing at all is given up after this.
+_CHECK_SECONDS = 15.0
 _MAX_WAITING = 256
 # A verdict is a hash and a line.
 _MOST_VERDICTS = 4096
@@ -43,7 +44,7 @@ class GrammarCheck:
     async def fault_of(self, grammar: Grammar, *, tenant: str) -> str:
         """What is wrong with the grammar, in one line; empty when an engine may rely on it.
 
-        Raises Overloaded where too many wait, ModelLoadFailed where no worker can be started.
+        Raises Overloaded where too many wait or the machine is too busy, ModelLoadFailed where no worker can be started.
         """
         key = (tenant, hashlib.sha256(grammar.lark.encode()).digest())
         known = self._verdicts.get(key)
@@ -80,10 +81,14 @@ class GrammarCheck:
             answer, _ = await asyncio.wait_for(
                 dialogue.ask({"op": "check"}, grammar.lark.encode()), self._check_seconds
             )
-        except (WorkerFailed, TimeoutError):
+        except WorkerFailed:
             # It met a limit. What it was asked is to blame: it does nothing else, and starts anew for the next.
             await self.aclose()
             return _TOO_COMPLEX
+        except TimeoutError:
+            # Whatever held it up, it was not work on the schema: nothing is known of that.
+            await self.aclose()
+            raise Overloaded("The server is overloaded: the schema could not be checked in time.") from None
         except asyncio.CancelledError:
             # The question may be one that keeps it busy, and nobody waits for the answer.
             await asyncio.shield(self.aclose())
