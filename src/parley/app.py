@@ -108,7 +108,7 @@ class Application:
         if not (self.open_requests.is_accepting and self._has_started):
             return False
         default = self.pools.pool_for(self._catalog.default_weights)
-        return default.residency is not Residency.UNAVAILABLE and await self.pools.generate()
+        return default.residency is not Residency.UNAVAILABLE and await self.pools.all_generate()
 
 
 async def serve(

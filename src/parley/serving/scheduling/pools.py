@@ -120,7 +120,7 @@ class Pools:
         self.pool_for(weights)
         return self._status(weights.name)
 
-    async def generate(self) -> bool:
+    async def all_generate(self) -> bool:
         """Whether every replica in memory generates, as far as it is ours: a token of somebody else's server may cost money,
         and its adapter looks after it.
         """
