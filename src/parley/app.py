@@ -22,6 +22,7 @@ from parley.core.clock import Clock, SystemClock
 from parley.core.residency import Residency
 from parley.core.snapshot import EngineKind, Weights
 from parley.domain.accounts.passwords import Passwords
+from parley.infra.leftovers import end_leftovers
 from parley.infra.memory import memory_budget_bytes
 from parley.infra.settings import Settings, server_url
 from parley.operations.first_start import ensure_owner
@@ -131,6 +132,7 @@ async def serve(
         url = server_url(settings.host, listener.getsockname()[1])
         on_step("opening the data folder")
         records = await stack.enter_async_context(open_records(settings, clock))
+        await asyncio.to_thread(end_leftovers, settings.data)
         bootstrap_key = settings.bootstrap_key
         owner_key = await ensure_owner(records, bootstrap_key.get_secret_value() if bootstrap_key else None)
         runtimes = await stack.enter_async_context(Runtimes(settings, records.catalog_files, clock, engines=engines))

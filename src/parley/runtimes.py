@@ -18,6 +18,7 @@ from parley.core.tokenizer import Tokenizer
 from parley.core.upstream import Upstream
 from parley.domain.catalog.model import CatalogError
 from parley.domain.catalog.service import CatalogFiles
+from parley.infra.leftovers import leash
 from parley.infra.settings import Settings, environment_of_programs, read_variable
 from parley.serving.engines.echo import EchoEngine
 from parley.serving.engines.llama import LlamaEngine, LlamaOptions
@@ -153,7 +154,8 @@ class Runtimes:
             await stack.aclose()
 
     async def _start_upstream(self, weights: Weights, upstream: Upstream) -> UpstreamEngine:
-        program = SupervisedProgram(upstream.command, environment_of_programs()) if upstream.command else None
+        environment = environment_of_programs() | leash(self._settings.data)
+        program = SupervisedProgram(upstream.command, environment) if upstream.command else None
         options = UpstreamOptions(
             upstream=upstream,
             num_slots=self.num_slots(weights),

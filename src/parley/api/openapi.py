@@ -190,7 +190,7 @@ def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
 def _responses(route: Route, operation: Operation) -> dict[str, Any]:
     failures = {
         status: {"description": description, "content": _json(ErrorResponse)}
-        for status, description in _failures(route, operation).items()
+        for status, description in _failures(route).items()
     }
     if operation.is_retired:
         retired = {"description": "Retired; the message says what to use instead.", "content": _json(ErrorResponse)}
@@ -219,14 +219,14 @@ def _event(chunk: type[msgspec.Struct]) -> dict[str, Any]:
     }
 
 
-def _failures(route: Route, operation: Operation) -> dict[str, str]:
+def _failures(route: Route) -> dict[str, str]:
     """The statuses that a route may answer beside 200, with what each means."""
     statuses = dict(_ALWAYS)
     if route.method != "GET":
         statuses |= _OF_CHANGES
-    if operation.request is not None:
+    if route.method == "POST":
         statuses |= _WITH_BODY
-    if route.access is not Access.PUBLIC or operation.request is not None:
+    if route.access is not Access.PUBLIC or route.method == "POST":
         statuses |= _WITH_CALLER
     return dict(sorted(statuses.items()))
 

@@ -9,9 +9,7 @@ from parley.api.platform.listing import MAX_ID_CHARACTERS, MAX_PAGE
 _WHOLE = {"type": "integer", "minimum": 0, "maximum": 10**15 - 1}
 _TEXT = {"type": "string", "maxLength": MAX_ID_CHARACTERS}
 
-INCLUDE_ARCHIVED = QueryParameter(
-    name="include_archived", schema={"type": "boolean"}, description="Archived ones too.", is_required=False
-)
+INCLUDE_ARCHIVED = QueryParameter(name="include_archived", schema={"type": "boolean"}, description="Archived ones too.")
 FORMAT = QueryParameter(
     name="format", schema={"type": "string", "enum": ["jsonl", "csv"]}, description="What kind of file; usually jsonl."
 )
