@@ -31,9 +31,11 @@ from parley.operations.settlements import Settlements
 from parley.serving.admission.admit import Admission
 from parley.serving.admission.rates import Rates, Unlimited
 from parley.serving.engines.echo import EchoEngine
+from parley.serving.engines.vision import EchoVision
 from parley.serving.metering.settle import Settlement
 from parley.serving.prompting.echo_tokenizer import EchoTokenizer
-from parley.serving.prompting.prepare import Prompting
+from parley.serving.prompting.pictures import PictureReader
+from parley.serving.prompting.prepare import Prompting, Sight
 from parley.serving.prompting.templates import TEMPLATES
 from parley.serving.prompting.tokenizers import Tokenizers
 from parley.serving.run import Run
@@ -282,7 +284,10 @@ def make_bench(
         catalog=FakeCatalog(*snapshots),
         admission=Admission(billing, rates),
         prompting=Prompting(
-            tokenizers=Tokenizers(start, clock), templates=TEMPLATES, grammar_check=FakeGrammarCheck(faults)
+            tokenizers=Tokenizers(start, clock),
+            templates=TEMPLATES,
+            grammar_check=FakeGrammarCheck(faults),
+            sight=Sight(reader=PictureReader(), vision_for=lambda _: EchoVision()),
         ),
         pools=pools,
         settlement=settlement,

@@ -11,6 +11,7 @@ from pathlib import Path
 from starlette.types import ASGIApp
 
 from parley.api.call import Platform, Services
+from parley.api.guard import GuardLimits
 from parley.api.listener import open_listener
 from parley.api.open_requests import OpenRequests
 from parley.api.platform.control import ControlServer
@@ -33,7 +34,7 @@ from parley.operations.records import Records, open_records
 from parley.runtimes import ENGINES, EngineFactory, Runtimes
 from parley.serving.admission.admit import Admission
 from parley.serving.metering.settle import Settlement
-from parley.serving.prompting.prepare import Prompting
+from parley.serving.prompting.prepare import Prompting, Sight
 from parley.serving.prompting.templates import TEMPLATES
 from parley.serving.prompting.tokenizers import Tokenizers
 from parley.serving.scheduling.pools import PoolRules, Pools
@@ -71,7 +72,12 @@ class Application:
         serving = Serving(
             catalog=records.catalog,
             admission=Admission(records.billing, records.rates),
-            prompting=Prompting(tokenizers=self._tokenizers, templates=TEMPLATES, grammar_check=runtimes.grammar_check),
+            prompting=Prompting(
+                tokenizers=self._tokenizers,
+                templates=TEMPLATES,
+                grammar_check=runtimes.grammar_check,
+                sight=Sight(reader=runtimes.picture_reader, vision_for=runtimes.vision_for),
+            ),
             pools=self.pools,
             settlement=self.settlement,
             clock=clock,
@@ -87,7 +93,11 @@ class Application:
             ),
             keys=records.keys,
             open_requests=self.open_requests,
-            rules=EdgeRules(cors_origins=settings.cors_origins, trusted_proxies=settings.proxy_networks),
+            rules=EdgeRules(
+                cors_origins=settings.cors_origins,
+                trusted_proxies=settings.proxy_networks,
+                limits=GuardLimits(max_chat_bytes=settings.max_chat_mib << 20),
+            ),
         )
 
     async def warm_up(self) -> Weights:

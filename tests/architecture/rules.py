@@ -19,7 +19,18 @@ BANNED_VERBS = frozenset({"process", "handle"})
 
 # What only a child program may load: they crash, hold the interpreter's lock, or take seconds.
 RUNTIMES = frozenset(
-    {"xllamacpp", "llguidance", "torch", "ctranslate2", "faster_whisper", "onnxruntime", "av", "jinja2", "pocketsphinx"}
+    {
+        "xllamacpp",
+        "llguidance",
+        "torch",
+        "ctranslate2",
+        "faster_whisper",
+        "onnxruntime",
+        "av",
+        "jinja2",
+        "pocketsphinx",
+        "PIL",
+    }
 )
 
 # Where a broad catch may stand: `path::function` -> why. An outermost loop, or a place that carries the failure to whom it belongs.

@@ -1,7 +1,7 @@
 """The guard: refuses what no route wants to see, before anything is looked up. What it cannot see is in docs/security.md."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -12,6 +12,8 @@ from parley.core.errors import InvalidRequest, RequestTooLarge
 
 # A host name, an IPv4 address or an IPv6 address in brackets, with or without a port.
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.%]{2,64}\])(?::\d{1,5})?")
+# As the route table finds it, with or without a slash at the end.
+_CHATS = frozenset({"/v1/chat/completions", "/v1/chat/completions/"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +24,14 @@ class GuardLimits:
     max_headers: int = 100
     max_header_bytes: int = 64 * 1024
     body: BodyLimits = field(default_factory=BodyLimits)
+    # For a chat, which may have images; how much of it may be text, its handler says.
+    max_chat_bytes: int = 32 * 1024 * 1024
+
+    def body_of(self, path: str) -> BodyLimits:
+        """The caps on the body of a request to a path."""
+        return (
+            replace(self.body, max_bytes=max(self.max_chat_bytes, self.body.max_bytes)) if path in _CHATS else self.body
+        )
 
 
 class Guard:
@@ -33,7 +43,7 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
-        body = RequestBody(receive, headers, self._limits.body)
+        body = RequestBody(receive, headers, self._limits.body_of(scope["path"]))
         reception = reception_of(scope)
         reception.body = body
         # Whoever sends such a head does not get to send another one behind it.

@@ -17,14 +17,15 @@ from parley.cli.failures import CommandFailed, in_one_line
 from parley.cli.options import folder_option, server_options
 from parley.cli.state import change_state, require_installation
 from parley.cli.tables import print_table, shown_size
-from parley.core.errors import ModelNotFound
+from parley.core.errors import ModelLoadFailed, ModelNotFound
 from parley.core.snapshot import Snapshot, Weights
 from parley.domain.catalog.service import Catalog
 from parley.infra.folder import DataFolder
 from parley.infra.settings import Settings, load_settings
 from parley.operations.add_model import describe_model, import_weights, refuse_taken_name
 from parley.operations.records import catalog_files
-from parley.operations.weights_header import read_weights
+from parley.operations.weights_header import check_projector, read_weights
+from parley.runtimes import try_projector
 
 
 @click.group()
@@ -67,8 +68,20 @@ def show(name: str, data: Path | None) -> None:
 @click.option("--name", help="What to call it. [the file's name]")
 @click.option("--template", help="How chats are written for it. [told from the file]")
 @click.option("--context", type=click.IntRange(128), help="Tokens that a slot serves. [the model's, up to 8,192]")
+@click.option(
+    "--projector",
+    type=click.Path(path_type=Path),
+    help="The GGUF file (mmproj) that sees for it: it then takes images.",
+)
 @folder_option
-def add(path: Path, name: str | None, template: str | None, context: int | None, data: Path | None) -> None:
+def add(
+    path: Path,
+    name: str | None,
+    template: str | None,
+    context: int | None,
+    projector: Path | None,
+    data: Path | None,
+) -> None:
     """Copy the GGUF file PATH into the data folder and let it answer every stand-in name from now on."""
     with in_one_line():
         if str(path).startswith(("http:/", "https:/")):
@@ -80,18 +93,19 @@ def add(path: Path, name: str | None, template: str | None, context: int | None,
             raise CommandFailed(f"there is no template {template!r}; there are {', '.join(sorted(files.templates))}")
         wanted = describe_model(path, read_weights, name=name, template=template, context_length=context)
         refuse_taken_name(Catalog(files.read()), wanted.name)
+        if projector is not None:
+            _check_projector(path, projector)
         folder = DataFolder(settings.data)
         folder.prepare()
-        columns = (TextColumn("Copying and hashing"), BarColumn(), DownloadColumn())
-        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-            task = progress.add_task("copy")
-            sha256 = import_weights(folder, path, lambda done, size: progress.update(task, completed=done, total=size))
+        sha256 = _imported(folder, path)
+        projector_sha256 = None if projector is None else _imported(folder, projector)
         addition = AddModel(
             name=wanted.name,
             sha256=sha256,
             template=wanted.template,
             context_length=wanted.context_length,
             num_parameters=wanted.num_parameters,
+            projector_sha256=projector_sha256,
         )
         reply = change_state(settings, addition)
     click.echo(
@@ -143,6 +157,23 @@ def unload(name: str, url: str | None, key: str | None, data: Path | None) -> No
         server = find_server(url=url, key=key, data=data)
         replica = asyncio.run(call(server, "POST", f"/v1/models/{quote(name, safe='')}/unload"))
     click.echo(f"{replica['weights']} is not in memory")
+
+
+def _check_projector(model: Path, projector: Path) -> None:
+    check_projector(projector)
+    try:
+        asyncio.run(try_projector(model, projector))
+    except ModelLoadFailed as error:
+        # What stands behind the reason are the runtime's own words.
+        raise CommandFailed(f"{projector} does not see for {model}: {error.detail.partition(': ')[0]}") from None
+
+
+def _imported(folder: DataFolder, path: Path) -> str:
+    """The hash of a file that was copied into the data folder, with its progress shown."""
+    columns = (TextColumn("Copying and hashing"), BarColumn(), DownloadColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("copy")
+        return import_weights(folder, path, lambda done, size: progress.update(task, completed=done, total=size))
 
 
 def _replica_row(replica: Mapping[str, Any]) -> tuple[str, ...]:
@@ -215,5 +246,7 @@ def _weights_facts(snapshot: Snapshot, weights: Weights) -> list[tuple[str, str]
         facts.append(("parameters", f"{weights.num_parameters:,}"))
     if weights.path is not None:
         facts += [("file", f"{weights.path} ({_size(weights)})"), ("sha256", str(weights.sha256))]
+    if weights.projector is not None:
+        facts += [("projector", str(weights.projector)), ("its sha256", str(weights.projector_sha256))]
     facts += [(label, text) for label, text in (("source", weights.source), ("licence", weights.licence)) if text]
     return [*facts, ("description", weights.description)] if weights.description else facts

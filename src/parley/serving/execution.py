@@ -274,6 +274,7 @@ class Execution:
             is_limit_asked=prompt.source is None or grant.request.max_tokens is not None,
             grammar=prompt.grammar,
             markers=prompt.markers,
+            pictures=prompt.pictures,
         )
 
     def _sampling(self, planned: Round) -> Sampling:

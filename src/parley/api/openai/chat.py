@@ -9,6 +9,7 @@ from parley.api.call import Call
 from parley.api.explain.decode import JsonBody
 from parley.api.openai.choices import CallForm, Choice, call_form, finish_reason, gather, wire_usage
 from parley.api.openai.frames import ChatFrames
+from parley.api.openai.images import check_text_size
 from parley.api.openai.logprobs import chat_logprobs
 from parley.api.openai.messages import to_messages
 from parley.api.openai.opening import Head, open_run
@@ -61,6 +62,7 @@ def to_core(body: CreateChatCompletionRequest) -> GenerationRequest:
 async def create_chat_completion(call: Call) -> ASGIApp:
     """Answer a conversation."""
     body = await BODY.read(call.http)
+    check_text_size(len(await call.http.body()), body.messages)
     request = to_core(body)
     opened = await open_run(call, request, id_prefix="chatcmpl-", service_tier=body.service_tier)
     if request.is_stream:

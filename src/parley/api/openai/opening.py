@@ -82,6 +82,8 @@ def reply_headers(grant: Grant) -> dict[str, str]:
 def fingerprint(weights: Weights) -> str:
     """Changes when what computes the answer changes: with the same seed and fingerprint comes the same output."""
     identity = "\n".join([weights.name, weights.sha256 or "", weights.engine, weights.template])
+    if weights.projector_sha256 is not None:
+        identity += f"\n{weights.projector_sha256}"
     if weights.upstream is not None:
         identity += f"\n{weights.upstream.model}"
     return f"fp_{hashlib.sha256(identity.encode()).hexdigest()[:10]}"

@@ -48,6 +48,8 @@ class WeightsEntry(_Entry):
     licence: str = ""
     options: dict[str, _Positive] = {}
     upstream: UpstreamEntry | None = None
+    projector: str | None = None
+    projector_sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")] | None = None
 
     @property
     def is_bundled(self) -> bool:

@@ -156,7 +156,7 @@ def _answer(request: SequenceRequest) -> list[int]:
     forced = [token_id for token_id, value in bias.items() if value >= 100]
     if forced:
         return [forced[0]] * (request.max_tokens + 1)
-    return [t for t in prompt[start:end] if t < echo.NUM_BYTE_TOKENS and bias.get(t, 0.0) > -100]
+    return [t for t in prompt[start:end] if 0 <= t < echo.NUM_BYTE_TOKENS and bias.get(t, 0.0) > -100]
 
 
 def _score(token_id: int, num_top: int) -> ScoredToken:
