@@ -39,6 +39,9 @@ class Eye:
     # Where the picture is cut into tiles: the longest side that it is shrunk to.
     longest_side: int | None = None
     max_pixels: int | None = None
+    # What the header says of it, where that is not its kind.
+    claimed_kind: str | None = None
+    can_see: bool = True
 
 
 def projector_bytes(eye: Eye) -> bytes:
@@ -55,8 +58,8 @@ def write_projector(path: Path, eye: Eye | None = None) -> Path:
 def _fields(eye: Eye) -> list[bytes]:
     fields = [
         scalar_field("general.architecture", STRING, "clip"),
-        scalar_field("clip.has_vision_encoder", BOOL, True),
-        scalar_field("clip.projector_type", STRING, eye.kind),
+        scalar_field("clip.has_vision_encoder", BOOL, eye.can_see),
+        scalar_field("clip.projector_type", STRING, eye.claimed_kind or eye.kind),
         scalar_field("clip.use_gelu", BOOL, True),
         scalar_field("clip.vision.image_size", UINT32, eye.image_size),
         scalar_field("clip.vision.patch_size", UINT32, eye.patch_size),

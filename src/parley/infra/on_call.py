@@ -40,7 +40,7 @@ class OnCallWorker:
     async def ask(self, header: Mapping[str, object], raw: bytes = b"", *, seconds: float) -> tuple[Header, bytes]:
         """The answer. Raises Refused with the worker's reason, WorkerFailed when it ended or took longer than `seconds`,
         ModelLoadFailed when none could be started."""
-        if self._worker is not None and not self._worker.is_running:
+        if self._dialogue is not None and self._dialogue.is_over:
             # It ended while nothing was asked of it: no question's fault.
             await self.aclose()
         dialogue = self._dialogue or await self._start()
