@@ -10,6 +10,7 @@ from parley.core.engine import Engine, Generation
 from parley.core.errors import EngineFailed, ModelLoadFailed, ModelNotFound
 from parley.core.events import Delta, Event, Finished, FinishReason, ScoredToken, SequenceFinished
 from parley.core.hold import Hold
+from parley.core.picture import Picture, PictureSource
 from parley.core.price import FREE, Price
 from parley.core.principal import Principal, Scope
 from parley.core.requests import (
@@ -34,7 +35,6 @@ from parley.serving.engines.echo import EchoEngine
 from parley.serving.engines.vision import EchoVision
 from parley.serving.metering.settle import Settlement
 from parley.serving.prompting.echo_tokenizer import EchoTokenizer
-from parley.serving.prompting.pictures import PictureReader
 from parley.serving.prompting.prepare import Prompting, Sight
 from parley.serving.prompting.templates import TEMPLATES
 from parley.serving.prompting.tokenizers import Tokenizers
@@ -174,6 +174,13 @@ class FakeGrammarCheck:
         return next((fault for mark, fault in self._faults.items() if mark in grammar.lark), "")
 
 
+class FakePictureReader:
+    """Decodes nothing: each source is a grey picture, told apart by what was sent for it."""
+
+    async def read(self, sources: Sequence[PictureSource]) -> list[Picture]:
+        return [Picture(width=16, height=16, pixels=source.encoded.encode().ljust(768)) for source in sources]
+
+
 class CountingTokenizer(EchoTokenizer):
     """Counts the texts that it was asked for."""
 
@@ -287,7 +294,7 @@ def make_bench(
             tokenizers=Tokenizers(start, clock),
             templates=TEMPLATES,
             grammar_check=FakeGrammarCheck(faults),
-            sight=Sight(reader=PictureReader(), vision_for=lambda _: EchoVision()),
+            sight=Sight(reader=FakePictureReader(), vision_for=lambda _: EchoVision()),
         ),
         pools=pools,
         settlement=settlement,

@@ -39,6 +39,16 @@ async def test_chunked_body_is_cut_where_it_passes_the_cap():
         assert not edge.bodies
 
 
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/chat/completions/"])
+async def test_a_chat_alone_may_be_larger(path):
+    rules = EdgeRules(limits=GuardLimits(max_chat_bytes=CAP + 100))
+    async with running_edge(rules=rules) as edge, connected(edge) as wire:
+        reply = await ask(edge, request(path=path, body=b"x" * (CAP + 100)))
+        assert (reply.status, len(edge.bodies[0])) == (200, CAP + 100)
+        await wire.send(request(path=path, body=b"", Content_Length=str(CAP + 101)))
+        assert (await wire.reply()).status == 413
+
+
 async def test_body_at_the_cap_is_taken():
     async with running_edge() as edge:
         reply = await ask(edge, request(path="/v1/edits", body=b"x" * CAP))

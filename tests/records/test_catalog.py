@@ -137,8 +137,9 @@ def test_entries_say_which_names_are_aliases(tmp_path: Path) -> None:
     [
         ("chatml", "llama", {Capability.TOOLS, Capability.STRUCTURED_OUTPUT}),
         ("gemma", "llama", {Capability.STRUCTURED_OUTPUT}),
-        ("chatml", "echo", {Capability.TOOLS}),
-        ("gemma", "echo", set()),
+        # The echo engine takes pictures, and sees nothing.
+        ("chatml", "echo", {Capability.TOOLS, Capability.VISION}),
+        ("gemma", "echo", {Capability.VISION}),
     ],
 )
 def test_tools_follow_from_the_template_and_structured_output_from_the_engine(

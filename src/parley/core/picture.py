@@ -122,4 +122,4 @@ def _negative_numbers(digest: bytes, count: int) -> Iterator[int]:
     """Numbers from -2**63 to -1 that follow from a digest."""
     stream = hashlib.shake_256(digest).digest(_CELL_BYTES * count)
     for position in range(0, len(stream), _CELL_BYTES):
-        yield -1 - int.from_bytes(stream[position : position + _CELL_BYTES]) // 2
+        yield -1 - int.from_bytes(stream[position : position + _CELL_BYTES], "big") // 2

@@ -145,7 +145,7 @@ class Settings(BaseSettings):
     )
     image_memory_mib: int = Field(
         512,
-        ge=16,
+        ge=64,
         description="What the decoded images of all requests may take together, in MiB; more are answered 503.",
     )
 

@@ -11,6 +11,9 @@ import base64
 import binascii
 import io
 import resource
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 # The plugins by name: a format that is not imported cannot be read.
 from PIL import (
@@ -54,7 +57,7 @@ def decode(encoded: bytes, *, most_pixels: int, box: tuple[int, int]) -> Image.I
     except (binascii.Error, ValueError):
         raise Refused("base64") from None
     try:
-        with Image.open(io.BytesIO(content), formats=_FORMATS) as opened:
+        with _unwarned(), Image.open(io.BytesIO(content), formats=_FORMATS) as opened:
             # The header alone was read by now.
             width, height = opened.size
             if width * height > most_pixels or max(width, height) > _MOST_SIDE:
@@ -69,6 +72,14 @@ def decode(encoded: bytes, *, most_pixels: int, box: tuple[int, int]) -> Image.I
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, KeyError):
         # What Pillow's readers raise for files that are cut, or lie about themselves.
         raise Refused("format") from None
+
+
+@contextmanager
+def _unwarned() -> Iterator[None]:
+    """Without Pillow's words about large pictures: our own bound is lower."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        yield
 
 
 def _flat(picture: Image.Image) -> Image.Image:
