@@ -96,7 +96,9 @@ class Application:
             rules=EdgeRules(
                 cors_origins=settings.cors_origins,
                 trusted_proxies=settings.proxy_networks,
-                limits=GuardLimits(max_chat_bytes=settings.max_chat_mib << 20),
+                limits=GuardLimits(
+                    max_chat_bytes=settings.max_chat_mib << 20, large_bytes=settings.image_memory_mib << 19
+                ),
             ),
         )
 

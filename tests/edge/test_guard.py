@@ -8,7 +8,7 @@ import pytest
 from parley.api.guard import GuardLimits
 from parley.api.request_body import BodyLimits
 from parley.api.stack import EdgeRules
-from tests.builders_edge import HANG_SECONDS, QUICK, FakeEdge, ask, connected, request, running_edge
+from tests.builders_edge import HANG_SECONDS, QUICK, FakeEdge, Script, ask, connected, request, running_edge
 
 CAP = 4 * 1024 * 1024
 
@@ -47,6 +47,26 @@ async def test_a_chat_alone_may_be_larger(path):
         assert (reply.status, len(edge.bodies[0])) == (200, CAP + 100)
         await wire.send(request(path=path, body=b"", Content_Length=str(CAP + 101)))
         assert (await wire.reply()).status == 413
+
+
+async def test_large_bodies_share_a_room_for_as_long_as_their_requests_run():
+    rules = EdgeRules(limits=GuardLimits(max_chat_bytes=2 * CAP, large_bytes=2 * CAP + 100))
+    large = request(body=b"x" * (CAP + 100))
+    steps = asyncio.Semaphore(1)
+    async with running_edge(rules=rules, script=Script(steps=steps)) as edge, connected(edge) as first:
+        await first.send(large)
+        await first.reader.readuntil(b"\r\n\r\n")
+        # One that is no larger than usual needs none of the room.
+        assert (await ask(edge, request(path="/v1/edits", body=b"x" * CAP))).status == 200
+        refused = await ask(edge, large)
+        assert refused.status == 503
+        assert "too many large requests" in refused.error["message"]
+        for _ in range(10):
+            steps.release()
+        await edge.last_run.is_closed.wait()
+        async with asyncio.timeout(HANG_SECONDS):
+            while (await ask(edge, large)).status == 503:
+                pass
 
 
 async def test_body_at_the_cap_is_taken():

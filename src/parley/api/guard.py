@@ -7,7 +7,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from parley.api.reception import reception_of
-from parley.api.request_body import BodyLimits, RequestBody
+from parley.api.request_body import BodyLimits, LargeBodies, RequestBody
 from parley.core.errors import InvalidRequest, RequestTooLarge
 
 # A host name, an IPv4 address or an IPv6 address in brackets, with or without a port.
@@ -26,6 +26,8 @@ class GuardLimits:
     body: BodyLimits = field(default_factory=BodyLimits)
     # For a chat, which may have images; how much of it may be text, its handler says.
     max_chat_bytes: int = 32 * 1024 * 1024
+    # What all bodies that are larger than those of other requests take together.
+    large_bytes: int = 256 * 1024 * 1024
 
     def body_of(self, path: str) -> BodyLimits:
         """The caps on the body of a request to a path."""
@@ -40,10 +42,11 @@ class Guard:
     def __init__(self, app: ASGIApp, *, limits: GuardLimits) -> None:
         self._app = app
         self._limits = limits
+        self._large = LargeBodies(limits.large_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
-        body = RequestBody(receive, headers, self._limits.body_of(scope["path"]))
+        body = RequestBody(receive, headers, self._limits.body_of(scope["path"]), self._large)
         reception = reception_of(scope)
         reception.body = body
         # Whoever sends such a head does not get to send another one behind it.
@@ -52,7 +55,10 @@ class Guard:
         _check_host(headers)
         _check_codings(headers)
         reception.is_suspect = False
-        await self._app(scope, body.receive, send)
+        try:
+            await self._app(scope, body.receive, send)
+        finally:
+            body.release()
 
     def _check_size(self, scope: Scope) -> None:
         limits = self._limits

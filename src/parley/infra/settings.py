@@ -146,7 +146,7 @@ class Settings(BaseSettings):
     image_memory_mib: int = Field(
         512,
         ge=64,
-        description="What the decoded images of all requests may take together, in MiB; more are answered 503.",
+        description="What the decoded images of all requests may take together, in MiB, and half as much what they are sent in; more are answered 503.",
     )
 
     hub_endpoint: str = Field(
