@@ -46,7 +46,7 @@ class Eye:
 
 def projector_bytes(eye: Eye) -> bytes:
     """A whole GGUF file."""
-    return file_bytes(_fields(eye), _tensors(eye))
+    return file_bytes(_fields(eye), tensors_of(eye))
 
 
 def write_projector(path: Path, eye: Eye | None = None) -> Path:
@@ -81,7 +81,8 @@ def _fields(eye: Eye) -> list[bytes]:
     return fields
 
 
-def _tensors(eye: Eye) -> dict[str, np.ndarray]:
+def tensors_of(eye: Eye) -> dict[str, np.ndarray]:
+    """The weights, which follow from the seed."""
     random = np.random.default_rng(eye.seed)
     width, text = eye.width, eye.text_width
 

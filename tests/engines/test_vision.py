@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import pytest_asyncio
 
@@ -33,7 +34,7 @@ from tests.builders_vision import (
 )
 from tests.gguf_maker import Shape
 from tests.live import ROOT
-from tests.vision_maker import Eye
+from tests.vision_maker import Eye, tensors_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -135,6 +136,48 @@ def reference(folder: Path, prompt: list[object]) -> list[float]:
         cwd=ROOT,
     )
     return list(json.loads(done.stdout.splitlines()[-1]))
+
+
+async def test_rows_are_what_the_weights_make_of_the_pixels(tmp_path: Path) -> None:
+    vision = WorkerVision(write_sighted(tmp_path, TOGETHER))
+    try:
+        shown = picture(6, 32, 32)
+        rows = np.frombuffer(await vision.look(shown, salt=""), dtype=np.float32).reshape(-1, TOGETHER.eye.text_width)
+    finally:
+        await vision.aclose()
+    ours = rows_by_hand(TOGETHER.eye, shown)
+    assert np.abs(rows - ours).max() < 0.02 * np.abs(ours).max()
+
+
+def rows_by_hand(eye: Eye, shown: Picture) -> np.ndarray:
+    """What a projector of the kind gemma3 makes of a picture of its own size, in NumPy."""
+    weights, side = tensors_of(eye), eye.image_size // eye.patch_size
+    pixels = np.frombuffer(shown.pixels, dtype=np.uint8).reshape(eye.image_size, eye.image_size, 3) / 255 * 2 - 1
+    patches = pixels.reshape(side, eye.patch_size, side, eye.patch_size, 3).transpose(0, 2, 4, 1, 3)
+    state = patches.reshape(side**2, -1) @ weights["v.patch_embd.weight"].reshape(eye.width, -1).T
+    state += weights["v.position_embd.weight"]
+
+    def linear(name: str, given: np.ndarray) -> np.ndarray:
+        return given @ weights[f"v.blk.0.{name}.weight"].T + weights.get(f"v.blk.0.{name}.bias", 0)
+
+    def normed(name: str, given: np.ndarray) -> np.ndarray:
+        centred = given - given.mean(axis=1, keepdims=True)
+        scaled = centred / np.sqrt((centred**2).mean(axis=1, keepdims=True) + 1e-5)
+        return scaled * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+
+    given = normed("v.blk.0.ln1", state)
+    heads = [linear(f"attn_{name}", given).reshape(side**2, eye.num_heads, -1) for name in "qkv"]
+    scores = np.exp(np.einsum("qhd,khd->hqk", heads[0], heads[1]) / np.sqrt(eye.width / eye.num_heads))
+    mixed = np.einsum("hqk,khd->qhd", scores / scores.sum(axis=2, keepdims=True), heads[2])
+    state = state + linear("attn_out", mixed.reshape(side**2, -1))
+    inner = linear("ffn_up", normed("v.blk.0.ln2", state))
+    inner = inner * 0.5 * (1 + np.tanh(np.sqrt(2 / np.pi) * (inner + 0.044715 * inner**3)))
+    state = normed("v.post_ln", state + linear("ffn_down", inner))
+    less = side // eye.merge
+    pooled = state.reshape(less, eye.merge, less, eye.merge, -1).mean(axis=(1, 3)).reshape(less**2, -1)
+    pooled /= np.sqrt((pooled**2).mean(axis=1, keepdims=True) + 1e-5)
+    result: np.ndarray = pooled * weights["mm.soft_emb_norm.weight"] @ weights["mm.input_projection.weight"]
+    return result
 
 
 async def test_a_picture_larger_than_a_step_is_read_in_several(tmp_path: Path) -> None:
