@@ -15,17 +15,17 @@ from parley.cli.client import call, find_server
 from parley.cli.connect import connect
 from parley.cli.failures import CommandFailed, in_one_line
 from parley.cli.options import folder_option, server_options
+from parley.cli.projector import refuse_misfit
 from parley.cli.state import change_state, require_installation
 from parley.cli.tables import print_table, shown_size
-from parley.core.errors import ModelLoadFailed, ModelNotFound
+from parley.core.errors import ModelNotFound
 from parley.core.snapshot import Snapshot, Weights
 from parley.domain.catalog.service import Catalog
 from parley.infra.folder import DataFolder
 from parley.infra.settings import Settings, load_settings
 from parley.operations.add_model import describe_model, import_weights, refuse_taken_name
 from parley.operations.records import catalog_files
-from parley.operations.weights_header import check_projector, read_weights
-from parley.runtimes import try_projector
+from parley.operations.weights_header import read_weights
 
 
 @click.group()
@@ -94,7 +94,7 @@ def add(
         wanted = describe_model(path, read_weights, name=name, template=template, context_length=context)
         refuse_taken_name(Catalog(files.read()), wanted.name)
         if projector is not None:
-            _check_projector(path, projector)
+            asyncio.run(refuse_misfit(path, projector))
         folder = DataFolder(settings.data)
         folder.prepare()
         sha256 = _imported(folder, path)
@@ -157,15 +157,6 @@ def unload(name: str, url: str | None, key: str | None, data: Path | None) -> No
         server = find_server(url=url, key=key, data=data)
         replica = asyncio.run(call(server, "POST", f"/v1/models/{quote(name, safe='')}/unload"))
     click.echo(f"{replica['weights']} is not in memory")
-
-
-def _check_projector(model: Path, projector: Path) -> None:
-    check_projector(projector)
-    try:
-        asyncio.run(try_projector(model, projector))
-    except ModelLoadFailed as error:
-        # What stands behind the reason are the runtime's own words.
-        raise CommandFailed(f"{projector} does not see for {model}: {error.detail.partition(': ')[0]}") from None
 
 
 def _imported(folder: DataFolder, path: Path) -> str:
