@@ -31,6 +31,7 @@ class Eye:
     text_width: int = 64
     width: int = 32
     num_heads: int = 2
+    num_layers: int = 1
     image_size: int = 32
     patch_size: int = 8
     # Patches in each direction that become one row.
@@ -65,7 +66,7 @@ def _fields(eye: Eye) -> list[bytes]:
         scalar_field("clip.vision.patch_size", UINT32, eye.patch_size),
         scalar_field("clip.vision.embedding_length", UINT32, eye.width),
         scalar_field("clip.vision.feed_forward_length", UINT32, 2 * eye.width),
-        scalar_field("clip.vision.block_count", UINT32, 1),
+        scalar_field("clip.vision.block_count", UINT32, eye.num_layers),
         scalar_field("clip.vision.attention.head_count", UINT32, eye.num_heads),
         scalar_field("clip.vision.attention.layer_norm_epsilon", FLOAT32, 1e-5),
         scalar_field("clip.vision.projection_dim", UINT32, eye.text_width),
@@ -94,14 +95,16 @@ def tensors_of(eye: Eye) -> dict[str, np.ndarray]:
 
     patch = (width, 3, eye.patch_size, eye.patch_size)
     tensors = {"v.patch_embd.weight": normal(*patch, scale=0.2)}
-    for name in ("ln1", "ln2"):
-        tensors[f"v.blk.0.{name}.weight"] = np.ones(width, dtype=np.float32)
-        tensors[f"v.blk.0.{name}.bias"] = normal(width, scale=0.1)
-    for name in ("attn_q", "attn_k", "attn_v", "attn_out"):
-        tensors[f"v.blk.0.{name}.weight"] = linear(width, width)
-        tensors[f"v.blk.0.{name}.bias"] = normal(width, scale=0.1)
-    tensors["v.blk.0.ffn_up.weight"] = linear(2 * width, width)
-    tensors["v.blk.0.ffn_down.weight"] = linear(width, 2 * width)
+    for layer in range(eye.num_layers):
+        block = f"v.blk.{layer}."
+        for name in ("ln1", "ln2"):
+            tensors[f"{block}{name}.weight"] = np.ones(width, dtype=np.float32)
+            tensors[f"{block}{name}.bias"] = normal(width, scale=0.1)
+        for name in ("attn_q", "attn_k", "attn_v", "attn_out"):
+            tensors[f"{block}{name}.weight"] = linear(width, width)
+            tensors[f"{block}{name}.bias"] = normal(width, scale=0.1)
+        tensors[block + "ffn_up.weight"] = linear(2 * width, width)
+        tensors[block + "ffn_down.weight"] = linear(width, 2 * width)
     tensors["v.post_ln.weight"] = np.ones(width, dtype=np.float32)
     tensors["v.post_ln.bias"] = normal(width, scale=0.1)
     if eye.kind != "qwen2vl_merger":

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from parley.core.errors import EngineFailed, ModelLoadFailed
+from parley.core.errors import EngineFailed, ModelLoadFailed, RequestQuarantined
 from parley.core.picture import Layout, Picture, Rows
 from parley.serving.engines.llama import LlamaEngine, LlamaOptions
 from parley.serving.engines.vision import WorkerVision
@@ -264,8 +264,11 @@ async def test_a_projector_that_dies_fails_its_request_and_no_other(sighted: See
         await starting
     assert "projector's worker ended" in failure.value.detail
     assert (await read_out(running, 1)).usage.output_tokens
-    assert await sighted.scores(BEFORE, picture(1), AFTER)
+    assert await sighted.scores(BEFORE, picture(2), AFTER)
     assert sighted.vision.pid not in {None, pid}
+    # What it ended over may be to blame, and is not looked at again for a while (C3).
+    with pytest.raises(RequestQuarantined):
+        await sighted.scores(BEFORE, picture(1), AFTER)
 
 
 async def test_a_projector_that_died_idle_fails_nobody(sighted: Seeing) -> None:

@@ -1,12 +1,14 @@
 """What sees for a model: the worker that has its projector, and a stand-in for the echo engine, which sees nothing."""
 
+import asyncio
 import json
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from parley.core.channel import Header
-from parley.core.errors import EngineFailed, InvalidRequest
+from parley.core.errors import EngineFailed, InvalidRequest, RequestQuarantined
 from parley.core.picture import Layout, Marks, Picture, Rows
 from parley.infra.dialogue import Refused
 from parley.infra.on_call import OnCallWorker, Turns
@@ -19,6 +21,8 @@ _LOOK_SECONDS = 600.0
 _MAX_WAITING = 256
 _OVERLOADED = "The server is overloaded: too many pictures are waiting to be looked at."
 _MOST_LAYOUTS = 4096
+# Whoever sends many different poisons must not fill the memory.
+_QUARANTINE_SECONDS, _MOST_FATAL = 600.0, 4096
 # What a picture takes on the echo engine, whatever its size.
 _ECHO_ROWS = 64
 
@@ -31,6 +35,10 @@ class VisionOptions:
     projector: Path
     num_threads: int = 2
     memory_bytes: int = 256 << 20
+
+
+class _WorkerEnded(EngineFailed):
+    pass
 
 
 class WorkerVision:
@@ -51,6 +59,8 @@ class WorkerVision:
             outlives_cancelled=True,
         )
         self._layouts: dict[tuple[int, int], Layout] = {}
+        # Pictures that the worker ended over, by digest, and until when they are not looked at again.
+        self._fatal: OrderedDict[bytes, float] = OrderedDict()
 
     @property
     def pid(self) -> int | None:
@@ -73,17 +83,25 @@ class WorkerVision:
         return layout
 
     async def look(self, picture: Picture, *, salt: str) -> bytes:
+        digest = picture.digest
+        if asyncio.get_running_loop().time() < self._fatal.get(digest, 0.0):
+            raise RequestQuarantined("a projector's worker ended over such a picture in the last ten minutes")
         question: Header = {
             "op": "look",
             "width": picture.width,
             "height": picture.height,
-            "digest": picture.digest.hex(),
+            "digest": digest.hex(),
             "salt": salt,
         }
         try:
             _, rows = await self._ask(question, picture.pixels, _LOOK_SECONDS)
         except Refused as error:
             raise EngineFailed(f"the projector refused a picture: {error}") from error
+        except _WorkerEnded:
+            self._fatal[digest] = asyncio.get_running_loop().time() + _QUARANTINE_SECONDS
+            if len(self._fatal) > _MOST_FATAL:
+                self._fatal.popitem(last=False)
+            raise
         return rows
 
     async def aclose(self) -> None:
@@ -96,7 +114,7 @@ class WorkerVision:
                 return await self._worker.ask(question, raw, seconds=seconds)
             except WorkerFailed as error:
                 # Not EngineDied: the engine itself, and whatever else runs on it, is well.
-                raise EngineFailed(f"the projector's worker ended: {error}: {error.last_words[-500:]}") from error
+                raise _WorkerEnded(f"the projector's worker ended: {error}: {error.last_words[-500:]}") from error
 
     def _arguments(self) -> Sequence[str]:
         options = self._options
