@@ -1,6 +1,9 @@
 """Models that see: made on the spot, with a projector of each kind that places its rows in a way of its own."""
 
+import base64
 import random
+import struct
+import zlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -108,3 +111,17 @@ def differ(one: Mapping[int, float], other: Mapping[int, float]) -> bool:
     """Whether two sets of log-probabilities are of different prompts: the cache's 16 bits make less than this."""
     shared = one.keys() & other.keys()
     return len(shared) < len(one) // 2 or max(abs(one[token_id] - other[token_id]) for token_id in shared) > 0.05
+
+
+def png_of(width: int, height: int, bits: int = 1) -> bytes:
+    """A PNG in one colour, in base64, whose file is small however many pixels it has."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    packer = zlib.compressobj(9)
+    line = bytes(1 + -(-width * bits // 8))
+    packed = b"".join(packer.compress(line) for _ in range(height)) + packer.flush()
+    head = struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0)
+    content = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+    return base64.b64encode(content)

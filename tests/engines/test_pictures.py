@@ -17,7 +17,7 @@ from PIL import Image
 from parley.core.errors import InvalidRequest, Overloaded
 from parley.core.picture import Detail, PictureSource
 from parley.serving.prompting.pictures import PictureLimits, PictureReader
-from tests.unit.workers.test_pictures import png_of
+from tests.builders_vision import png_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

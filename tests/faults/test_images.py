@@ -12,11 +12,10 @@ import openai
 import pytest
 from PIL import Image
 
-from tests.builders_vision import LINES, write_sighted
+from tests.builders_vision import LINES, png_of, write_sighted
 from tests.faults.test_ownership import engine_pid
 from tests.faults.wire import eventually, get, leave, post, records, send
 from tests.live import LiveServer, running_server
-from tests.unit.workers.test_pictures import png_of
 
 SEER, BLIND = "model", "parley-mini"
 

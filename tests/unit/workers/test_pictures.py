@@ -3,14 +3,13 @@
 import base64
 import io
 import random
-import struct
-import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from parley.workers.pictures import Refused, decode
+from tests.builders_vision import png_of
 
 BOX = (2048, 768)
 RED, BLUE = (200, 30, 40), (20, 40, 190)
@@ -113,20 +112,6 @@ def test_of_a_moving_picture_the_first_frame_is_seen() -> None:
     for form in ("GIF", "WEBP", "PNG"):
         content = encoded(Image.new("RGB", (16, 16), RED), form, save_all=True, append_images=frames, duration=10)
         assert is_near(read(content), (8, 8), RED)
-
-
-def png_of(width: int, height: int, bits: int = 1) -> bytes:
-    """A PNG in one colour whose file is small, however many pixels it has."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    packer = zlib.compressobj(9)
-    line = bytes(1 + -(-width * bits // 8))
-    packed = b"".join(packer.compress(line) for _ in range(height)) + packer.flush()
-    head = struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0)
-    content = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
-    return base64.b64encode(content)
 
 
 def test_bombs_are_refused_by_their_header() -> None:

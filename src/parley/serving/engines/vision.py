@@ -71,8 +71,13 @@ class WorkerVision:
         known = self._layouts.get((width, height))
         if known is not None:
             return known
+        question: Header = {"op": "lay_out", "width": width, "height": height}
         try:
-            answer, _ = await self._ask({"op": "lay_out", "width": width, "height": height}, b"", _LAY_OUT_SECONDS)
+            try:
+                answer, _ = await self._ask(question, b"", _LAY_OUT_SECONDS)
+            except _WorkerEnded:
+                # It may have been put out of memory with its model at this moment.
+                answer, _ = await self._ask(question, b"", _LAY_OUT_SECONDS)
         except Refused:
             raise InvalidRequest(
                 f"The image of {width} x {height} pixels cannot be read by this model.", code="invalid_image_size"
