@@ -38,18 +38,15 @@ class OnCallWorker:
         return None if self._worker is None else self._worker.pid
 
     async def ask(self, header: Mapping[str, object], raw: bytes = b"", *, seconds: float) -> tuple[Header, bytes]:
-        """The answer. Raises Refused with the worker's reason, WorkerFailed when it ended or took longer than `seconds`,
-        ModelLoadFailed when none could be started."""
+        """The answer. Raises Refused with the worker's reason, WorkerFailed when it ended, TimeoutError when it took longer
+        than `seconds` and was ended, ModelLoadFailed when none could be started."""
         if self._dialogue is not None and self._dialogue.is_over:
             # It ended while nothing was asked of it: no question's fault.
             await self.aclose()
         dialogue = self._dialogue or await self._start()
         try:
             return await asyncio.wait_for(dialogue.ask(header, raw), seconds)
-        except TimeoutError:
-            await self.aclose()
-            raise WorkerFailed(f"{self._module} took longer than {seconds:g} s") from None
-        except WorkerFailed:
+        except (WorkerFailed, TimeoutError):
             await self.aclose()
             raise
         except asyncio.CancelledError:

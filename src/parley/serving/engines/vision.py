@@ -117,6 +117,8 @@ class WorkerVision:
         async with self._turns.taken():
             try:
                 return await self._worker.ask(question, raw, seconds=seconds)
+            except TimeoutError:
+                raise _WorkerEnded(f"the projector's worker took longer than {seconds:g} s, and was ended") from None
             except WorkerFailed as error:
                 # Not EngineDied: the engine itself, and whatever else runs on it, is well.
                 raise _WorkerEnded(f"the projector's worker ended: {error}: {error.last_words[-500:]}") from error

@@ -77,6 +77,9 @@ class PictureReader:
             except WorkerFailed:
                 # It met a limit, or was ended by what it read. Nothing else was asked of it.
                 raise self._refusal("format", source) from None
+            except TimeoutError:
+                # Whatever held it up, it was not work on the picture: that would have ended it.
+                raise Overloaded("The server is overloaded: the image could not be decoded in time.") from None
         return self._counted(answer.get("width"), answer.get("height"), pixels)
 
     def _counted(self, width: object, height: object, pixels: bytes) -> Picture:
