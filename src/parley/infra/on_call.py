@@ -34,13 +34,13 @@ class OnCallWorker:
 
     @property
     def pid(self) -> int | None:
-        """The worker's process id; None while there is none."""
-        return None if self._worker is None else self._worker.pid
+        """The worker's process id; None while none runs."""
+        return self._worker.pid if self._worker is not None and self._worker.is_running else None
 
     async def ask(self, header: Mapping[str, object], raw: bytes = b"", *, seconds: float) -> tuple[Header, bytes]:
         """The answer. Raises Refused with the worker's reason, WorkerFailed when it ended, TimeoutError when it took longer
         than `seconds` and was ended, ModelLoadFailed when none could be started."""
-        if self._dialogue is not None and self._dialogue.is_over:
+        if self._dialogue is not None and (self._dialogue.is_over or self.pid is None):
             # It ended while nothing was asked of it: no question's fault.
             await self.aclose()
         dialogue = self._dialogue or await self._start()
