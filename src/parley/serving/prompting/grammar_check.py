@@ -76,6 +76,9 @@ class GrammarCheck:
             await worker.stop(grace_seconds=0.0)
 
     async def _ask(self, grammar: Grammar) -> str:
+        if self._worker is not None and not self._worker.is_running:
+            # It ended while nothing was asked, as when memory ran out: no grammar is to blame for that.
+            await self.aclose()
         dialogue = self._dialogue or await self._start()
         try:
             answer, _ = await asyncio.wait_for(
