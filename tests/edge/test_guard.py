@@ -131,6 +131,18 @@ async def test_half_sent_heads_are_closed_at_the_deadline():
             writer.close()
 
 
+async def test_d11_idle_connections_are_closed_at_the_same_deadline():
+    async with running_edge(header_seconds=1.0) as edge:
+        idle = [await asyncio.open_connection("127.0.0.1", edge.port) for _ in range(100)]
+        for _, writer in idle:
+            writer.write(request("GET", "/health"))
+        async with asyncio.timeout(HANG_SECONDS):
+            replies = [await reader.read() for reader, _ in idle]
+        assert all(reply.startswith(b"HTTP/1.1 200") for reply in replies)
+        for _, writer in idle:
+            writer.close()
+
+
 async def half_sent(edge: FakeEdge, count: int) -> list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """Connections on which a head began."""
     halves = [await asyncio.open_connection("127.0.0.1", edge.port) for _ in range(count)]

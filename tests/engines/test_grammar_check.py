@@ -123,6 +123,19 @@ async def test_f9_a_worker_that_dies_takes_one_verdict_with_it(check: GrammarChe
     assert await waiting == ""
 
 
+async def test_a_worker_that_ended_while_nothing_was_asked_is_replaced_and_no_schema_is_blamed(
+    check: GrammarCheck,
+) -> None:
+    await check.fault_of(grammar(SOUND), tenant="a")
+    ended = check.pid
+    assert ended is not None
+    os.kill(ended, signal.SIGKILL)
+    async with asyncio.timeout(10):
+        while os.path.exists(f"/proc/{ended}"):  # noqa: PTH110 - no file of ours
+            await asyncio.sleep(0.01)
+    assert await check.fault_of(grammar({"type": "integer"}), tenant="a") == ""
+
+
 async def test_a_verdict_is_kept_for_its_tenant_alone(check: GrammarCheck) -> None:
     assert await check.fault_of(grammar(SOUND), tenant="a") == ""
     await check.aclose()
