@@ -127,7 +127,7 @@ async def test_a13_a_price_that_changes_meanwhile_is_not_the_request_s():
 @pytest.mark.parametrize(("num_good", "charge"), [(0, 0), (1, 5 * 2 + 3), (3, 5 * 2 + 9)])
 async def test_a18_a_failure_costs_what_was_delivered_before_it(num_good, charge):
     bench = metered(10**6, engine=BrokenEngine(num_good))
-    run = await bench.open(completion("hello"))
+    run = await bench.open(completion("hello", is_stream=True))
     with pytest.raises(EngineFailed):
         async for _ in run:
             pass

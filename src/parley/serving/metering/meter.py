@@ -48,6 +48,10 @@ class Meter:
         """Output tokens so far, over all sequences."""
         return self._output_tokens
 
+    def add_untold(self, num_tokens: int) -> None:
+        """So many tokens were generated of a round that was left, before its engine stopped: nobody saw them."""
+        self._output_tokens += num_tokens
+
     def take_back(self, num_tokens: int) -> None:
         """So many tokens were counted of a round whose engine died, and that is run again: nobody gets them."""
         self._output_tokens -= num_tokens
