@@ -1,7 +1,6 @@
 """B3, B7: room on the disk. What is refused while there is none, and what the reserve is for."""
 
 import sqlite3
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,33 +10,19 @@ import pytest
 from parley.core.errors import Overloaded
 from parley.infra.db import Database
 from parley.infra.storage import LogLengths, Reserve, StorageWatch
+from tests.small_disk import NotHere, fill, small_disk
 
-CANNOT_MOUNT = "this user may not mount a small disk (tmpfs); what a full disk does is not tried"
 SMALL_LOG = LogLengths(fold_bytes=100_000, most_bytes=200_000)
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A folder on a disk of 8 MB of its own."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=8m,mode=0700", "tmpfs", str(folder)]
-    if subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip(CANNOT_MOUNT)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk of its own."""
     try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def fill(path: Path) -> None:
-    """Take all that is left of a disk."""
-    with path.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(b"\1" * 4096)
-        except OSError:
-            return
+        with small_disk(tmp_path / "disk", megabytes=8) as folder:
+            yield folder
+    except NotHere as lack:
+        pytest.skip(str(lack))
 
 
 def add_row(size: int):
@@ -53,27 +38,27 @@ async def open_rows(path: Path, reserve: Reserve | None = None) -> Database:
     return database
 
 
-async def test_b3_what_finds_the_disk_full_is_written_from_the_reserve(small_disk: Path) -> None:
-    reserve = Reserve(small_disk / "reserve")
+async def test_b3_what_finds_the_disk_full_is_written_from_the_reserve(disk: Path) -> None:
+    reserve = Reserve(disk / "reserve")
     assert reserve.take()
-    async with await open_rows(small_disk / "parley.db", reserve) as database:
-        fill(small_disk / "ballast")
+    async with await open_rows(disk / "parley.db", reserve) as database:
+        fill(disk / "ballast")
         for _ in range(20):
             await database.transaction(add_row(4000))
-        assert not (small_disk / "reserve").exists()
+        assert not (disk / "reserve").exists()
         assert await database.read(lambda c: c.exec_driver_sql("SELECT count(*) FROM rows").scalar()) == 20
         assert await database.read(lambda c: c.exec_driver_sql("PRAGMA integrity_check").scalar()) == "ok"
 
 
 async def test_b3_nothing_new_is_taken_while_the_disk_is_full_and_everything_once_there_is_room(
-    small_disk: Path,
+    disk: Path,
 ) -> None:
-    reserve = Reserve(small_disk / "reserve")
-    async with await open_rows(small_disk / "parley.db", reserve):
-        watch = StorageWatch(small_disk / "parley.db", reserve)
+    reserve = Reserve(disk / "reserve")
+    async with await open_rows(disk / "parley.db", reserve):
+        watch = StorageWatch(disk / "parley.db", reserve)
         watch.look()
         watch.check()
-        fill(small_disk / "ballast")
+        fill(disk / "ballast")
         watch.look()
         with pytest.raises(Overloaded) as refused:
             watch.check()
@@ -83,10 +68,10 @@ async def test_b3_nothing_new_is_taken_while_the_disk_is_full_and_everything_onc
         watch.look()
         with pytest.raises(Overloaded):
             watch.check()
-        (small_disk / "ballast").unlink()
+        (disk / "ballast").unlink()
         watch.look()
         watch.check()
-        assert (small_disk / "reserve").exists()
+        assert (disk / "reserve").exists()
 
 
 async def test_b7_a_log_that_a_reader_keeps_is_folded_when_it_goes_and_nothing_new_is_taken_before(
