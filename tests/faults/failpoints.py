@@ -137,6 +137,11 @@ def _arm_replies(label: str, failpoint: _Failpoint) -> None:
     answer = Dispatcher.__call__
 
     async def watched(self: Dispatcher, scope: Any, receive: Any, send: Any) -> None:
+        if not scope["path"].startswith("/v1/"):
+            # Whoever asks whether the server is ready.
+            await answer(self, scope, receive, send)
+            return
+
         async def sending(message: Message) -> None:
             is_body, is_last = message["type"] == "http.response.body", not message.get("more_body", False)
             if is_body and label == ("last-byte" if is_last else "mid-stream"):

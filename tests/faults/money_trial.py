@@ -8,8 +8,8 @@ import asyncio
 import json
 import random
 import signal
-import subprocess
-from collections.abc import Mapping
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any
 import aiohttp
 
 from parley.api.platform.control import ask
-from parley.api.platform.money_commands import AddCredits
+from parley.api.platform.money_commands import AddCredits, ShowCredits
 from parley.core.clock import SystemClock
 from parley.domain.accounts.model import KeyRequest
 from parley.infra.db import Transaction
@@ -39,7 +39,11 @@ _BASE, _NUM_DIGITS, _FIRST_ID = 50, 4, 10
 PROMPT_TOKENS = _NUM_DIGITS
 _NO_LIMITS = "[free]\n[paid]\n"
 _LIFE_SECONDS = 0.7
+_NUM_CLIENTS = 12
 _PATIENCE_SECONDS = 15.0
+# How long after the last client nothing may be held any more.
+_IDLE_SECONDS = 60.0
+NOTHING = "$0.00"
 _DOLLAR = 10**9
 # So much that a long trial reaches the end of both.
 _GRANT_NANO, _BUDGET_NANO = 50_000_000, 100_000_000
@@ -66,6 +70,8 @@ class Asked:
     max_tokens: int | None
     # Seconds after which the client goes away; None: it stays.
     leaves_after: float | None
+    # Whether it claims to be one request, by an Idempotency-Key.
+    has_key: bool = False
     status: int | None = None
     # Whether it had the whole reply.
     is_whole: bool = False
@@ -103,6 +109,10 @@ class Trial:
     reached: dict[str, int] = field(default_factory=dict)
     num_deaths_at_start: int = 0
     num_payments: int = 0
+    # How each life ended, as the system tells it: below 0 by a signal.
+    exit_codes: list[int] = field(default_factory=list)
+    # What was held for each organization when nothing ran any more.
+    held_at_idle: list[str] = field(default_factory=list)
 
     @property
     def data(self) -> Path:
@@ -138,13 +148,13 @@ def number_of(prompt: tuple[int, ...]) -> int:
     return sum((digit - _FIRST_ID) * _BASE**place for place, digit in enumerate(prompt[:_NUM_DIGITS]))
 
 
-def prepare(folder: Path, *, seed: int, database_url: str | None = None) -> Trial:
+def prepare(folder: Path, *, seed: int, database_url: str | None = None, models: Sequence[str] = (MODEL,)) -> Trial:
     """Organizations with their keys: a rich one, two that are nearly always short of money, one on grants, one on a budget."""
     settings = {"PARLEY_MODE": "metered", "PARLEY_NUM_SLOTS": "16", "PARLEY_MAX_WAITING": "500"}
     if database_url is not None:
         settings["PARLEY_DATABASE_URL"] = database_url
     trial = Trial(folder=folder, seed=seed, settings=settings)
-    write_catalog(trial.data, [MODEL], {}, price_nano=(INPUT_NANO, OUTPUT_NANO))
+    write_catalog(trial.data, list(models), {}, price_nano=(INPUT_NANO, OUTPUT_NANO))
     (trial.data / "tiers.toml").write_text(_NO_LIMITS)
     trial.payers = asyncio.run(_found(trial))
     return trial
@@ -183,25 +193,49 @@ async def _payer(records: Records, name: str, first_nano: int, top_up_nano: int)
     return Payer(organization_id=organization_id, secret=secret, top_up_nano=top_up_nano)
 
 
-def run_trial(trial: Trial, *, num_lives: int, num_clients: int = 12) -> None:
-    """So many lives more, each ended under load; then one that ends when nothing runs any more."""
+def run_trial(trial: Trial, *, num_lives: int) -> None:
+    """So many lives more, each ended at random; then one that rests."""
     chance = random.Random(f"{trial.seed}:{len(trial.asked)}")
-    for _ in range(num_lives):
-        ending = _ending(chance)
+    run_lives(trial, [_ending(chance) for _ in range(num_lives)], chance)
+    rest(trial, chance)
+
+
+def run_lives(trial: Trial, endings: Iterable[Ending], chance: random.Random) -> None:
+    """A life under load for each ending."""
+    for ending in endings:
         settings = dict(trial.settings)
         if ending.failpoint is not None:
             settings["FAIL_AT"] = ending.failpoint
         try:
             with faulty_server(trial.folder, {MODEL: Knobs()}, settings=settings) as server:
-                asyncio.run(_live(trial, server, ending, chance, num_clients))
+                asyncio.run(_live(trial, server, ending, chance))
         except RuntimeError:
             # Before it was ready: while it settled what the life before had left.
             if ending.failpoint is None:
                 raise
             trial.num_deaths_at_start += 1
         _count_end(trial, ending)
-    with faulty_server(trial.folder, {MODEL: Knobs()}, settings=trial.settings):
-        pass
+
+
+def rest(trial: Trial, chance: random.Random) -> None:
+    """A life in which the clients end before the server does; what is held then is noted."""
+    with faulty_server(trial.folder, {MODEL: Knobs()}, settings=trial.settings) as server:
+        asyncio.run(_load(trial, server, chance, lambda: asyncio.sleep(_LIFE_SECONDS)))
+        # The last client may have left a moment ago.
+        deadline = time.monotonic() + _IDLE_SECONDS
+        while (held := _held(trial, server)) != [NOTHING] * len(trial.payers) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        trial.held_at_idle = held
+
+
+def _held(trial: Trial, server: FaultyServer) -> list[str]:
+    """What is held for each organization, in dollars."""
+    values = []
+    for payer in trial.payers:
+        shown = ask(server.live.data / "control.sock", ShowCredits(organization_id=payer.organization_id))
+        if shown is not None:
+            values += [row["value"] for row in shown.lines if row["what"] == "held by running requests"]
+    return values
 
 
 def _ending(chance: random.Random) -> Ending:
@@ -226,11 +260,26 @@ def _count_end(trial: Trial, ending: Ending) -> None:
         trial.reached[label] = trial.reached.get(label, 0) + 1
 
 
-async def _live(trial: Trial, server: FaultyServer, ending: Ending, chance: random.Random, num_clients: int) -> None:
+async def _live(trial: Trial, server: FaultyServer, ending: Ending, chance: random.Random) -> None:
     """Load until the server is gone."""
     process = server.live.process
-    loop = asyncio.get_running_loop()
-    end_at = loop.time() + ending.after_seconds
+
+    async def end() -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ending.after_seconds):
+                while process.poll() is None:
+                    await asyncio.sleep(0.005)
+        process.send_signal(ending.signal)
+
+    await _load(trial, server, chance, end)
+    await asyncio.to_thread(process.wait, _PATIENCE_SECONDS)
+    trial.exit_codes.append(process.returncode)
+
+
+async def _load(
+    trial: Trial, server: FaultyServer, chance: random.Random, until: Callable[[], Awaitable[None]]
+) -> None:
+    """Clients that ask, one request after another, until the end; and somebody who pays. Returns when the last has ended."""
     is_over = asyncio.Event()
 
     async def client() -> None:
@@ -240,18 +289,11 @@ async def _live(trial: Trial, server: FaultyServer, ending: Ending, chance: rand
     timeout = aiohttp.ClientTimeout(total=_PATIENCE_SECONDS)
     connector = aiohttp.TCPConnector(limit=0, force_close=True)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
-        clients = [asyncio.create_task(client()) for _ in range(num_clients)]
+        clients = [asyncio.create_task(client()) for _ in range(_NUM_CLIENTS)]
         paying = asyncio.create_task(asyncio.to_thread(_pay, trial, server))
-        while process.poll() is None and loop.time() < end_at:
-            await asyncio.sleep(0.005)
+        await until()
         is_over.set()
-        process.send_signal(ending.signal)
-        await asyncio.to_thread(_wait, process)
         await asyncio.gather(*clients, paying)
-
-
-def _wait(process: "subprocess.Popen[bytes]") -> None:
-    process.wait(_PATIENCE_SECONDS)
 
 
 def _pay(trial: Trial, server: FaultyServer) -> None:
@@ -268,14 +310,17 @@ def _pay(trial: Trial, server: FaultyServer) -> None:
 def _next(trial: Trial, chance: random.Random) -> Asked:
     """One more request, noted before it is sent."""
     is_stated = chance.random() < 0.8
+    payer = chance.choice(trial.payers)
+    # Without a limit it goes on to the end of the context, or of the money of those who have little.
+    leaves = chance.random() < (0.3 if is_stated or payer.top_up_nano else 1.0)
     asked = Asked(
         number=len(trial.asked),
-        payer=chance.choice(trial.payers),
+        payer=payer,
         is_stream=chance.random() < 0.6,
         num_sequences=chance.choice((1, 1, 1, 2, 3)),
         max_tokens=chance.choice((1, 3, 10, 30, 60)) if is_stated else None,
-        # Without a limit it would go on to the end of the context.
-        leaves_after=chance.uniform(0.0, 0.25) if not is_stated or chance.random() < 0.3 else None,
+        leaves_after=chance.uniform(0.0, 0.25) if leaves else None,
+        has_key=chance.random() < 0.2,
     )
     trial.asked.append(asked)
     return asked
@@ -283,6 +328,8 @@ def _next(trial: Trial, chance: random.Random) -> Asked:
 
 async def _ask(session: aiohttp.ClientSession, base_url: str, asked: Asked) -> None:
     headers = {"authorization": f"Bearer {asked.payer.secret}"}
+    if asked.has_key:
+        headers["idempotency-key"] = asked.user
     try:
         async with asyncio.timeout(asked.leaves_after):
             async with session.post(f"{base_url}/completions", json=asked.body, headers=headers) as reply:

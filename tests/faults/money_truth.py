@@ -9,7 +9,7 @@ from sqlalchemy import text
 from parley.infra.db import Connection, reading
 from parley.operations.ledger_reading import verify
 from tests.faults.fake_engine.journal import Truth, read_truth
-from tests.faults.money_trial import INPUT_NANO, MODEL, OUTPUT_NANO, PROMPT_TOKENS, Trial, number_of
+from tests.faults.money_trial import INPUT_NANO, MODEL, NOTHING, OUTPUT_NANO, PROMPT_TOKENS, Trial, number_of
 
 _RECORDS = (
     "SELECT request_id, end_user, outcome, input_tokens, output_tokens, charge_nano, is_stream, price_version"
@@ -49,11 +49,14 @@ class Verdict:
     miscounted: list[int] = field(default_factory=list)
     # Replies with an error, or cut by the server, that cost something although nothing was delivered.
     paid_errors: list[int] = field(default_factory=list)
+    # Requests that generated and have no record. A kill leaves such that were too young to be kept.
+    unrecorded: list[int] = field(default_factory=list)
     # Accounts that were below nothing after some entry, and organizations that spent more than their budget.
     negative: list[str] = field(default_factory=list)
     # What `parley ledger verify` says.
     findings: list[str] = field(default_factory=list)
     num_held: int = 0
+    held_at_idle: set[str] = field(default_factory=set)
     num_records: int = 0
     num_whole: int = 0
     num_exact: int = 0
@@ -63,7 +66,7 @@ class Verdict:
 
     @property
     def is_sound(self) -> bool:
-        """Nothing lost, nothing double, nobody below nothing, everything true."""
+        """Nothing lost, nothing double, nobody below nothing, everything true. `unrecorded` is judged by whoever killed."""
         return not (
             self.lost
             or self.double
@@ -75,12 +78,13 @@ class Verdict:
             or self.negative
             or self.findings
             or self.num_held
+            or self.held_at_idle != {NOTHING}
         )
 
 
 def judge(trial: Trial) -> Verdict:
     """Look at everything. The server must not run."""
-    verdict = Verdict()
+    verdict = Verdict(held_at_idle=set(trial.held_at_idle))
     truth = tokens_by_number(read_truth(trial.folder / "fakes", MODEL))
     settings = trial.parley_settings
     with reading(settings.database_place) as connection:
@@ -155,7 +159,8 @@ def _compare_tokens(verdict: Verdict, trial: Trial, kept: Sequence[Kept], truth:
         if not one.is_stream and one.outcome in {"failed", "cut"} and one.charge_nano:
             verdict.paid_errors.append(one.number)
     recorded = {one.number for one in kept}
-    verdict.num_given_away += sum(count for number, count in truth.items() if number not in recorded)
+    verdict.unrecorded = sorted(number for number, count in truth.items() if count and number not in recorded)
+    verdict.num_given_away += sum(truth[number] for number in verdict.unrecorded)
 
 
 def _compare_charges(verdict: Verdict, kept: Sequence[Kept], entries: Sequence[tuple]) -> None:

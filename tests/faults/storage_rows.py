@@ -223,7 +223,7 @@ class Load:
 
     async def until(self, look: Callable[[], bool]) -> None:
         async with asyncio.timeout(120):
-            while not look():  # noqa: ASYNC110 - it is looked at from outside
+            while not look():
                 await asyncio.sleep(0.02)
 
     async def stop(self) -> None:

@@ -1,5 +1,7 @@
 """Counts what one request uses, from the engine's events, while they pass."""
 
+from dataclasses import replace
+
 from parley.core.clock import Clock
 from parley.core.events import Delta, Finished
 from parley.core.grant import PreparedPrompt
@@ -7,7 +9,7 @@ from parley.core.usage import Doubt, Usage
 
 
 class Meter:
-    """All counts are what reached us: an aborted request is charged for what it received, never for more.
+    """All counts are what reached us, never more than was generated.
 
     Prompt tokens count once per prompt, whatever `n`, and only once an engine has begun on the prompt.
     """
@@ -20,6 +22,7 @@ class Meter:
         self._estimated: set[int] = set()
         self._is_disputed = False
         self._output_tokens = 0
+        self._untold_tokens = 0
         self._cached_tokens = 0
         self._slot_at: float | None = None
         self._first_token_at: float | None = None
@@ -50,7 +53,7 @@ class Meter:
 
     def add_untold(self, num_tokens: int) -> None:
         """So many tokens were generated of a round that was left, before its engine stopped: nobody saw them."""
-        self._output_tokens += num_tokens
+        self._untold_tokens += num_tokens
 
     def take_back(self, num_tokens: int) -> None:
         """So many tokens were counted of a round whose engine died, and that is run again: nobody gets them."""
@@ -78,6 +81,12 @@ class Meter:
         if self._is_disputed:
             return Doubt.DISPUTED
         return Doubt.ESTIMATED if self._estimated else None
+
+    @property
+    def generated(self) -> Usage:
+        """The usage with what was generated for a client that left, and told to nobody."""
+        usage = self.usage
+        return replace(usage, output_tokens=usage.output_tokens + self._untold_tokens) if self._untold_tokens else usage
 
     @property
     def usage(self) -> Usage:
