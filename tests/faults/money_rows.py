@@ -3,8 +3,10 @@
 import asyncio
 import random
 import signal
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -106,7 +108,9 @@ def _cut(server: LiveServer, asked: Asked, num_frames: int, how: str) -> float:
         time.sleep(0.05)
     leave(connection, how=how)
     left_at = time.monotonic()
-    eventually(lambda: [row for row in records(server) if row["end_user"] == asked.user], bool)
+    query = "SELECT count(*) FROM usage_records WHERE end_user = ?"
+    with closing(sqlite3.connect(f"file:{server.data / 'parley.db'}?mode=ro", uri=True)) as database:
+        eventually(lambda: database.execute(query, (asked.user,)).fetchone()[0], bool)
     return time.monotonic() - left_at
 
 
