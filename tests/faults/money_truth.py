@@ -145,8 +145,9 @@ def _compare_replies(verdict: Verdict, trial: Trial, by_number: dict[int, list[K
 def _compare_tokens(verdict: Verdict, trial: Trial, kept: Sequence[Kept], truth: Counter[int]) -> None:
     for one in kept:
         generated = truth[one.number]
-        # Where no limit was stated the money may have ended first; then the engine is a step ahead of it at most.
-        is_by_money = one.outcome == "finished" and trial.asked[one.number].max_tokens is None
+        # Where no limit was stated the money of who is not rich may have ended first, and the engine gone a step beyond.
+        asked = trial.asked[one.number]
+        is_by_money = asked.max_tokens is None and asked.payer is not trial.payers[0]
         if one.outcome in _SETTLED and not is_by_money:
             verdict.num_exact += 1
             if one.output_tokens != generated:

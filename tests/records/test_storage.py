@@ -94,3 +94,14 @@ async def test_b7_a_log_that_a_reader_keeps_is_folded_when_it_goes_and_nothing_n
         watch.check()
         assert log.stat().st_size == 0
         await database.transaction(add_row(4000))
+
+
+def test_b3_the_reserve_is_on_the_disk_while_it_is_kept_and_not_afterwards(tmp_path: Path) -> None:
+    reserve = Reserve(tmp_path / "reserve")
+    assert reserve.take()
+    taken = (tmp_path / "reserve").stat()
+    # Blocks, not a hole.
+    assert taken.st_blocks * 512 >= taken.st_size > 1 << 20
+    reserve.release()
+    assert list(tmp_path.iterdir()) == []
+    assert not reserve.give_up()

@@ -39,7 +39,7 @@ class Reserve:
         part = self._path.with_name(f"{self._path.name}.part")
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
-            os.posix_fallocate(descriptor, 0, max(wanted, 1))
+            _allocate(descriptor, max(wanted, 1))
             part.replace(self._path)
         except OSError:
             part.unlink()
@@ -56,6 +56,10 @@ class Reserve:
             return False
         _log.error("the disk is full: the reserve is given up")
         return True
+
+    def release(self) -> None:
+        """Free the room in good order: a server that is stopped has nothing left to settle."""
+        self._path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,13 +99,11 @@ class StorageWatch:
 
     def look(self) -> None:
         """Look once. Blocks for as long as the disk takes."""
-        lack = self._find_lack()
-        if lack != self._lack:
-            self._lack = lack
-            if lack is None:
-                _log.warning("there is room again: new work is taken")
-            else:
-                _log.error("no new work is taken for want of room", extra={"reason": lack})
+        had_room, self._lack = self._lack is None, self._find_lack()
+        if self._lack is None and not had_room:
+            _log.warning("there is room again: new work is taken")
+        elif self._lack is not None and had_room:
+            _log.error("no new work is taken for want of room", extra={"reason": self._lack})
 
     def _find_lack(self) -> str | None:
         if self._log_bytes() > self._lengths.fold_bytes:
@@ -125,6 +127,16 @@ class StorageWatch:
         # Whoever writes now is in the way for a moment; the next look comes in a second.
         with suppress(sqlite3.OperationalError), closing(sqlite3.connect(self._database, timeout=0.0)) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+
+def _allocate(descriptor: int, num_bytes: int) -> None:
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, 0, num_bytes)
+        return
+    # Not every system can; there the bytes are written.
+    written = 0
+    while written < num_bytes:
+        written += os.write(descriptor, bytes(min(1 << 20, num_bytes - written)))
 
 
 def _least_free(disk: os.statvfs_result) -> int:

@@ -77,6 +77,7 @@ async def open_records(settings: Settings, clock: Clock) -> AsyncIterator[Record
         catalog = Catalog(await asyncio.to_thread(files.read))
         # The owner's key is written after the database was made: where there is one, there was a database.
         reserve = Reserve(folder.reserve_path)
+        stack.callback(reserve.release)
         database = await Database.open(place, may_create=not folder.owner_key_path.exists(), reserve=reserve)
         stack.push_async_callback(database.aclose)
         is_new = await database.read(Accounts(Ring(b"", clock), clock).is_empty)

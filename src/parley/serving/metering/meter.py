@@ -5,6 +5,7 @@ from dataclasses import replace
 from parley.core.clock import Clock
 from parley.core.events import Delta, Finished
 from parley.core.grant import PreparedPrompt
+from parley.core.hold import Hold
 from parley.core.usage import Doubt, Usage
 
 
@@ -82,11 +83,11 @@ class Meter:
             return Doubt.DISPUTED
         return Doubt.ESTIMATED if self._estimated else None
 
-    @property
-    def generated(self) -> Usage:
-        """The usage with what was generated for a client that left, and told to nobody."""
+    def generated(self, hold: Hold) -> Usage:
+        """The usage with what was generated for a client that left, and told to nobody, as far as the hold covers it."""
         usage = self.usage
-        return replace(usage, output_tokens=usage.output_tokens + self._untold_tokens) if self._untold_tokens else usage
+        num_untold = min(self._untold_tokens, max(hold.num_output_tokens - usage.output_tokens, 0))
+        return replace(usage, output_tokens=usage.output_tokens + num_untold) if num_untold else usage
 
     @property
     def usage(self) -> Usage:

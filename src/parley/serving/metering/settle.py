@@ -82,7 +82,7 @@ class Settlement:
 
     def _record(self, grant: Grant, meter: Meter, outcome: Outcome) -> UsageRecord:
         # Whoever leaves pays for what was still generated for it; nobody else pays for what was not delivered.
-        usage, doubt = meter.generated if outcome is Outcome.ABORTED else meter.usage, meter.doubt
+        usage, doubt = meter.generated(grant.hold) if outcome is Outcome.ABORTED else meter.usage, meter.doubt
         request, principal, hold = grant.request, grant.principal, grant.hold
         if outcome in _BROKEN_OFF and not (request.is_stream and usage.output_tokens):
             # Nothing of it was delivered but an error: a plain reply comes whole or not at all.
