@@ -29,6 +29,8 @@ def sound(row: str, trial: Trial, verdict: Verdict) -> list[Figure]:
     """What every trial must come to."""
     return [
         exactly(row, f"lost, of {verdict.num_whole:,} whole replies", 0, len(verdict.lost)),
+        exactly(row, f"lost, of {len(trial.payments)} payments that were confirmed", 0, len(verdict.lost_payments)),
+        exactly(row, "clients that waited in vain", 0, len(verdict.hung)),
         exactly(row, f"double, of {verdict.num_records:,} records", 0, len(verdict.double)),
         exactly(row, "accounts below nothing after an entry, or above a budget", 0, len(verdict.negative)),
         exactly(

@@ -40,7 +40,7 @@ PROMPT_TOKENS = _NUM_DIGITS
 _NO_LIMITS = "[free]\n[paid]\n"
 _LIFE_SECONDS = 0.7
 _NUM_CLIENTS = 12
-_PATIENCE_SECONDS = 15.0
+_PATIENCE_SECONDS = 60.0
 # How long after the last client nothing may be held any more.
 _IDLE_SECONDS = 60.0
 NOTHING = "$0.00"
@@ -73,6 +73,8 @@ class Asked:
     # Whether it claims to be one request, by an Idempotency-Key.
     has_key: bool = False
     status: int | None = None
+    # Whether it waited for so long that something must be wrong.
+    is_hung: bool = False
     # Whether it had the whole reply.
     is_whole: bool = False
     num_words: int = 0
@@ -108,7 +110,8 @@ class Trial:
     # Failpoint -> how often a life ended there.
     reached: dict[str, int] = field(default_factory=dict)
     num_deaths_at_start: int = 0
-    num_payments: int = 0
+    # The names of the payments that were confirmed.
+    payments: list[str] = field(default_factory=list)
     # How each life ended, as the system tells it: below 0 by a signal.
     exit_codes: list[int] = field(default_factory=list)
     # What was held for each organization when nothing ran any more.
@@ -300,11 +303,11 @@ def _pay(trial: Trial, server: FaultyServer) -> None:
     """Top up those who are short. A payment whose answer was lost is sent again in the next life, under its name."""
     for payer in trial.payers:
         if payer.top_up_nano:
-            payment = f"{payer.organization_id}-{trial.num_payments}"
+            payment = f"{payer.organization_id}-{len(trial.payments)}"
             paid = AddCredits(nano=payer.top_up_nano, organization_id=payer.organization_id, payment=payment)
             with suppress(OSError):
                 ask(server.live.data / "control.sock", paid)
-                trial.num_payments += 1
+                trial.payments.append(payment)
 
 
 def _next(trial: Trial, chance: random.Random) -> Asked:
@@ -336,8 +339,7 @@ async def _ask(session: aiohttp.ClientSession, base_url: str, asked: Asked) -> N
                 asked.status = reply.status
                 await _read(reply, asked)
     except TimeoutError:
-        # It left.
-        return
+        asked.is_hung = asked.leaves_after is None
     except (aiohttp.ClientError, OSError):
         # Its server died. Whoever would connect again at once only makes noise.
         await asyncio.sleep(0.02)

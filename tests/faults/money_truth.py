@@ -15,7 +15,7 @@ _RECORDS = (
     "SELECT request_id, end_user, outcome, input_tokens, output_tokens, charge_nano, is_stream, price_version"
     " FROM usage_records WHERE end_user LIKE 'asked-%'"
 )
-_ENTRIES = "SELECT kind, debit, credit, amount_nano, note FROM ledger_entries ORDER BY seq"
+_ENTRIES = "SELECT key, kind, debit, credit, amount_nano, note FROM ledger_entries ORDER BY seq"
 # Ends that were settled while the server lived: the engine's own count is known then.
 _SETTLED = frozenset({"finished", "aborted"})
 
@@ -49,6 +49,9 @@ class Verdict:
     miscounted: list[int] = field(default_factory=list)
     # Replies with an error, or cut by the server, that cost something although nothing was delivered.
     paid_errors: list[int] = field(default_factory=list)
+    # Clients that waited in vain; payments that were confirmed and are not in the ledger.
+    hung: list[int] = field(default_factory=list)
+    lost_payments: list[str] = field(default_factory=list)
     # Requests that generated and have no record. A kill leaves such that were too young to be kept.
     unrecorded: list[int] = field(default_factory=list)
     # Accounts that were below nothing after some entry, and organizations that spent more than their budget.
@@ -76,6 +79,8 @@ class Verdict:
             or self.miscounted
             or self.paid_errors
             or self.negative
+            or self.hung
+            or self.lost_payments
             or self.findings
             or self.num_held
             or self.held_at_idle != {NOTHING}
@@ -92,6 +97,9 @@ def judge(trial: Trial) -> Verdict:
         entries = connection.execute(text(_ENTRIES)).all()
         verdict.num_held = connection.execute(text("SELECT count(*) FROM holds")).scalar_one()
     verdict.findings = [finding.text for finding in verify(settings).findings]
+    posted = {entry.key for entry in entries}
+    verdict.lost_payments = [payment for payment in trial.payments if f"top-up:{payment}" not in posted]
+    verdict.hung = [asked.number for asked in trial.asked if asked.is_hung]
     verdict.num_records = len(kept)
     verdict.num_tokens = sum(truth.values())
     by_number: defaultdict[int, list[Kept]] = defaultdict(list)
