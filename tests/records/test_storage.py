@@ -53,9 +53,8 @@ async def test_b3_what_finds_the_disk_full_is_written_from_the_reserve(disk: Pat
 async def test_b3_nothing_new_is_taken_while_the_disk_is_full_and_everything_once_there_is_room(
     disk: Path,
 ) -> None:
-    reserve = Reserve(disk / "reserve")
-    async with await open_rows(disk / "parley.db", reserve):
-        watch = StorageWatch(disk / "parley.db", reserve)
+    watch = StorageWatch(disk / "parley.db")
+    async with await open_rows(disk / "parley.db", watch.reserve):
         watch.look()
         watch.check()
         fill(disk / "ballast")
@@ -64,7 +63,7 @@ async def test_b3_nothing_new_is_taken_while_the_disk_is_full_and_everything_onc
             watch.check()
         assert refused.value.retry_after_seconds
         # Room, but none for the reserve that was given up.
-        reserve.give_up()
+        watch.reserve.give_up()
         watch.look()
         with pytest.raises(Overloaded):
             watch.check()
@@ -79,7 +78,7 @@ async def test_b7_a_log_that_a_reader_keeps_is_folded_when_it_goes_and_nothing_n
 ) -> None:
     path, log = tmp_path / "parley.db", tmp_path / "parley.db-wal"
     async with await open_rows(path) as database:
-        watch = StorageWatch(path, Reserve(tmp_path / "reserve"), SMALL_LOG)
+        watch = StorageWatch(path, SMALL_LOG)
         with closing(sqlite3.connect(path, isolation_level=None)) as reader:
             reader.execute("BEGIN")
             reader.execute("SELECT count(*) FROM rows").fetchone()

@@ -26,7 +26,6 @@ class DataFolder:
         self.control_path = path / "control.sock"
         self.tiers_path = path / "tiers.toml"
         self.outbox_path = path / "outbox"
-        self.reserve_path = path / "reserve"
         self.lock_path = path / "lock"
 
     def prepare(self) -> None:

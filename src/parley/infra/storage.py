@@ -74,13 +74,13 @@ class LogLengths:
 
 
 class StorageWatch:
-    """Looks at the disk every second. `database` is a file of SQLite's in a folder that holds the reserve too."""
+    """Looks every second at the disk that `database`, a file of SQLite's, is on. The reserve lies beside it."""
 
-    def __init__(self, database: Path, reserve: Reserve, lengths: LogLengths | None = None) -> None:
+    def __init__(self, database: Path, lengths: LogLengths | None = None) -> None:
+        self.reserve = Reserve(database.with_name("reserve"))
         self._database = database
         self._lengths = lengths or LogLengths()
         self._log_path = database.with_name(f"{database.name}-wal")
-        self._reserve = reserve
         self._lack: str | None = None
 
     def check(self) -> None:
@@ -114,7 +114,7 @@ class StorageWatch:
         free = disk.f_bavail * disk.f_frsize
         if free < _least_free(disk):
             return f"the disk of {self._database.parent} has {free >> 20} MiB left"
-        return None if self._reserve.take() else f"the disk of {self._database.parent} has no room for the reserve"
+        return None if self.reserve.take() else f"the disk of {self._database.parent} has no room for the reserve"
 
     def _log_bytes(self) -> int:
         try:
