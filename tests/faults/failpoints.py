@@ -47,7 +47,6 @@ class Place:
 PLACES: Mapping[str, Place] = MappingProxyType(
     {
         "hold-opened": Place(owner=Books, name="open_hold", is_after=True),
-        "hold-extended": Place(owner=Books, name="extend", is_after=True),
         "round-begun": Place(owner=Execution, name="_generation", is_after=True),
         "round-left": Place(owner=Execution, name="_abort", is_after=True),
         "checkpoint": Place(owner=Settlements, name="checkpoint"),

@@ -40,6 +40,12 @@ PROMPT_TOKENS = _NUM_DIGITS
 _NO_LIMITS = "[free]\n[paid]\n"
 _LIFE_SECONDS = 0.7
 _NUM_CLIENTS = 12
+# Failpoints that only requests reach that run for long, and the seconds that they need.
+_LATE = {
+    "checkpoint": 1.5,
+    "checkpoint-written": 1.5,
+    "checkpoint-durable": 1.5,
+}
 _PATIENCE_SECONDS = 60.0
 # How long after the last client nothing may be held any more.
 _IDLE_SECONDS = 60.0
@@ -67,6 +73,7 @@ class Asked:
     payer: Payer
     is_stream: bool
     num_sequences: int
+    # None: the API's default, 16.
     max_tokens: int | None
     # Seconds after which the client goes away; None: it stays.
     leaves_after: float | None
@@ -246,9 +253,9 @@ def _ending(chance: random.Random) -> Ending:
     draw = chance.random()
     if draw < 0.4:
         label = chance.choice(LABELS)
-        times = chance.choice((1, 2, 3, 5, 8)) if not label.startswith("checkpoint") else 1
-        # A failpoint that is not reached ends its life by a kill, late enough for a checkpoint.
-        return Ending(after_seconds=1.2, signal=signal.SIGKILL, failpoint=f"{label}:{times}")
+        times = 1 if label in _LATE else chance.choice((1, 2, 3, 5, 8))
+        # A failpoint that is not reached in time ends its life by a kill.
+        return Ending(after_seconds=_LATE.get(label, 1.2), signal=signal.SIGKILL, failpoint=f"{label}:{times}")
     return Ending(after_seconds=seconds, signal=signal.SIGTERM if draw < 0.45 else signal.SIGKILL)
 
 
@@ -314,16 +321,15 @@ def _pay(trial: Trial, server: FaultyServer) -> None:
 
 def _next(trial: Trial, chance: random.Random) -> Asked:
     """One more request, noted before it is sent."""
-    is_stated = chance.random() < 0.8
-    payer = chance.choice(trial.payers)
-    # Without a limit it goes on to the end of the context, or of the money of those who have little.
-    leaves = chance.random() < (0.3 if is_stated or payer.top_up_nano else 1.0)
+    max_tokens = chance.choice((1, 3, 10, 30, 60, 2_000, None))
+    # Nobody stays to the end of the longest.
+    leaves = max_tokens == 2_000 or chance.random() < 0.3
     asked = Asked(
         number=len(trial.asked),
-        payer=payer,
+        payer=chance.choice(trial.payers),
         is_stream=chance.random() < 0.6,
         num_sequences=chance.choice((1, 1, 1, 2, 3)),
-        max_tokens=chance.choice((1, 3, 10, 30, 60)) if is_stated else None,
+        max_tokens=max_tokens,
         leaves_after=chance.uniform(0.0, 0.25) if leaves else None,
         has_key=chance.random() < 0.2,
     )

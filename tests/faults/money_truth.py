@@ -43,7 +43,7 @@ class Verdict:
     misread: list[int] = field(default_factory=list)
     # Records of requests that came to an end, and are not what the engine generated.
     untrue: list[int] = field(default_factory=list)
-    # Records of requests that their server's death or the end of their money cut, with more than was generated.
+    # Records of requests that their server's death or its stop cut, with more than was generated.
     overcharged: list[int] = field(default_factory=list)
     # Charges that are not usage times price, or not what their entries come to.
     miscounted: list[int] = field(default_factory=list)
@@ -107,7 +107,7 @@ def judge(trial: Trial) -> Verdict:
         by_number[one.number].append(one)
     verdict.double = sorted(number for number, ones in by_number.items() if len(ones) > 1)
     _compare_replies(verdict, trial, by_number)
-    _compare_tokens(verdict, trial, kept, truth)
+    _compare_tokens(verdict, kept, truth)
     _compare_charges(verdict, kept, entries)
     _compare_balances(verdict, entries)
     _compare_budgets(verdict, trial, entries)
@@ -150,18 +150,15 @@ def _compare_replies(verdict: Verdict, trial: Trial, by_number: dict[int, list[K
             verdict.paid_errors.append(asked.number)
 
 
-def _compare_tokens(verdict: Verdict, trial: Trial, kept: Sequence[Kept], truth: Counter[int]) -> None:
+def _compare_tokens(verdict: Verdict, kept: Sequence[Kept], truth: Counter[int]) -> None:
     for one in kept:
         generated = truth[one.number]
-        # Where no limit was stated the money of who is not rich may have ended first, and the engine gone a step beyond.
-        asked = trial.asked[one.number]
-        is_by_money = asked.max_tokens is None and asked.payer is not trial.payers[0]
-        if one.outcome in _SETTLED and not is_by_money:
+        if one.outcome in _SETTLED:
             verdict.num_exact += 1
             if one.output_tokens != generated:
                 verdict.untrue.append(one.number)
         else:
-            verdict.num_by_checkpoint += not is_by_money
+            verdict.num_by_checkpoint += 1
             verdict.num_given_away += generated - one.output_tokens
             if one.output_tokens > generated:
                 verdict.overcharged.append(one.number)
