@@ -51,6 +51,9 @@ def sound(row: str, trial: Trial, verdict: Verdict) -> list[Figure]:
 async def a1(folder: Path, scale: Scale) -> list[Figure]:
     """Two hundred clients at once against money for fifty, again and again."""
     num_rounds = scale.pick(1, 100)
+    # What refuses here is money alone.
+    (folder / "data").mkdir(mode=0o700)
+    (folder / "data" / "tiers.toml").write_text("[paid]\n")
     with running_server(folder, METERED) as server:
         await asyncio.to_thread(set_prices, server, 0)
         seen, balances = set(), set()
