@@ -160,8 +160,8 @@ class ScriptedGeneration:
             raise EngineFailed("died on purpose")
         return event
 
-    async def aclose(self) -> None:
-        return
+    async def aclose(self) -> int:
+        return 0
 
 
 class FakeGrammarCheck:

@@ -53,11 +53,16 @@ def free_port() -> int:
 
 @contextmanager
 def running_server(
-    folder: Path, settings: Mapping[str, str] | None = None, *, program: Sequence[str] = PARLEY_SERVE
+    folder: Path,
+    settings: Mapping[str, str] | None = None,
+    *,
+    program: Sequence[str] = PARLEY_SERVE,
+    under: Sequence[str] = (),
 ) -> Iterator[LiveServer]:
     """Start Parley under `folder`, wait until it is ready, stop it by SIGTERM. `settings` are further PARLEY_* variables.
 
-    `program` is a module with its arguments, which serves as `parley serve` does.
+    `program` is a module with its arguments, which serves as `parley serve` does; `under` is the beginning of a command
+    line that runs the rest of it as its own process.
     """
     port = free_port()
     data, log = folder / "data", folder / "server.log"
@@ -72,7 +77,7 @@ def running_server(
     environment |= settings or {}
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", *program],
+            [*under, sys.executable, "-m", *program],
             env=environment,
             cwd=ROOT,
             stdin=subprocess.DEVNULL,

@@ -71,7 +71,7 @@ class Application:
         self.settlement = Settlement(records.settlements, clock)
         serving = Serving(
             catalog=records.catalog,
-            admission=Admission(records.billing, records.rates),
+            admission=Admission(records.billing, records.rates, records.storage),
             prompting=Prompting(
                 tokenizers=self._tokenizers,
                 templates=TEMPLATES,
@@ -172,7 +172,11 @@ async def serve(
             on_ready(Started(url=url, weights=weights, owner_key=owner_key, owner_key_path=path))
 
         reconciler = Reconciler(records.database, records.billing, records.replies)
-        meanwhile = (application.settlement.run, reconciler.run, records.database.raise_failure)
+        meanwhile = [application.settlement.run, reconciler.run, records.database.raise_failure]
+        if records.storage is not None:
+            # Before anything is taken.
+            await asyncio.to_thread(records.storage.look)
+            meanwhile.append(records.storage.run)
         await _until_stopped(http, start, meanwhile)
 
 

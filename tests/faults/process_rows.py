@@ -67,6 +67,10 @@ def at_most(row: str, what: str, demanded: float, seen: float, unit: str = "", *
     )
 
 
+def at_least(row: str, what: str, demanded: float, seen: float) -> Figure:
+    return Figure(row=row, what=what, demanded=f">= {demanded:,}", seen=f"{seen:,}", holds=seen >= demanded)
+
+
 def within(row: str, what: str, seconds: float, seen: float) -> Figure:
     return at_most(row, what, seconds, seen, " s", is_timing=True)
 

@@ -56,7 +56,7 @@ class HeldWriter:
         await self._unit
 
 
-async def test_nothing_is_answered_before_its_commit(database: Database) -> None:
+async def test_b2_nothing_is_answered_before_its_commit(database: Database) -> None:
     committing, go_on = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
 
@@ -74,7 +74,7 @@ async def test_nothing_is_answered_before_its_commit(database: Database) -> None
     assert await database.read(names) == ["a"]
 
 
-async def test_commits_reach_the_disk_and_not_only_the_kernel(database: Database) -> None:
+async def test_b2_commits_reach_the_disk_and_not_only_the_kernel(database: Database) -> None:
     def pragmas(transaction: Transaction) -> tuple[object, object]:
         execute = transaction.connection.exec_driver_sql
         return execute("PRAGMA synchronous").scalar(), execute("PRAGMA journal_mode").scalar()
@@ -160,7 +160,7 @@ async def test_callbacks_of_a_unit_that_failed_never_run(database: Database) -> 
     assert seen == []
 
 
-async def test_a_failed_commit_is_answered_to_everyone_and_ends_the_writer(database: Database) -> None:
+async def test_b4_a_failed_commit_is_answered_to_everyone_and_ends_the_writer(database: Database) -> None:
     @event.listens_for(database._write_engine, "commit")
     def fail(_: Connection) -> None:
         raise sqlite3.OperationalError("disk I/O error")
@@ -178,7 +178,7 @@ async def test_a_failed_commit_is_answered_to_everyone_and_ends_the_writer(datab
     assert await database.read(names) == []
 
 
-async def test_a_statement_that_meets_a_failing_disk_is_fatal_and_no_matter_of_its_unit(database: Database) -> None:
+async def test_b4_a_statement_that_meets_a_failing_disk_is_fatal_and_no_matter_of_its_unit(database: Database) -> None:
     def meet_a_bad_sector(_: Transaction) -> None:
         error = sqlite3.OperationalError("disk I/O error")
         error.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE  # type: ignore[misc]
@@ -189,7 +189,7 @@ async def test_a_statement_that_meets_a_failing_disk_is_fatal_and_no_matter_of_i
     await asyncio.wait_for(database.wait_failed(), 60)
 
 
-async def test_two_hundred_writers_are_all_served_without_a_busy_database(database: Database) -> None:
+async def test_b8_two_hundred_writers_are_all_served_without_a_busy_database(database: Database) -> None:
     async def write_and_read(number: int) -> None:
         for turn in range(5):
             await database.append(insert, row(f"{number}-{turn}"))

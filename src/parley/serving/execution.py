@@ -207,6 +207,7 @@ class Execution:
                 held.clear()
                 finished.clear()
         self._pool.casualties.acquit(patient)
+        # What an engine was ahead where the money ended is nobody's.
         await generation.aclose()
         ticket.release()
         for event in (*held, *self._cut(planned, finished)):
@@ -219,8 +220,12 @@ class Execution:
         request = self._sequence_request(planned, prompt)
         patient.round_id = request.round_id
         generation = await engine.generate(request)
-        self._stack.push_async_callback(generation.aclose)
+        self._stack.push_async_callback(self._abort, generation)
         return generation
+
+    async def _abort(self, generation: Generation) -> None:
+        """End a round that did not come to its end. What it generated until then was worked for, and is counted."""
+        self._meter.add_untold(await generation.aclose())
 
     def _counted(self, event: SequenceEvent, patient: Patient, offset: int, finished: set[int]) -> SequenceEvent:
         """The event with the number of the reply's choice; a sequence's end is noted in `finished`."""

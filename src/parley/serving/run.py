@@ -99,7 +99,7 @@ class Run:
             self._usage = await self._settlement.settle(self.grant, self._meter, self._outcome)
         finally:
             # What counts against limits is what was worked, also where it is not charged.
-            self._permit.close(used_tokens(self._meter.usage))
+            self._permit.close(used_tokens(self._meter.generated(self.grant.hold)))
 
 
 async def _complete(task: "asyncio.Future[None]") -> None:

@@ -82,9 +82,11 @@ class EchoGeneration:
             self._open_rounds.pop(self._request.round_id, None)
         return event
 
-    async def aclose(self) -> None:
+    async def aclose(self) -> int:
         self._is_closed = True
         self._open_rounds.pop(self._request.round_id, None)
+        # It generates what is asked of it, and no token ahead.
+        return 0
 
 
 def _events(request: SequenceRequest) -> Iterator[Event]:

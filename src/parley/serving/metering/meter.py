@@ -1,13 +1,16 @@
 """Counts what one request uses, from the engine's events, while they pass."""
 
+from dataclasses import replace
+
 from parley.core.clock import Clock
 from parley.core.events import Delta, Finished
 from parley.core.grant import PreparedPrompt
+from parley.core.hold import Hold
 from parley.core.usage import Doubt, Usage
 
 
 class Meter:
-    """All counts are what reached us: an aborted request is charged for what it received, never for more.
+    """All counts are what reached us, never more than was generated.
 
     Prompt tokens count once per prompt, whatever `n`, and only once an engine has begun on the prompt.
     """
@@ -20,6 +23,7 @@ class Meter:
         self._estimated: set[int] = set()
         self._is_disputed = False
         self._output_tokens = 0
+        self._untold_tokens = 0
         self._cached_tokens = 0
         self._slot_at: float | None = None
         self._first_token_at: float | None = None
@@ -48,6 +52,10 @@ class Meter:
         """Output tokens so far, over all sequences."""
         return self._output_tokens
 
+    def add_untold(self, num_tokens: int) -> None:
+        """So many tokens were generated of a round that was left, before its engine stopped: nobody saw them."""
+        self._untold_tokens += num_tokens
+
     def take_back(self, num_tokens: int) -> None:
         """So many tokens were counted of a round whose engine died, and that is run again: nobody gets them."""
         self._output_tokens -= num_tokens
@@ -74,6 +82,12 @@ class Meter:
         if self._is_disputed:
             return Doubt.DISPUTED
         return Doubt.ESTIMATED if self._estimated else None
+
+    def generated(self, hold: Hold) -> Usage:
+        """The usage with what was generated for a client that left, and told to nobody, as far as the hold covers it."""
+        usage = self.usage
+        num_untold = min(self._untold_tokens, max(hold.num_output_tokens - usage.output_tokens, 0))
+        return replace(usage, output_tokens=usage.output_tokens + num_untold) if num_untold else usage
 
     @property
     def usage(self) -> Usage:
