@@ -18,6 +18,7 @@ from parley.api.platform import (
     rate_limits,
     replicas,
     usage,
+    usage_export,
     users,
 )
 from parley.api.routing import Route, RouteTable
@@ -116,6 +117,9 @@ def _administration() -> list[Route]:
         _get(f"{own}/usage/completions", usage.usage_of_completions, Access.ADMIN_READ),
         _get(f"{own}/usage/embeddings", usage.usage_of_embeddings, Access.ADMIN_READ),
         _get(f"{own}/usage/moderations", usage.usage_of_moderations, Access.ADMIN_READ),
+        _get(f"{own}/usage/images", usage.usage_of_images, Access.ADMIN_READ),
+        _get(f"{own}/usage/audio_transcriptions", usage.usage_of_transcriptions, Access.ADMIN_READ),
+        _get(f"{own}/usage/export", usage_export.export_usage, Access.ADMIN_READ),
         _get(f"{project}/api_keys", keys.list_project_keys, Access.ADMIN_READ),
         _post(f"{project}/api_keys", keys.create_project_key, Access.KEYS),
         _get(f"{project}/api_keys/{{key_id}}", keys.retrieve_project_key, Access.ADMIN_READ),

@@ -18,6 +18,7 @@ from parley.api.platform import (
     queries,
     rate_limits,
     usage,
+    usage_export,
     users,
 )
 from parley.api.platform.schemas import replies, requests
@@ -43,7 +44,7 @@ def _made(request: type[msgspec.Struct], reply: type[msgspec.Struct]) -> Operati
     return Operation(request=request, reply=reply)
 
 
-_USAGE = Operation(reply=replies.UsagePage, query=queries.sums(usage.WIDTHS, tuple(usage.DIMENSIONS)))
+_USAGE = Operation(reply=replies.UsagePage, query=queries.sums(usage.PAGES, tuple(usage.DIMENSIONS)))
 
 PLATFORM_OPERATIONS: Mapping[Handler, Operation] = MappingProxyType(
     {
@@ -82,10 +83,15 @@ PLATFORM_OPERATIONS: Mapping[Handler, Operation] = MappingProxyType(
         users.delete_invite: Operation(reply=replies.Deleted),
         rate_limits.list_rate_limits: _listed(replies.RateLimit, usual=100),
         rate_limits.modify_rate_limit: _made(requests.UpdateRateLimitRequest, replies.RateLimit),
-        costs.list_costs: Operation(reply=replies.CostPage, query=queries.sums(costs.WIDTHS, tuple(costs.DIMENSIONS))),
+        costs.list_costs: Operation(reply=replies.CostPage, query=queries.sums(costs.PAGES, tuple(costs.DIMENSIONS))),
         usage.usage_of_completions: _USAGE,
         usage.usage_of_embeddings: _USAGE,
         usage.usage_of_moderations: _USAGE,
+        usage.usage_of_images: _USAGE,
+        usage.usage_of_transcriptions: _USAGE,
+        usage_export.export_usage: Operation(
+            query=queries.exported_usage(tuple(usage_export.DIMENSIONS)), media=("application/jsonl", "text/csv")
+        ),
         projects.list_projects: _listed(replies.Project, queries.INCLUDE_ARCHIVED),
         projects.create_project: _made(requests.CreateProjectRequest, replies.Project),
         projects.retrieve_project: Operation(reply=replies.Project),

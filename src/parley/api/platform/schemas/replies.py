@@ -188,17 +188,20 @@ class UsageResult(ReplyStruct, kw_only=True):
     """What one group of requests used; what was not grouped by is null."""
 
     object: str
-    input_tokens: int
+    input_tokens: int | UnsetType = UNSET
     output_tokens: int | UnsetType = UNSET
     input_cached_tokens: int | UnsetType = UNSET
     input_audio_tokens: int | UnsetType = UNSET
     output_audio_tokens: int | UnsetType = UNSET
+    images: int | UnsetType = UNSET
+    seconds: int | UnsetType = UNSET
     num_model_requests: int
     project_id: str | None
-    user_id: str | None = None
+    user_id: str | None
     api_key_id: str | None
     model: str | None
     batch: bool | UnsetType | None = UNSET
+    service_tier: str | UnsetType | None = UNSET
 
 
 class UsageBucket(ReplyStruct, kw_only=True):
@@ -233,6 +236,7 @@ class CostResult(ReplyStruct, kw_only=True):
     amount: Amount
     line_item: str | None
     project_id: str | None
+    user_id: str | None
     api_key_id: str | None
 
 
