@@ -24,14 +24,17 @@ from parley.core.snapshot import EngineKind, Weights
 from parley.domain.accounts.passwords import Passwords
 from parley.infra.leftovers import end_leftovers
 from parley.infra.memory import memory_budget_bytes
+from parley.infra.metrics import Metrics
 from parley.infra.settings import Settings, server_url
 from parley.operations.first_start import ensure_owner
 from parley.operations.front_door import FrontDoor, SignUpRules
 from parley.operations.last_used import following
+from parley.operations.readings import watch_pools, watch_records
 from parley.operations.reconcile import Reconciler
 from parley.operations.records import Records, open_records
 from parley.runtimes import ENGINES, EngineFactory, Runtimes
 from parley.serving.admission.admit import Admission
+from parley.serving.metering.counted import CountedSettlements
 from parley.serving.metering.settle import Settlement
 from parley.serving.prompting.prepare import Prompting
 from parley.serving.prompting.templates import TEMPLATES
@@ -67,7 +70,10 @@ class Application:
         self._has_started = False
         self._tokenizers = Tokenizers(runtimes.start_tokenizer, clock)
         self.open_requests = OpenRequests()
-        self.settlement = Settlement(records.settlements, clock)
+        self.metrics = Metrics()
+        watch_pools(self.metrics, self.pools.report)
+        self.metrics.gauge("parley_http_requests_open", "Requests that are being answered.", self.open_requests.__len__)
+        self.settlement = Settlement(CountedSettlements(records.settlements, self.metrics.settled), clock)
         serving = Serving(
             catalog=records.catalog,
             admission=Admission(records.billing, records.rates),
@@ -84,6 +90,7 @@ class Application:
                 clock=clock,
                 platform=platform,
                 repeats=Repeats(records.replies),
+                metrics=self.metrics,
             ),
             keys=records.keys,
             open_requests=self.open_requests,
@@ -160,6 +167,7 @@ async def serve(
             on_ready(Started(url=url, weights=weights, owner_key=owner_key, owner_key_path=path))
 
         reconciler = Reconciler(records.database, records.billing, records.replies)
+        watch_records(application.metrics, records, reconciler)
         meanwhile = (application.settlement.run, reconciler.run, records.database.raise_failure)
         await _until_stopped(http, start, meanwhile)
 

@@ -13,6 +13,7 @@ from parley.core.claim import Claim
 from parley.core.clock import Clock
 from parley.core.principal import Principal
 from parley.domain.catalog.service import Catalog
+from parley.infra.metrics import Metrics
 from parley.operations.front_door import FrontDoor
 from parley.operations.last_used import LastUsed
 from parley.operations.records import Records
@@ -31,6 +32,7 @@ class Access(StrEnum):
     ADMIN_READ = "admin.read"
     ADMIN = "admin"
     OPERATOR = "operator"
+    METRICS = "metrics"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,7 @@ class Services:
     platform: Platform
     # Requests that are sent again; None where none are known.
     repeats: Repeats | None = None
+    metrics: Metrics = field(default_factory=Metrics)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -31,8 +31,10 @@ class Dispatcher:
         if method == "OPTIONS" and (allowed := self._routes.allowed_methods(path)):
             await Response(status_code=204, headers={"allow": ", ".join(allowed)})(scope, receive, send)
             return
+        reception = reception_of(scope)
         match = self._routes.find(method, path)
-        call = self._call(match, Request(scope, receive), reception_of(scope))
+        reception.route = match.route.path
+        call = self._call(match, Request(scope, receive), reception)
         if HEADER in call.http.headers and match.route.access is Access.MODEL_REQUEST:
             await self._answer_once(match, call, receive, send)
         else:
@@ -64,7 +66,9 @@ class Dispatcher:
             if access is Access.MODEL_REQUEST:
                 # What ends with its key; a change that is half made is not cut.
                 reception.key_id = principal.key_id
-            self._open_requests.check_accepting()
+            if access is not Access.METRICS:
+                # How a server stops is what its operator looks for then.
+                self._open_requests.check_accepting()
         return Call(
             http=http,
             services=self._services,

@@ -6,6 +6,7 @@ from parley.api.call import Access, Handler
 from parley.api.families import family_of
 from parley.api.health import ReadinessPage, show_health
 from parley.api.landing import LandingRoute, Page
+from parley.api.metrics import show_metrics
 from parley.api.openai import chat, completions, edits, engines, models, retired
 from parley.api.openapi import OpenapiPage
 from parley.api.platform import (
@@ -31,6 +32,7 @@ def route_table(*, is_ready: Callable[[], Awaitable[bool]], page: Page) -> Route
         _get("/", LandingRoute(page), Access.PUBLIC),
         _get("/health", show_health, Access.PUBLIC),
         _get("/ready", ReadinessPage(is_ready), Access.PUBLIC),
+        _get("/metrics", show_metrics, Access.METRICS),
         # It describes the list that it stands in.
         _get("/openapi.json", OpenapiPage(routes), Access.PUBLIC),
         _get("/v1/models", models.list_models, Access.READ),
