@@ -6,6 +6,7 @@ import gc
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from starlette.types import ASGIApp
@@ -29,6 +30,7 @@ from parley.infra.settings import Settings, server_url
 from parley.operations.first_start import ensure_owner
 from parley.operations.front_door import FrontDoor, SignUpRules
 from parley.operations.last_used import following
+from parley.operations.rate_limits import levels_of
 from parley.operations.readings import watch_pools, watch_records
 from parley.operations.reconcile import Reconciler
 from parley.operations.records import Records, open_records
@@ -91,6 +93,7 @@ class Application:
                 platform=platform,
                 repeats=Repeats(records.replies),
                 metrics=self.metrics,
+                levels_of=partial(levels_of, records),
             ),
             keys=records.keys,
             open_requests=self.open_requests,

@@ -56,6 +56,11 @@ def test_a_project_of_an_organization_has_keys_until_it_is_archived(folder: Path
     assert "app" in run(projects.command, "list", "--org", organization, folder=folder).stdout
 
 
+def test_an_organization_without_members_says_how_the_first_comes_in(folder: Path) -> None:
+    shown = run(users.command, "list", folder=folder)
+    assert (shown.exit_code, "parley users invite EMAIL --role owner" in shown.stdout) == (0, True)
+
+
 def test_an_invite_is_mailed_and_its_link_printed(folder: Path) -> None:
     invited = run(users.command, "invite", "ada@example.org", "--role", "admin", folder=folder)
     assert "/invite#" in invited.stdout

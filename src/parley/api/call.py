@@ -11,6 +11,7 @@ from parley.api.repeats import Repeats
 from parley.core.actor import Actor, ActorKind
 from parley.core.claim import Claim
 from parley.core.clock import Clock
+from parley.core.limits import Levels
 from parley.core.principal import Principal
 from parley.domain.catalog.service import Catalog
 from parley.infra.metrics import Metrics
@@ -55,6 +56,8 @@ class Services:
     # Requests that are sent again; None where none are known.
     repeats: Repeats | None = None
     metrics: Metrics = field(default_factory=Metrics)
+    # How a caller's limits stand, for a model's name or in general: what a reply tells that comes before they are met.
+    levels_of: Callable[[Principal, str | None], Levels] = lambda _principal, _model: Levels()
 
 
 @dataclass(slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from parley.api.reception import Reception, reception_of
 from parley.api.repeats import HEADER
 from parley.api.routing import Match, RouteTable
 from parley.api.stream import EventStream
+from parley.core.errors import ParleyError
 
 _UNAUDITED = frozenset({Access.READ, Access.MODEL_REQUEST})
 
@@ -35,10 +36,15 @@ class Dispatcher:
         match = self._routes.find(method, path)
         reception.route = match.route.path
         call = self._call(match, Request(scope, receive), reception)
-        if HEADER in call.http.headers and match.route.access is Access.MODEL_REQUEST:
-            await self._answer_once(match, call, receive, send)
-        else:
-            await _reply(await match.route.handler(call), scope, receive, send)
+        try:
+            if HEADER in call.http.headers and match.route.access is Access.MODEL_REQUEST:
+                await self._answer_once(match, call, receive, send)
+            else:
+                await _reply(await match.route.handler(call), scope, receive, send)
+        except ParleyError:
+            if match.route.access is Access.MODEL_REQUEST and reception.levels is None:
+                reception.levels = self._services.levels_of(call.require_principal(), None)
+            raise
 
     async def _answer_once(self, match: Match, call: Call, receive: Receive, send: Send) -> None:
         """Answer a request that claims to be one with what came before under its key."""
