@@ -116,6 +116,7 @@ def test_the_audit_log_is_shown_and_exported(folder: Path) -> None:
     shown = run(audit.command, folder=folder).stdout.splitlines()
     assert shown[0].split() == ["TIME", "WHAT", "OF", "BY", "FROM"]
     assert "organization.updated" in shown[1]
+    assert "the command line" in shown[1]
     assert "organization.created" in shown[2]
     lines = [json.loads(line) for line in run(audit.command, "--json", folder=folder).stdout.splitlines()]
     assert lines[0]["after"]["status"] == "suspended"

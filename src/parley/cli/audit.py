@@ -10,12 +10,14 @@ from parley.cli.failures import in_one_line
 from parley.cli.options import folder_option, form_options
 from parley.cli.state import require_installation
 from parley.cli.tables import print_table
+from parley.core.actor import ActorKind
 from parley.domain.audit.model import AuditEntry, AuditFilter
 from parley.infra.settings import load_settings
 from parley.operations.audit_reading import EXPORTED, exported, read_audit_log
 from parley.operations.exports import Form, written
 
 _SHOWN = 50
+_NAMES = {ActorKind.COMMAND_LINE: "the command line", ActorKind.VISITOR: "a visitor", ActorKind.SESSION: "a session"}
 
 
 @click.command()
@@ -39,5 +41,5 @@ def command(org: str | None, since: datetime | None, form: Form | None, data: Pa
 
 def _shown(entry: AuditEntry) -> tuple[str, ...]:
     moment = datetime.fromtimestamp(entry.effective_at, UTC)
-    actor = entry.actor_email or f"{entry.actor_kind.value} {entry.actor_id}".strip()
+    actor = entry.actor_email or (entry.actor_id if entry.actor_kind is ActorKind.API_KEY else _NAMES[entry.actor_kind])
     return (f"{moment:%Y-%m-%d %H:%M:%S}Z", entry.change.type, entry.change.resource_id, actor, entry.address or "")
