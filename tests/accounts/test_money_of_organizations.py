@@ -14,6 +14,7 @@ from parley.core.principal import Principal
 from parley.domain.audit.model import AuditEntry, AuditFilter
 from parley.operations import credit
 from parley.operations.command_line import operator
+from parley.operations.credit import OwnPrice
 from tests.builders_accounts import Town, town
 
 # A cent a token.
@@ -165,6 +166,28 @@ async def test_nobody_has_no_budget(shop: Town, scope: str, error: type[Exceptio
         await credit.set_budget(shop.records, await operator(shop.records), scope, 1)
 
 
+async def test_what_an_own_price_does_not_state_stays_what_everybody_pays(shop: Town) -> None:
+    ada = await shop.sign_up("ada@example.org")
+    actor = await operator(shop.records, ada.organization_id)
+    snapshot = shop.records.catalog.resolve("whisper-1")
+
+    def paid() -> Price:
+        return shop.records.billing.price_for(ada.organization_id, snapshot)
+
+    assert snapshot.price.audio_second_nano > 0
+    await credit.set_price(shop.records, actor, "whisper-1", OwnPrice(input_token_nano=7))
+    assert (paid().input_token_nano, paid().audio_second_nano) == (7, snapshot.price.audio_second_nano)
+    await credit.set_price(shop.records, actor, "whisper-1", OwnPrice(audio_second_nano=9, image_nano={"64x64": 3}))
+    assert (paid().input_token_nano, paid().audio_second_nano) == (snapshot.price.input_token_nano, 9)
+    assert dict(paid().image_nano) == dict(snapshot.price.image_nano) | {"64x64": 3}
+    assert paid().version != snapshot.price.version
+    for beyond in (OwnPrice(training_token_nano=-1), OwnPrice(image_nano={"64x64": 10**13})):
+        with pytest.raises(InvalidRequest):
+            await credit.set_price(shop.records, actor, "whisper-1", beyond)
+    await credit.set_price(shop.records, actor, "whisper-1", None)
+    assert paid() == snapshot.price
+
+
 async def test_every_verb_on_money_is_in_the_log_of_the_organization_that_it_is_about(shop: Town) -> None:
     ada = await shop.sign_up("ada@example.org")
     key = await shop.new_key(ada)
@@ -176,7 +199,7 @@ async def test_every_verb_on_money_is_in_the_log_of_the_organization_that_it_is_
     await credit.set_budget(shop.records, actor, owner, 7)
     await credit.set_budget(shop.records, actor, owner, 8)
     await credit.set_budget(shop.records, actor, key["id"], 9)
-    await credit.set_price(shop.records, actor, model, PRICE)
+    await credit.set_price(shop.records, actor, model, OwnPrice(output_token_nano=CENT))
     await shop.records.database.transaction(
         lambda unit: shop.records.billing.set_frozen(unit, owner, reason="looked odd")
     )
