@@ -11,6 +11,7 @@ from parley.api.openai import chat, completions, edits, engines, models, retired
 from parley.api.openapi import OpenapiPage
 from parley.api.platform import (
     audit_logs,
+    balances,
     costs,
     entrance,
     keys,
@@ -80,6 +81,9 @@ def _administration() -> list[Route]:
         _post("/v1/organizations", organizations.create_organization, Access.OPERATOR),
         _get("/v1/organizations/{organization_id}", organizations.retrieve_organization, Access.OPERATOR),
         _post("/v1/organizations/{organization_id}", organizations.modify_organization, Access.OPERATOR),
+        _get("/v1/organizations/{organization_id}/credits", balances.show_credits, Access.OPERATOR),
+        _post("/v1/organizations/{organization_id}/credits", balances.create_top_up, Access.OPERATOR),
+        _get(f"{own}/credits", balances.show_own_credits, Access.ADMIN_READ),
         _get(own, organizations.retrieve_own_organization, Access.ADMIN_READ),
         _get(f"{own}/audit_logs", audit_logs.list_audit_logs, Access.ADMIN),
         _get(f"{own}/audit_logs/export", audit_logs.export_audit_logs, Access.ADMIN),

@@ -63,8 +63,9 @@ _UNIT_PRICES = tuple([each.name for each in fields(OwnPrice) if each.name != "im
 
 
 async def show_credits(records: Records, actor: Actor) -> Credits:
-    """The money of the actor's organization."""
-    require(actor, Scope.OPERATOR)
+    """The money of the organization that the actor is at work in."""
+    if not actor.principal.may(Scope.OPERATOR):
+        require(actor, Scope.ADMIN_READ)
     organization_id = actor.organization_id
     books = records.billing.books
     account = books.account(organization_id)

@@ -10,6 +10,7 @@ from parley.api.call import Handler
 from parley.api.operation import Operation, QueryParameter
 from parley.api.platform import (
     audit_logs,
+    balances,
     costs,
     entrance,
     keys,
@@ -83,6 +84,9 @@ PLATFORM_OPERATIONS: Mapping[Handler, Operation] = MappingProxyType(
         users.delete_invite: Operation(reply=replies.Deleted),
         rate_limits.list_rate_limits: _listed(replies.RateLimit, usual=100),
         rate_limits.modify_rate_limit: _made(requests.UpdateRateLimitRequest, replies.RateLimit),
+        balances.show_own_credits: Operation(reply=replies.OrganizationCredits),
+        balances.show_credits: Operation(reply=replies.OrganizationCredits),
+        balances.create_top_up: _made(requests.CreateTopUpRequest, replies.OrganizationCredits),
         costs.list_costs: Operation(reply=replies.CostPage, query=queries.sums(costs.PAGES, tuple(costs.DIMENSIONS))),
         usage.usage_of_completions: _USAGE,
         usage.usage_of_embeddings: _USAGE,

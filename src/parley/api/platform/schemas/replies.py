@@ -149,6 +149,28 @@ class Organization(ReplyStruct, kw_only=True):
     tier: str
 
 
+class CreditGrant(ReplyStruct, kw_only=True):
+    """What is left of one grant."""
+
+    left_usd: float
+    expires_at: int
+
+
+class OrganizationCredits(ReplyStruct, kw_only=True):
+    """What an organization may spend. One that is not metered is refused nothing; what it costs is recorded."""
+
+    object: Literal["organization.credits"] = "organization.credits"
+    organization_id: str
+    is_metered: bool
+    is_frozen: bool
+    paid_usd: float
+    grants: list[CreditGrant]
+    # By requests that run.
+    held_usd: float
+    available_usd: float
+    charged_this_month_usd: float
+
+
 class SessionUser(ReplyStruct, kw_only=True):
     """Who is logged in. `csrf_token` goes into the header x-csrf-token of every request that changes something."""
 
