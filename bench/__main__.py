@@ -37,7 +37,7 @@ def measure(parts: list[str], folder: Path, *, is_quick: bool) -> Iterator[list[
             yield gateway.compare(program, folder / "gateway", num_passes=num_passes, seconds=4.0)
     if "fairness" in parts:
         _say("neighbours of a flood")
-        yield fairness.measure(folder / "fairness", num_passes=num_passes, seconds=20.0)
+        yield fairness.measure(folder / "fairness", num_passes=num_passes, seconds=40.0)
     if "probe" in parts:
         _say("189 M random weights beside the engine's own server")
         path = probe_model(HERE / ".cache")

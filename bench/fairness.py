@@ -15,9 +15,9 @@ from tests.live import LiveServer, running_server
 
 NUM_SLOTS = 8
 # The neighbour takes a tenth of what the slots can do; the flood has eight times as many requests open as there are slots.
-NEIGHBOUR_RATE = 8.0
+NEIGHBOUR_RATE = 2.5
 NUM_FLOOD_CLIENTS = 64
-# Ten times what a request takes: by then the flood has filled slots and queue.
+# Three times what a request takes: by then the flood has filled slots and queue.
 HEAD_START_SECONDS = 1.0
 P99_GOAL = 1.25
 BODY = {"model": "gpt-3.5-turbo", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 50}

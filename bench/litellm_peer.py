@@ -35,7 +35,7 @@ def install(cache: Path) -> Path | None:
     cache.mkdir(parents=True, exist_ok=True)
     venv.create(folder, with_pip=True)
     command = [
-        folder / "bin" / "pip",
+        str(folder / "bin" / "pip"),
         "install",
         "--quiet",
         "--disable-pip-version-check",

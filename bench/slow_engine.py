@@ -16,12 +16,13 @@ from parley.infra.settings import load_settings
 from parley.runtimes import EnginePlan
 from parley.serving.engines.echo import EchoEngine, EchoGeneration
 
-NUM_TOKENS = 10
-TOKEN_SECONDS = 0.01
+NUM_TOKENS = 1
+# For the token, the end of its sequence and the end of the round.
+STEP_SECONDS = 0.1
 
 
 class SlowEngine(EchoEngine):
-    """Ten tokens for every prompt, one each hundredth of a second."""
+    """One token for every prompt, in three tenths of a second: few steps, so that little of it is the machine's own."""
 
     async def start(self) -> None:
         """There is no process."""
@@ -37,7 +38,7 @@ class SlowEngine(EchoEngine):
 
 
 def make_slow(plan: EnginePlan) -> SlowEngine:
-    return SlowEngine(num_slots=plan.num_slots, token_delay_seconds=TOKEN_SECONDS)
+    return SlowEngine(num_slots=plan.num_slots, token_delay_seconds=STEP_SECONDS)
 
 
 def main() -> None:

@@ -1,27 +1,11 @@
 """`parley orgs`, `projects` and `users` on a folder where no server runs: what they say and what they change."""
 
-import asyncio
 from pathlib import Path
 
-import pytest
 from click.testing import CliRunner, Result
 
 from parley.cli import orgs, projects, users
 from parley.cli.keys import command as keys
-from parley.core.clock import FakeClock
-from parley.operations.first_start import ensure_owner
-from parley.operations.records import open_records
-from tests.builders_records import settings_in
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    async def start() -> None:
-        async with open_records(settings_in(tmp_path / "data"), FakeClock()) as records:
-            await ensure_owner(records, None)
-
-    asyncio.run(start())
-    return tmp_path / "data"
 
 
 def run(command, *words: str, folder: Path) -> Result:

@@ -1,6 +1,5 @@
 """`parley credits` on a folder where no server runs: an organization's own prices."""
 
-import asyncio
 import sqlite3
 from pathlib import Path
 
@@ -8,20 +7,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from parley.cli.credits import command
-from parley.core.clock import FakeClock
-from parley.operations.first_start import ensure_owner
-from parley.operations.records import open_records
-from tests.builders_records import settings_in
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    async def start() -> None:
-        async with open_records(settings_in(tmp_path / "data"), FakeClock()) as records:
-            await ensure_owner(records, None)
-
-    asyncio.run(start())
-    return tmp_path / "data"
 
 
 def price(folder: Path, *words: str) -> Result:

@@ -13,20 +13,19 @@ from click.testing import CliRunner, Result
 
 from parley.cli import audit, ledger, orgs, usage
 from parley.core.clock import FakeClock
-from parley.operations.first_start import ensure_owner
 from parley.operations.records import open_records
 from tests.builders_records import settings_in, usage_record
 
 DAY = 1_677_628_800
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    async def start() -> None:
-        async with open_records(settings_in(tmp_path / "data"), FakeClock()) as records:
-            await ensure_owner(records, None)
-            house = records.accounts
-            own = await records.database.read(house.default_project)
+@pytest.fixture(name="folder")
+def _used(folder: Path) -> Path:
+    """The folder, with three requests on three days."""
+
+    async def use() -> None:
+        async with open_records(settings_in(folder), FakeClock()) as records:
+            own = await records.database.read(records.accounts.default_project)
             used = [
                 replace(
                     usage_record(f"req_{number}"),
@@ -40,8 +39,8 @@ def folder(tmp_path: Path) -> Path:
             ]
             await records.database.transaction(lambda unit: records.usage.keep(unit.connection, used))
 
-    asyncio.run(start())
-    return tmp_path / "data"
+    asyncio.run(use())
+    return folder
 
 
 def run(command, *words: str, folder: Path) -> Result:

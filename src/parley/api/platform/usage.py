@@ -39,10 +39,10 @@ class UsageRoute:
         """What was used, in buckets of time."""
         page = asked_buckets(call, PAGES)
         same = frozenset({_BATCH, _SERVICE_TIER}) if self._kind == "completions" else frozenset()
-        groups = asked_groups(call, DIMENSIONS, besides=same)
+        group_by = asked_groups(call, DIMENSIONS, besides=same)
         wanted = asked_sums(call, self._endpoints)
-        is_none_asked = flag(call.http, _BATCH)
-        sums = [] if is_none_asked else await call.records.usage.sums(wanted, page.span, groups)
+        is_about_batches = flag(call.http, _BATCH)
+        sums = [] if is_about_batches else await call.records.usage.sums(wanted, page.span, group_by)
         named = texts(call.http, "group_by") & same
         return json_reply(
             UsagePage(

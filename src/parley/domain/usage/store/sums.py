@@ -8,9 +8,8 @@ from sqlalchemy import Connection, func, select
 from parley.core.usage import Usage, UsageRecord
 from parley.domain.usage.model import Dimension, Span, SumFilter, UsageSum, Width
 from parley.domain.usage.store.tables import usage_sums
-from parley.infra.rows import RowStatement
+from parley.infra.rows import add_to_row
 
-_KEY = [column.name for column in usage_sums.primary_key]
 _SUMMED = (
     "num_requests",
     "input_tokens",
@@ -21,11 +20,8 @@ _SUMMED = (
     "num_images",
     "charge_nano",
 )
-_COLUMNS = (*_KEY, "user_id", *_SUMMED)
-_ADD = RowStatement(
-    sql=f"INSERT INTO usage_sums ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' for _ in _COLUMNS)})"  # noqa: S608 - names of ours
-    f" ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET "
-    + ", ".join(f"{name} = usage_sums.{name} + excluded.{name}" for name in _SUMMED)
+_ADD = add_to_row(
+    "usage_sums", key=[column.name for column in usage_sums.primary_key], rest=("user_id",), summed=_SUMMED
 )
 
 
