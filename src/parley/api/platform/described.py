@@ -88,7 +88,9 @@ PLATFORM_OPERATIONS: Mapping[Handler, Operation] = MappingProxyType(
         balances.show_credits: Operation(reply=replies.OrganizationCredits),
         balances.create_top_up: _made(requests.CreateTopUpRequest, replies.OrganizationCredits),
         costs.list_costs: Operation(reply=replies.CostPage, query=queries.sums(costs.PAGES, tuple(costs.DIMENSIONS))),
-        usage.usage_of_completions: _USAGE,
+        usage.usage_of_completions: Operation(
+            reply=replies.UsagePage, query=queries.sums(usage.PAGES, (*usage.DIMENSIONS, *usage.SAME_FOR_ALL))
+        ),
         usage.usage_of_embeddings: _USAGE,
         usage.usage_of_moderations: _USAGE,
         usage.usage_of_images: _USAGE,

@@ -26,6 +26,7 @@ PAGES: Mapping[str, PageRule] = MappingProxyType(
 )
 # What clients group by that is the same for every request here: none is part of a batch, all are of one service tier.
 _BATCH, _SERVICE_TIER = "batch", "service_tier"
+SAME_FOR_ALL = (_BATCH, _SERVICE_TIER)
 
 
 class UsageRoute:
@@ -38,7 +39,7 @@ class UsageRoute:
     async def __call__(self, call: Call) -> ASGIApp:
         """What was used, in buckets of time."""
         page = asked_buckets(call, PAGES)
-        same = frozenset({_BATCH, _SERVICE_TIER}) if self._kind == "completions" else frozenset()
+        same = frozenset(SAME_FOR_ALL) if self._kind == "completions" else frozenset()
         group_by = asked_groups(call, DIMENSIONS, besides=same)
         wanted = asked_sums(call, self._endpoints)
         is_about_batches = flag(call.http, _BATCH)
