@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import abort, edge, prefix, start, text
+from bench import abort, edge, fairness, gateway, litellm_peer, prefix, start, text
 from bench.probe_model import probe_model
 from bench.processes import machine_seconds, run_seconds
 from bench.report import Row, machine_line, table
 
 HERE = Path(__file__).parent
 SHIPPED = HERE.parent / "src" / "parley" / "bundled" / "parley-mini.gguf"
-PARTS = ("start", "echo", "probe", "shipped", "prefix", "abort")
+PARTS = ("start", "echo", "gateway", "fairness", "probe", "shipped", "prefix", "abort")
 # Requests at each number of streams, so that each run takes some seconds: probe is the slow model.
 PROBE_REQUESTS = {1: 6, 4: 12, 16: 32, 32: 64}
 SHIPPED_REQUESTS = {1: 20, 4: 40, 16: 96, 32: 128}
@@ -30,6 +30,14 @@ def measure(parts: list[str], folder: Path, *, is_quick: bool) -> Iterator[list[
     if "echo" in parts:
         _say("echo engine beside a bare application")
         yield edge.compare(folder / "echo", num_passes=num_passes, seconds=2.0 if is_quick else 4.0)
+    if "gateway" in parts:
+        _say("everything on beside the LiteLLM proxy")
+        program = litellm_peer.install(HERE / ".cache")
+        if program is not None:
+            yield gateway.compare(program, folder / "gateway", num_passes=num_passes, seconds=4.0)
+    if "fairness" in parts:
+        _say("neighbours of a flood")
+        yield fairness.measure(folder / "fairness", num_passes=num_passes, seconds=40.0)
     if "probe" in parts:
         _say("189 M random weights beside the engine's own server")
         path = probe_model(HERE / ".cache")

@@ -39,6 +39,7 @@ from parley.serving.prompting.prepare import Prompting, Sight
 from parley.serving.prompting.templates import TEMPLATES
 from parley.serving.prompting.tokenizers import Tokenizers
 from parley.serving.run import Run
+from parley.serving.scheduling.fair import Tenant
 from parley.serving.scheduling.pools import PoolRules, Pools
 from parley.serving.serve import Serving
 
@@ -59,6 +60,11 @@ def make_snapshot(
         price=price,
         created=0,
     )
+
+
+def tenant(project_id: str, organization_id: str = "") -> Tenant:
+    """A project in an organization, by default in one of its own."""
+    return Tenant(organization_id or f"org of {project_id}", project_id)
 
 
 def make_principal(*, allowed_models: frozenset[str] | None = None) -> Principal:

@@ -6,6 +6,7 @@ import gc
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from starlette.types import ASGIApp
@@ -25,14 +26,18 @@ from parley.core.snapshot import EngineKind, Weights
 from parley.domain.accounts.passwords import Passwords
 from parley.infra.leftovers import end_leftovers
 from parley.infra.memory import memory_budget_bytes
+from parley.infra.metrics import Metrics
 from parley.infra.settings import Settings, server_url
 from parley.operations.first_start import ensure_owner
 from parley.operations.front_door import FrontDoor, SignUpRules
 from parley.operations.last_used import following
+from parley.operations.rate_limits import levels_of
+from parley.operations.readings import watch_pools, watch_records
 from parley.operations.reconcile import Reconciler
 from parley.operations.records import Records, open_records
 from parley.runtimes import ENGINES, EngineFactory, Runtimes
 from parley.serving.admission.admit import Admission
+from parley.serving.metering.counted import CountedSettlements
 from parley.serving.metering.settle import Settlement
 from parley.serving.prompting.prepare import Prompting, Sight
 from parley.serving.prompting.templates import TEMPLATES
@@ -68,7 +73,10 @@ class Application:
         self._has_started = False
         self._tokenizers = Tokenizers(runtimes.start_tokenizer, clock)
         self.open_requests = OpenRequests()
-        self.settlement = Settlement(records.settlements, clock)
+        self.metrics = Metrics()
+        watch_pools(self.metrics, self.pools.report)
+        self.metrics.gauge("parley_http_requests_open", "Requests that are being answered.", self.open_requests.__len__)
+        self.settlement = Settlement(CountedSettlements(records.settlements, self.metrics.settled), clock)
         serving = Serving(
             catalog=records.catalog,
             admission=Admission(records.billing, records.rates, records.storage),
@@ -90,6 +98,8 @@ class Application:
                 clock=clock,
                 platform=platform,
                 repeats=Repeats(records.replies),
+                metrics=self.metrics,
+                levels_of=partial(levels_of, records),
             ),
             keys=records.keys,
             open_requests=self.open_requests,
@@ -172,6 +182,7 @@ async def serve(
             on_ready(Started(url=url, weights=weights, owner_key=owner_key, owner_key_path=path))
 
         reconciler = Reconciler(records.database, records.billing, records.replies)
+        watch_records(application.metrics, records, reconciler)
         meanwhile = [application.settlement.run, reconciler.run, records.database.raise_failure]
         if records.storage is not None:
             # Before anything is taken.

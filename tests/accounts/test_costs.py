@@ -52,6 +52,7 @@ async def test_costs_are_summed_by_day_project_and_model_over_all_endpoints(town
                     "amount": {"value": 1.750000001, "currency": "usd"},
                     "line_item": None,
                     "project_id": None,
+                    "user_id": None,
                     "api_key_id": None,
                 }
             ],

@@ -15,7 +15,7 @@ from parley.domain.audit import store as audit
 from parley.domain.billing.store import tables as money
 from parley.domain.idempotency import store as idempotency
 from parley.domain.limits import store as limits
-from parley.domain.usage import store as usage
+from parley.domain.usage.store import tables as usage
 from parley.infra.schema import HEAD, current_revision, downgrade, known_revisions, upgrade
 from parley.infra.sqlite import create_database_file, open_writer
 

@@ -14,6 +14,7 @@ from parley.api.call import Access, Call, Handler
 from parley.api.errors import ErrorResponse
 from parley.api.health import ReadinessPage, show_health
 from parley.api.landing import LandingRoute
+from parley.api.metrics import show_metrics
 from parley.api.openai.chat import create_chat_completion
 from parley.api.openai.completions import create_completion, create_engine_completion
 from parley.api.openai.edits import create_edit, create_engine_edit
@@ -83,6 +84,7 @@ OPERATIONS: Mapping[Handler, Operation] = MappingProxyType(
         unload_model: Operation(reply=Replica),
         list_replicas: Operation(reply=ListReplicasResponse),
         show_health: Operation(media=("application/json",)),
+        show_metrics: Operation(media=("text/plain",)),
         refuse: Operation(is_retired=True),
         refuse_chat: Operation(is_retired=True),
         **PLATFORM_OPERATIONS,

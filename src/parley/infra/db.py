@@ -80,6 +80,20 @@ class Database:
         """Run `work` on a read-only connection, off the loop, on the state of the last commit."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
 
+    @property
+    def num_waiting(self) -> int:
+        """How many units of work were handed in and are not durable yet."""
+        return self._writer.num_waiting
+
+    @property
+    def lag_seconds(self) -> float:
+        """How long the oldest of them has waited."""
+        return self._writer.lag_seconds
+
+    def watch_commits(self, timed: Callable[[float], None]) -> None:
+        """Have `timed` told, on the writer's thread, how many seconds each commit took. It must not raise."""
+        self._writer.on_commit_timed = timed
+
     async def wait_failed(self) -> DatabaseFailed:
         """Return when the writer has failed: from then on nothing can be kept, and the server must stop and restart."""
         return await self._writer.wait_failed()

@@ -19,6 +19,7 @@ from parley.serving.prompting.reading import Reader
 from parley.serving.ranking import Ranking
 from parley.serving.rounds import Round, plan_rounds
 from parley.serving.scheduling.casualties import Patient, Verdict, fingerprint
+from parley.serving.scheduling.fair import Tenant
 from parley.serving.scheduling.pool import Pool, Ticket
 
 
@@ -55,9 +56,8 @@ class Execution:
             num_slots=pool.num_slots if grant.weights.takes_n else 1,
         )
         first = self._rounds[0]
-        self._first_ticket: Ticket | None = pool.enqueue(
-            grant.principal.project_id, 1 if request.echo else first.num_sequences
-        )
+        self._tenant = Tenant(grant.principal.organization_id, grant.principal.project_id)
+        self._first_ticket: Ticket | None = pool.enqueue(self._tenant, 1 if request.echo else first.num_sequences)
         stack.callback(self._first_ticket.release)
 
     @property
@@ -102,7 +102,7 @@ class Execution:
             return ticket
         if ticket is not None:
             ticket.release()
-        ticket = self._pool.enqueue(self._grant.principal.project_id, num_slots, is_continuation=True)
+        ticket = self._pool.enqueue(self._tenant, num_slots, is_continuation=True)
         self._stack.callback(ticket.release)
         return ticket
 

@@ -13,6 +13,7 @@ from parley.core.requests import SequenceRequest
 from parley.core.usage import Usage
 from parley.serving.scheduling.pool import Pool, PoolPlan
 from parley.serving.scheduling.probing import ProbeRules, Probes
+from tests.builders_serving import tenant
 
 
 class Mute:
@@ -124,7 +125,7 @@ async def test_a_probe_takes_no_slot_from_anybody_and_leaves_no_trace(house):
     house.clock.advance(5)
     assert await house.says(soon=True)
     assert (house.pool.num_free_slots, house.pool.last_used) == (1, used)
-    ticket = house.pool.enqueue("proj", 1)
+    ticket = house.pool.enqueue(tenant("proj"), 1)
     house.clock.advance(11)
     assert await house.says(soon=True)
     assert len(house.engine.asked) == 1
@@ -135,7 +136,7 @@ async def test_a_request_that_comes_meanwhile_gets_the_slot_behind_the_probe(hou
     house.engine.may_answer.clear()
     await house.pool.load()
     assert not await house.is_ready()
-    ticket = house.pool.enqueue("proj", 1)
+    ticket = house.pool.enqueue(tenant("proj"), 1)
     assert not ticket.granted.is_set()
     house.engine.may_answer.set()
     await ticket.granted.wait()

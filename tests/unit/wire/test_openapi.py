@@ -76,7 +76,9 @@ def test_lists_and_sums_say_what_can_be_asked_in_the_query(document):
     sums = parameters(document, "get", "/v1/organization/usage/completions")
     assert [name for name, each in sums.items() if each["required"]] == ["start_time"]
     assert sums["bucket_width"]["schema"]["enum"] == ["1m", "1h", "1d"]
-    assert sums["group_by"]["schema"]["items"]["enum"] == ["project_id", "api_key_id", "model"]
+    assert sums["group_by"]["schema"]["items"]["enum"] == [
+        *("project_id", "user_id", "api_key_id", "model", "batch", "service_tier"),
+    ]
     audit = parameters(document, "get", "/v1/organization/audit_logs/export")
     assert {"effective_at[gt]", "format", "after"} <= set(audit)
 

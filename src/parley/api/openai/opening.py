@@ -53,7 +53,7 @@ async def open_run(
             claim=call.claim,
         )
     except ParleyError as refusal:
-        reception.levels = refusal.levels
+        reception.levels = refusal.levels or call.services.levels_of(call.require_principal(), request.model)
         raise
     grant = run.grant
     # On every reply from here on, also one that fails.

@@ -10,6 +10,7 @@ from parley.api.call import Handler
 from parley.api.operation import Operation, QueryParameter
 from parley.api.platform import (
     audit_logs,
+    balances,
     costs,
     entrance,
     keys,
@@ -18,6 +19,7 @@ from parley.api.platform import (
     queries,
     rate_limits,
     usage,
+    usage_export,
     users,
 )
 from parley.api.platform.schemas import replies, requests
@@ -43,7 +45,7 @@ def _made(request: type[msgspec.Struct], reply: type[msgspec.Struct]) -> Operati
     return Operation(request=request, reply=reply)
 
 
-_USAGE = Operation(reply=replies.UsagePage, query=queries.sums(usage.WIDTHS, tuple(usage.DIMENSIONS)))
+_USAGE = Operation(reply=replies.UsagePage, query=queries.sums(usage.PAGES, tuple(usage.DIMENSIONS)))
 
 PLATFORM_OPERATIONS: Mapping[Handler, Operation] = MappingProxyType(
     {
@@ -82,10 +84,20 @@ PLATFORM_OPERATIONS: Mapping[Handler, Operation] = MappingProxyType(
         users.delete_invite: Operation(reply=replies.Deleted),
         rate_limits.list_rate_limits: _listed(replies.RateLimit, usual=100),
         rate_limits.modify_rate_limit: _made(requests.UpdateRateLimitRequest, replies.RateLimit),
-        costs.list_costs: Operation(reply=replies.CostPage, query=queries.sums(costs.WIDTHS, tuple(costs.DIMENSIONS))),
-        usage.usage_of_completions: _USAGE,
+        balances.show_own_credits: Operation(reply=replies.OrganizationCredits),
+        balances.show_credits: Operation(reply=replies.OrganizationCredits),
+        balances.create_top_up: _made(requests.CreateTopUpRequest, replies.OrganizationCredits),
+        costs.list_costs: Operation(reply=replies.CostPage, query=queries.sums(costs.PAGES, tuple(costs.DIMENSIONS))),
+        usage.usage_of_completions: Operation(
+            reply=replies.UsagePage, query=queries.sums(usage.PAGES, (*usage.DIMENSIONS, *usage.SAME_FOR_ALL))
+        ),
         usage.usage_of_embeddings: _USAGE,
         usage.usage_of_moderations: _USAGE,
+        usage.usage_of_images: _USAGE,
+        usage.usage_of_transcriptions: _USAGE,
+        usage_export.export_usage: Operation(
+            query=queries.exported_usage(tuple(usage_export.DIMENSIONS)), media=("application/jsonl", "text/csv")
+        ),
         projects.list_projects: _listed(replies.Project, queries.INCLUDE_ARCHIVED),
         projects.create_project: _made(requests.CreateProjectRequest, replies.Project),
         projects.retrieve_project: Operation(reply=replies.Project),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from parley.api.operation import QueryParameter
-from parley.api.platform.buckets import Width
+from parley.api.platform.buckets import WIDTHS, PageRule
 from parley.api.platform.listing import MAX_ID_CHARACTERS, MAX_PAGE
 
 _WHOLE = {"type": "integer", "minimum": 0, "maximum": 10**15 - 1}
@@ -43,26 +43,44 @@ def exported() -> tuple[QueryParameter, ...]:
     return audit(FORMAT, _AFTER)
 
 
-def sums(widths: Mapping[str, Width], dimensions: Sequence[str]) -> tuple[QueryParameter, ...]:
-    """Of sums over a span of time, in buckets of one of `widths`."""
-    most = max(width.most for width in widths.values())
+def sums(rules: Mapping[str, PageRule], dimensions: Sequence[str]) -> tuple[QueryParameter, ...]:
+    """Of sums over a span of time, page by page, in buckets of one of the widths that `rules` names."""
+    most = max(rule.most for rule in rules.values())
+    return (
+        *_span(list(rules)),
+        QueryParameter(
+            name="limit",
+            schema={"type": "integer", "minimum": 1, "maximum": most},
+            description="How many buckets at most. "
+            + ", ".join(f"{name}: {rule.usual}, at most {rule.most}" for name, rule in rules.items())
+            + ".",
+        ),
+        QueryParameter(name="page", schema=_TEXT, description="`next_page` of the reply before."),
+        *_whose(dimensions),
+    )
+
+
+def exported_usage(dimensions: Sequence[str]) -> tuple[QueryParameter, ...]:
+    """Of sums over a span of time, as a file."""
+    return (*_span(list(WIDTHS)), FORMAT, *_whose(dimensions))
+
+
+def _span(widths: list[str]) -> tuple[QueryParameter, ...]:
     return (
         QueryParameter(name="start_time", schema=_WHOLE, description="Seconds since the epoch.", is_required=True),
         QueryParameter(name="end_time", schema=_WHOLE, description="Its end, excluded; without it, now."),
         QueryParameter(
             name="bucket_width",
-            schema={"type": "string", "enum": list(widths), "default": "1d"},
+            schema={"type": "string", "enum": widths, "default": "1d"},
             description="How wide a bucket is.",
         ),
-        QueryParameter(
-            name="limit",
-            schema={"type": "integer", "minimum": 1, "maximum": most},
-            description="How many buckets at most. "
-            + ", ".join(f"{name}: {width.usual}, at most {width.most}" for name, width in widths.items())
-            + ".",
-        ),
-        QueryParameter(name="page", schema=_TEXT, description="`next_page` of the reply before."),
+    )
+
+
+def _whose(dimensions: Sequence[str]) -> tuple[QueryParameter, ...]:
+    return (
         _texts("project_ids", "Only what these used."),
+        _texts("user_ids", "Only what these used."),
         _texts("api_key_ids", "Only what these used."),
         _texts("models", "Only what these were used for."),
         QueryParameter(

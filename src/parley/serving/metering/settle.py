@@ -93,6 +93,7 @@ class Settlement:
             organization_id=principal.organization_id,
             project_id=principal.project_id,
             key_id=principal.key_id,
+            user_id=principal.user_id,
             endpoint=request.endpoint,
             requested_model=request.model,
             snapshot=grant.snapshot.name,

@@ -22,6 +22,15 @@ Time = Annotated[int, Meta(ge=0, le=2**40, description="Seconds since the epoch.
 Dollars = Annotated[float, Meta(ge=0, le=10_000_000, description="US dollars in a calendar month (UTC).")]
 
 
+class CreateTopUpRequest(RequestStruct, kw_only=True):
+    amount_usd: Annotated[float, Meta(gt=0, le=10_000_000, description="US dollars.")]
+    payment: (
+        Annotated[str, Meta(min_length=1, max_length=100, description="A name for it; the same one counts once.")]
+        | None
+    ) = None
+    note: Annotated[str, Meta(max_length=1000)] | None = None
+
+
 class CreateProjectRequest(RequestStruct, kw_only=True):
     name: Name
 
