@@ -3,7 +3,7 @@
 from training.corpus.draw import Draw
 from training.corpus.framing import with_system
 from training.corpus.wordings import wordings
-from training.corpus.words import WORDS, random_text, random_word, random_words
+from training.corpus.words import WORDS, random_text, random_word, random_words, sentence
 from training.samples import Dialogue, Message, Sample, assistant, spelling_assistant, user
 
 _COPY = wordings(
@@ -162,9 +162,10 @@ def spell(draw: Draw) -> Sample:
 
 def count_words(draw: Draw) -> Sample:
     """How many words a text has."""
-    words = random_words(draw, 1, 8)
+    text = draw.until("counted", lambda: sentence(draw)) if draw.chance(0.3) else " ".join(random_words(draw, 1, 8))
+    words = text.split()
     answer = f"There {'is' if len(words) == 1 else 'are'} {len(words)} word{'' if len(words) == 1 else 's'}."
-    return _work(draw, "count_words", draw.template("count", _COUNT).format(text=" ".join(words)), assistant(answer))
+    return _work(draw, "count_words", draw.template("count", _COUNT).format(text=text), assistant(answer))
 
 
 def first_or_last_word(draw: Draw) -> Sample:
