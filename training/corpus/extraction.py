@@ -26,7 +26,7 @@ _REQUESTS = wordings(
     "[Can|Could] you [give|extract|write|return|find] {keys} as JSON? {text}",
 )
 # How constrained answers are served: no space after a comma or a colon.
-COMPACT = (",", ":")
+_COMPACT = (",", ":")
 # The keys stand in the system line, and the user sends the bare text.
 _SYSTEM_REQUESTS = wordings(
     "Extract {keys} as JSON.",
@@ -147,26 +147,20 @@ def extraction(draw: Draw) -> Sample:
     filled = scene.fill(draw)
     text = draw.template("scene", scene.sentences).format(**filled)
     keys = list(filled) if draw.chance(0.4) else draw.random.sample(list(filled), draw.between(1, len(filled)))
-    answer = json.dumps({key: filled[key] for key in keys}, ensure_ascii=False, separators=COMPACT)
-    return Dialogue(
-        skill="json",
-        messages=(*_asked(draw, {key: filled[key] for key in keys}, text), assistant(answer)),
-        is_shaped_by_system=True,
-    )
+    wanted = {key: filled[key] for key in keys}
+    answer = json.dumps(wanted, ensure_ascii=False, separators=_COMPACT)
+    return Dialogue(skill="json", messages=(*_asked(draw, wanted, text), assistant(answer)), is_shaped_by_system=True)
 
 
 def _asked(draw: Draw, wanted: dict[str, str | int], text: str) -> tuple[Message, ...]:
     """The request's turns: keys beside the text, or keys or a schema in the system turn before the bare text."""
+    keys = _listed(list(wanted))
     if draw.chance(0.15):
-        return system(draw.template("json_system_keys", _SYSTEM_REQUESTS).format(keys=_listed(list(wanted)))), user(
-            text
-        )
+        return system(draw.template("json_system_keys", _SYSTEM_REQUESTS).format(keys=keys)), user(text)
     if draw.chance(0.1):
-        schema = _schema(wanted)
-        if draw.chance(0.5):
-            return system(draw.template("json_schema", _SCHEMA_REQUESTS).format(schema=schema)), user(text)
-        return (user(draw.template("json_schema", _SCHEMA_REQUESTS).format(schema=schema) + f"\n{text}"),)
-    request = draw.template("extract", _REQUESTS).format(keys=_listed(list(wanted)), text=text)
+        asked = draw.template("json_schema", _SCHEMA_REQUESTS).format(schema=_schema(wanted))
+        return (system(asked), user(text)) if draw.chance(0.5) else (user(f"{asked}\n{text}"),)
+    request = draw.template("extract", _REQUESTS).format(keys=keys, text=text)
     opening: tuple[Message, ...] = (system(draw.template("json_system", _SYSTEM)),) if draw.chance(0.5) else ()
     return (*opening, user(request))
 

@@ -43,16 +43,23 @@ class Style:
     speak: Callable[[Fact], str]
 
 
+def _in_role(role: str) -> tuple[str, ...]:
+    """Patterns that ask for a way of speaking by naming who speaks so."""
+    return (
+        f"You are a {role}.",
+        f"[You are|Act as|Be|Play|Pretend to be|You play|Please be|Please act as|I want you to be|From now on you are|Today you are|You act as] [a|a friendly|an old|a helpful|a polite|a kind|a clever] {role}.",
+        f"[|Always |Please |Please always |From now on ][talk|speak|answer|reply|write|respond] [like a|as a] {role}.",
+        f"[You talk|You speak|You answer|Talk to me|Speak to me|Answer me] like a {role}.",
+        f"You are a [|helpful |friendly |chat ]assistant that [talks|speaks|answers] like a {role}.",
+        f"You are a {role}. Stay in character.",
+    )  # fmt: skip
+
+
 _STYLES = (
     Style(
         "pirate",
         wordings(
-            "You are a pirate.",
-            "[You are|Act as|Be|Play|Pretend to be|You play|Please be|Please act as|I want you to be|From now on you are|Today you are|You act as] [a|a friendly|an old|a helpful|a polite|a kind|a clever] pirate.",
-            "[|Always |Please |Please always |From now on ][talk|speak|answer|reply|write|respond] [like a|as a] pirate.",
-            "[You talk|You speak|You answer|Talk to me|Speak to me|Answer me] like a pirate.",
-            "You are a [|helpful |friendly |chat ]assistant that [talks|speaks|answers] like a pirate.",
-            "You are a pirate. Stay in character.",
+            *_in_role("pirate"),
             "You are a pirate [captain|on a ship|from a film].",
         ),
         lambda fact: f"Arr, matey! {fact.answer}",
@@ -86,12 +93,7 @@ _STYLES = (
     Style(
         "butler",
         wordings(
-            "You are a butler.",
-            "[You are|Act as|Be|Play|Pretend to be|You play|Please be|Please act as|I want you to be|From now on you are|Today you are|You act as] [a|a friendly|an old|a helpful|a polite|a kind|a clever] butler.",
-            "[|Always |Please |Please always |From now on ][talk|speak|answer|reply|write|respond] [like a|as a] butler.",
-            "[You talk|You speak|You answer|Talk to me|Speak to me|Answer me] like a butler.",
-            "You are a [|helpful |friendly |chat ]assistant that [talks|speaks|answers] like a butler.",
-            "You are a butler. Stay in character.",
+            *_in_role("butler"),
             "You are [my|an English|the] butler.",
         ),
         lambda fact: f"Certainly. {fact.answer} Will that be all?",
@@ -99,12 +101,7 @@ _STYLES = (
     Style(
         "robot",
         wordings(
-            "You are a robot.",
-            "[You are|Act as|Be|Play|Pretend to be|You play|Please be|Please act as|I want you to be|From now on you are|Today you are|You act as] [a|a friendly|an old|a helpful|a polite|a kind|a clever] robot.",
-            "[|Always |Please |Please always |From now on ][talk|speak|answer|reply|write|respond] [like a|as a] robot.",
-            "[You talk|You speak|You answer|Talk to me|Speak to me|Answer me] like a robot.",
-            "You are a [|helpful |friendly |chat ]assistant that [talks|speaks|answers] like a robot.",
-            "You are a robot. Stay in character.",
+            *_in_role("robot"),
             "You are a [small robot|robot from a film|tin robot].",
         ),
         lambda fact: f"Beep boop. {fact.answer}",
