@@ -21,6 +21,7 @@ from training.corpus.draw import Side
 from training.corpus.registry import samples
 from training.corpus.words import WORDS
 from training.export import Precision, write_gguf
+from training.forms import start_forms
 from training.model import Llama, ModelShape
 from training.optimizer import Optimizer, schedule
 from training.parallel import ALONE, Peers, run_together
@@ -75,6 +76,7 @@ class Trainer:
         else:
             torch.manual_seed(0)
             self._model = Llama(ModelShape(vocabulary_size=self._encoder.vocabulary_size))
+            start_forms(self._model, self._encoder.texts())
             start_copying(self._model)
             self._progress = Progress()
         self._model.to(plan.device)
