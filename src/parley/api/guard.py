@@ -29,11 +29,10 @@ class GuardLimits:
     # What all bodies that are larger than those of other requests take together.
     large_bytes: int = 256 * 1024 * 1024
 
-    def body_of(self, path: str) -> BodyLimits:
-        """The caps on the body of a request to a path."""
-        return (
-            replace(self.body, max_bytes=max(self.max_chat_bytes, self.body.max_bytes)) if path in _CHATS else self.body
-        )
+    @property
+    def chat_body(self) -> BodyLimits:
+        """The caps on the body of a chat."""
+        return replace(self.body, max_bytes=max(self.max_chat_bytes, self.body.max_bytes))
 
 
 class Guard:
@@ -42,11 +41,13 @@ class Guard:
     def __init__(self, app: ASGIApp, *, limits: GuardLimits) -> None:
         self._app = app
         self._limits = limits
+        self._chat_body = limits.chat_body
         self._large = LargeBodies(limits.large_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
-        body = RequestBody(receive, headers, self._limits.body_of(scope["path"]), self._large)
+        body_limits = self._chat_body if scope["path"] in _CHATS else self._limits.body
+        body = RequestBody(receive, headers, body_limits, self._large)
         reception = reception_of(scope)
         reception.body = body
         # Whoever sends such a head does not get to send another one behind it.
