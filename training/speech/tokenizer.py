@@ -70,6 +70,9 @@ def _laid_out(trained: Tokenizer) -> Tokenizer:
     for number in range(len(vocabulary), NUM_TEXT_IDS):
         # No merge leads here, so no text becomes one of them.
         vocabulary[f"\u2423{number}"] = number
+    # Programs tell a multilingual checkpoint by the empty text in the last place before the special ones.
+    del vocabulary[f"\u2423{NUM_TEXT_IDS - 1}"]
+    vocabulary[""] = NUM_TEXT_IDS - 1
     merges = [tuple(merge) if not isinstance(merge, str) else tuple(merge.split(" ")) for merge in state["merges"]]
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
     tokenizer.pre_tokenizer = trained.pre_tokenizer
