@@ -108,9 +108,7 @@ class Trainer:
     def _train(self, phase: Phase, until_seconds: float) -> None:
         # A resumed run must not meet the same windows again: the step is part of the seed.
         random = Random(1 + self._progress.step)
-        maker = WindowMaker(
-            self._pool, self._tokenizer, seconds=phase.seconds, most_sentences=phase.most_sentences
-        )
+        maker = WindowMaker(self._pool, self._tokenizer, seconds=phase.seconds, most_sentences=phase.most_sentences)
         windows = maker.windows(random)
         saved_at = self._progress.trained_seconds
         while self._progress.trained_seconds < until_seconds:
@@ -167,7 +165,9 @@ def loss_of(
 ) -> Tensor:
     """Mean cross-entropy of the labels."""
     longest = max(len(window.sound) for window in batch) / 16_000
-    num_frames = int(WINDOW_SECONDS * FRAMES_PER_SECOND) if is_padded else 2 * (int(longest * FRAMES_PER_SECOND) // 2 + 1)
+    num_frames = (
+        int(WINDOW_SECONDS * FRAMES_PER_SECOND) if is_padded else 2 * (int(longest * FRAMES_PER_SECOND) // 2 + 1)
+    )
     features = log_mel([window.sound for window in batch], num_frames)
     length = max(len(window.input_ids) for window in batch)
     input_ids = torch.full((len(batch), length), layout.END_OF_TEXT)

@@ -67,4 +67,3 @@ def _trimmed(samples: NDArray[np.int16]) -> NDArray[np.int16]:
     if not len(loud):
         raise ValueError("espeak-ng spoke nothing")
     return samples[loud[0] : loud[-1] + 1]
-

@@ -152,7 +152,15 @@ DAYS = (
     ("Sunday", "Sonntag"),
 )
 NAMES = ("Anna", "Peter", "Maria", "Thomas", "Julia", "Martin", "Laura", "Daniel", "Emma", "Paul")
-CITIES = (("Berlin", "Berlin"), ("London", "London"), ("Vienna", "Wien"), ("Paris", "Paris"), ("Rome", "Rom"), ("Prague", "Prag"), ("Zurich", "Zürich"))
+CITIES = (
+    ("Berlin", "Berlin"),
+    ("London", "London"),
+    ("Vienna", "Wien"),
+    ("Paris", "Paris"),
+    ("Rome", "Rom"),
+    ("Prague", "Prag"),
+    ("Zurich", "Zürich"),
+)
 WEATHERS = (("cold", "kalt"), ("warm", "warm"), ("dark", "dunkel"), ("late", "spät"), ("quiet", "still"))
 FOODS = (
     ("bread", "Brot"),
