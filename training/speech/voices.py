@@ -47,7 +47,7 @@ def draw_voice(random: Random, language: str, side: Side) -> Voice:
 def speak(text: str, voice: Voice) -> NDArray[np.int16]:
     """The sentence as 16 kHz mono, with the silence at its ends cut off. Raises FileNotFoundError without espeak-ng."""
     command = ["espeak-ng", "-v", voice.name, "-s", str(voice.speed), "-p", str(voice.pitch), "--stdout", text]
-    spoken = subprocess.run(command, check=True, capture_output=True, timeout=_SYNTHESIS_SECONDS).stdout  # noqa: S603
+    spoken = subprocess.run(command, check=True, capture_output=True, timeout=_SYNTHESIS_SECONDS).stdout
     # espeak-ng cannot seek back in a pipe, so its header's lengths are not true; the samples follow it at 44.
     samples = np.frombuffer(spoken[44 : 44 + (len(spoken) - 44) // 2 * 2], dtype=np.int16)
     rate = int.from_bytes(spoken[24:28], "little")
