@@ -11,6 +11,8 @@ from pathlib import Path
 from starlette.types import ASGIApp
 
 from parley.api.call import Platform, Services
+from parley.api.form import FormReader
+from parley.api.guard import GuardLimits
 from parley.api.listener import open_listener
 from parley.api.open_requests import OpenRequests
 from parley.api.platform.control import ControlServer
@@ -24,6 +26,7 @@ from parley.core.snapshot import EngineKind, Weights
 from parley.domain.accounts.passwords import Passwords
 from parley.infra.memory import memory_budget_bytes
 from parley.infra.settings import Settings, server_url
+from parley.infra.uploads import Uploads
 from parley.operations.first_start import ensure_owner
 from parley.operations.front_door import FrontDoor, SignUpRules
 from parley.operations.last_used import following
@@ -31,6 +34,7 @@ from parley.operations.reconcile import Reconciler
 from parley.operations.records import Records, open_records
 from parley.runtimes import ENGINES, EngineFactory, Runtimes
 from parley.serving.admission.admit import Admission
+from parley.serving.media.decoder import MediaDecoder, MediaRules
 from parley.serving.metering.settle import Settlement
 from parley.serving.prompting.prepare import Prompting
 from parley.serving.prompting.templates import TEMPLATES
@@ -71,10 +75,11 @@ class Application:
             catalog=records.catalog,
             admission=Admission(records.billing, records.rates),
             prompting=Prompting(tokenizers=self._tokenizers, templates=TEMPLATES, grammar_check=runtimes.grammar_check),
+            decoder=MediaDecoder(MediaRules(max_seconds=settings.max_audio_seconds)),
             pools=self.pools,
             settlement=self.settlement,
-            clock=clock,
         )
+        max_upload_bytes = settings.max_upload_mib << 20
         self.asgi: ASGIApp = build_stack(
             routes=route_table(is_ready=self.is_ready, page=LandingPage()),
             services=Services(
@@ -83,10 +88,15 @@ class Application:
                 clock=clock,
                 platform=platform,
                 repeats=Repeats(records.replies),
+                forms=FormReader(Uploads(records.folder.uploads_path).sweep(), max_file_bytes=max_upload_bytes),
             ),
             keys=records.keys,
             open_requests=self.open_requests,
-            rules=EdgeRules(cors_origins=settings.cors_origins, trusted_proxies=settings.proxy_networks),
+            rules=EdgeRules(
+                cors_origins=settings.cors_origins,
+                trusted_proxies=settings.proxy_networks,
+                limits=GuardLimits(max_upload_bytes=max_upload_bytes),
+            ),
         )
 
     async def warm_up(self) -> Weights:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
+from parley.api.form import FormReader
 from parley.api.repeats import Repeats
 from parley.core.actor import Actor, ActorKind
 from parley.core.claim import Claim
@@ -52,6 +53,8 @@ class Services:
     platform: Platform
     # Requests that are sent again; None where none are known.
     repeats: Repeats | None = None
+    # Reads forms with files; None where no route takes any.
+    forms: FormReader | None = None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -50,7 +50,8 @@ class Dispatcher:
                 return
             call.claim = None if claimed is None else claimed.claim
             response = await match.route.handler(call)
-            if isinstance(response, Response) and call.claim is not None:
+            # What is kept is told as JSON again; subtitles and streams are not kept.
+            if isinstance(response, Response) and response.media_type == "application/json" and call.claim is not None:
                 await repeats.keep(call.claim, call.request_id, response)
             await _reply(response, scope, receive, send)
 

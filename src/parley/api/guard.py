@@ -1,17 +1,21 @@
 """The guard: refuses what no route wants to see, before anything is looked up. What it cannot see is in docs/security.md."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from parley.api.reception import reception_of
-from parley.api.request_body import BodyLimits, RequestBody
+from parley.api.request_body import UPLOAD_OVERHEAD_BYTES, BodyLimits, RequestBody
 from parley.core.errors import InvalidRequest, RequestTooLarge
 
 # A host name, an IPv4 address or an IPv6 address in brackets, with or without a port.
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.%]{2,64}\])(?::\d{1,5})?")
+
+
+# As the route table finds them, with or without a slash at the end.
+_UPLOADS = frozenset(f"/v1/audio/{name}{end}" for name in ("transcriptions", "translations") for end in ("", "/"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +26,14 @@ class GuardLimits:
     max_headers: int = 100
     max_header_bytes: int = 64 * 1024
     body: BodyLimits = field(default_factory=BodyLimits)
+    # The largest file that a form may hold.
+    max_upload_bytes: int = 25 * 1024 * 1024
+
+    def body_of(self, path: str) -> BodyLimits:
+        """The caps on the body of a request to a path."""
+        if path not in _UPLOADS:
+            return self.body
+        return replace(self.body, max_bytes=self.max_upload_bytes, overhead_bytes=UPLOAD_OVERHEAD_BYTES)
 
 
 class Guard:
@@ -33,7 +45,7 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
-        body = RequestBody(receive, headers, self._limits.body)
+        body = RequestBody(receive, headers, self._limits.body_of(scope["path"]))
         reception = reception_of(scope)
         reception.body = body
         # Whoever sends such a head does not get to send another one behind it.

@@ -12,13 +12,14 @@ from starlette.types import ASGIApp
 
 from parley.api.call import Access, Call, Handler
 from parley.api.errors import ErrorResponse
+from parley.api.openai.audio import create_transcription, create_translation
 from parley.api.openai.chat import create_chat_completion
 from parley.api.openai.completions import create_completion, create_engine_completion
 from parley.api.openai.edits import create_edit, create_engine_edit
 from parley.api.openai.engines import list_engines, refuse_chat, retrieve_engine
 from parley.api.openai.models import list_models, retrieve_model
 from parley.api.openai.retired import refuse
-from parley.api.openai.schemas import chat, completions, edits, models
+from parley.api.openai.schemas import audio, chat, completions, edits, models
 from parley.api.operation import Operation
 from parley.api.platform.described import PLATFORM_OPERATIONS
 from parley.api.platform.replicas import ListReplicasResponse, Replica, list_replicas, load_model, unload_model
@@ -48,6 +49,16 @@ OPERATIONS: Mapping[Handler, Operation] = MappingProxyType(
         ),
         create_edit: Operation(request=edits.CreateEditRequest, reply=edits.CreateEditResponse),
         create_engine_edit: Operation(request=edits.CreateEngineEditRequest, reply=edits.CreateEditResponse),
+        create_transcription: Operation(
+            request=audio.CreateTranscriptionRequest,
+            reply=audio.VerboseTranscript,
+            chunk=audio.TranscriptDelta,
+            last_chunk=audio.TranscriptDone,
+            is_form=True,
+        ),
+        create_translation: Operation(
+            request=audio.CreateTranslationRequest, reply=audio.VerboseTranscript, is_form=True
+        ),
         list_models: Operation(reply=models.ListModelsResponse),
         retrieve_model: Operation(reply=models.Model),
         list_engines: Operation(reply=models.ListEnginesResponse),
@@ -113,7 +124,8 @@ def _describe(route: Route, names: set[str]) -> dict[str, Any]:
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in parameters
         ]
     if operation.request is not None:
-        described["requestBody"] = {"required": True, "content": _json(operation.request)}
+        content = _form(operation.request) if operation.is_form else _json(operation.request)
+        described["requestBody"] = {"required": True, "content": content}
     if route.access is Access.PUBLIC:
         described["security"] = []
     return described
@@ -143,15 +155,24 @@ def _responses(operation: Operation) -> dict[str, Any]:
     success: dict[str, Any] = {"description": "OK"}
     if operation.reply is not None:
         success["content"] = _json(operation.reply)
+        if operation.is_form:
+            success["description"] = (
+                "With `verbose_json` all of it, with `json` text and usage; else plain text or subtitles."
+            )
+            success["content"] |= {"text/plain": {"schema": {"type": "string"}}}
     if operation.chunk is not None:
-        success["description"] = "The reply, or with `stream` server-sent events: chunks, then `[DONE]`."
-        success["content"] |= {"text/event-stream": {"schema": _reference(operation.chunk)}}
+        if operation.last_chunk is None:
+            success["description"] = "The reply, or with `stream` server-sent events: chunks, then `[DONE]`."
+            events: dict[str, Any] = _reference(operation.chunk)
+        else:
+            events = {"anyOf": [_reference(operation.chunk), _reference(operation.last_chunk)]}
+        success["content"] |= {"text/event-stream": {"schema": events}}
     return {"200": success, **failures}
 
 
 def _schemas(routes: Iterable[Route]) -> dict[str, Any]:
     operations = [OPERATIONS.get(route.handler, Operation()) for route in routes]
-    used = {kind: None for operation in operations for kind in (operation.request, operation.reply, operation.chunk)}
+    used = {kind: None for each in operations for kind in (each.request, each.reply, each.chunk, each.last_chunk)}
     kinds = [ErrorResponse, *[kind for kind in used if kind is not None]]
     _, components = msgspec.json.schema_components(kinds, ref_template=_REF)
     return dict(components)
@@ -159,6 +180,10 @@ def _schemas(routes: Iterable[Route]) -> dict[str, Any]:
 
 def _json(kind: type[msgspec.Struct]) -> dict[str, Any]:
     return {"application/json": {"schema": _reference(kind)}}
+
+
+def _form(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    return {"multipart/form-data": {"schema": _reference(kind)}}
 
 
 def _reference(kind: type[msgspec.Struct]) -> dict[str, str]:

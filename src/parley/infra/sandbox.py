@@ -148,10 +148,12 @@ class Worker:
                 self._stderr_bytes -= len(self._stderr.popleft())
 
 
-async def start_worker(module: str, arguments: Sequence[str] = (), *, limits: Limits) -> Worker:
+async def start_worker(
+    module: str, arguments: Sequence[str] = (), *, limits: Limits, folder: Path | None = None
+) -> Worker:
     """Start `module` under `limits`; it is confined when this returns, and its first own message may be received.
 
-    Raises WorkerFailed when the program cannot be started. A cancelled start leaves nothing behind.
+    It runs in `folder`, where that is given.     Raises WorkerFailed when the program cannot be started. A cancelled start leaves nothing behind.
     """
     given = {
         "parent": os.getpid(),
@@ -170,6 +172,7 @@ async def start_worker(module: str, arguments: Sequence[str] = (), *, limits: Li
             stdout=its_end,
             stderr=asyncio.subprocess.PIPE,
             env=_environment(),
+            cwd=folder,
             # Ctrl-C is for us; the workers are stopped when their work is done.
             start_new_session=True,
         )

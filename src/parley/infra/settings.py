@@ -130,6 +130,11 @@ class Settings(BaseSettings):
         "others need the room.",
     )
 
+    max_upload_mib: int = Field(25, ge=1, le=4096, description="The largest file of audio that may be sent, in MiB.")
+    max_audio_seconds: float = Field(
+        14_400.0, ge=1, le=864_000, description="The longest recording that is heard, in seconds of sound."
+    )
+
     hub_endpoint: str = Field(
         "https://huggingface.co",
         description="The model hub that `parley pull` asks; a mirror of your own may be named.",

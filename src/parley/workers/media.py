@@ -1,10 +1,11 @@
-"""The media worker: decodes one upload into 16 kHz mono, a window at a time, and ends with it.
+"""The media worker: decodes one recording into 16 kHz mono, a window at a time, and ends with it.
 
     python -m parley.workers.confine '<limits>' parley.workers.media '<options as JSON>'
 
-Options: `path` of the file, `reader` (the one demuxer that is tried), `window_seconds`, `max_seconds`. It says `opened` with what
-the file claims of itself, then one `window` after the other (raw: 16-bit samples), then `finished`; or `refused` with
-the reason. Whoever does not read its windows stops it from decoding further: memory stays flat however long a file is.
+It says `ready`, and opens the file only then. Options: `path` of the file, `reader` (the one demuxer that is tried), `is_probe`, `window_seconds`, `max_seconds`. A probe
+hears the beginning, says `opened` with the length that the file claims, and ends. Otherwise it says one `window` after the
+other (raw: 16-bit samples), then `finished`. Either may say `refused` with the reason. Whoever does not read its windows
+stops it from decoding further: memory stays flat however long a recording is.
 """
 
 import json
@@ -30,12 +31,12 @@ _MOST_BROKEN_PACKETS = 1_000
 Samples = NDArray[np.int16]
 
 
-class NotAudio(Exception):
-    """The file holds nothing that can be heard; the message is for its owner."""
+class Refused(Exception):
+    """The file is not heard. `reason` is for programs, the message for the file's owner."""
 
-
-class TooLong(Exception):
-    """The file has more sound than it may have."""
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class Decoder:
@@ -43,7 +44,7 @@ class Decoder:
 
     def __init__(self, container: InputContainer) -> None:
         if not container.streams.audio:
-            raise NotAudio("The file has no audio track.")
+            raise Refused("no_track", "The file has no audio track.")
         self._container = container
         self._stream: AudioStream = container.streams.audio[0]
         self._resampler = _new_resampler()
@@ -73,7 +74,7 @@ class Decoder:
                 yield from self._resampled(frame)
         yield from self._flushed()
 
-    def _packets(self) -> Iterator[av.Packet]:
+    def _packets(self) -> "Iterator[av.Packet[AudioStream]]":
         packets = self._container.demux(self._stream)
         while True:
             try:
@@ -100,16 +101,20 @@ class Decoder:
             self.num_broken += 1
             return
         for part in resampled:
-            yield part.to_ndarray().reshape(-1)
+            yield _samples(part)
 
     def _flushed(self) -> Iterator[Samples]:
         if self._shape is not None:
             for part in self._resampler.resample(None):
-                yield part.to_ndarray().reshape(-1)
+                yield _samples(part)
+
+
+def _samples(part: AudioFrame) -> Samples:
+    return part.to_ndarray().reshape(-1).astype(np.int16, copy=False)
 
 
 def windows(pieces: Iterator[Samples], *, window_seconds: float, max_seconds: float) -> Iterator[Samples]:
-    """The pieces as windows of equal length, the last one shorter. Raises TooLong beyond `max_seconds`."""
+    """The pieces as windows of equal length, the last one shorter. Raises Refused beyond `max_seconds`."""
     size, most = int(window_seconds * SAMPLE_RATE), int(max_seconds * SAMPLE_RATE)
     held: list[Samples] = []
     num_held = num_all = 0
@@ -118,7 +123,7 @@ def windows(pieces: Iterator[Samples], *, window_seconds: float, max_seconds: fl
         num_held += len(piece)
         num_all += len(piece)
         if num_all > most:
-            raise TooLong(f"The file is longer than {max_seconds:.0f} seconds.")
+            raise Refused("too_long", f"Audio file is too long. Maximum audio length is {max_seconds:.0f} seconds.")
         if num_held < size:
             continue
         joined = np.concatenate(held)
@@ -129,23 +134,31 @@ def windows(pieces: Iterator[Samples], *, window_seconds: float, max_seconds: fl
         yield np.concatenate(held)
 
 
+def long_enough(found: Iterator[Samples]) -> Iterator[Samples]:
+    """The windows. Raises Refused where they are no recording."""
+    first = next(found, None)
+    if first is None or len(first) < _LEAST_SECONDS * SAMPLE_RATE:
+        raise Refused("too_short", f"Audio file is too short. Minimum audio length is {_LEAST_SECONDS} seconds.")
+    yield first
+    yield from found
+
+
 def decode(voice: Voice, options: dict[str, object]) -> None:
-    """Say everything that there is to say of one file."""
-    path, reader = Path(str(options["path"])), str(options["reader"])
+    """Say everything that there is to say of one file. Raises Refused."""
+    path, reader, is_probe = Path(str(options["path"])), str(options["reader"]), bool(options["is_probe"])
     window_seconds, max_seconds = float(str(options["window_seconds"])), float(str(options["max_seconds"]))
     # A file object, not a path: a reader that wants a second file by name has nothing to begin from.
-    with path.open("rb") as file, av.open(file, format=reader, metadata_errors="ignore") as container:
+    with path.open("rb") as file, av.open(file, mode="r", format=reader, metadata_errors="ignore") as container:
         decoder = Decoder(container)
-        voice.say({"event": "opened", "claimed_seconds": decoder.claimed_seconds()})
-        num_samples = 0
-        for window in windows(decoder.samples(), window_seconds=window_seconds, max_seconds=max_seconds):
-            if not num_samples and len(window) < _LEAST_SECONDS * SAMPLE_RATE:
-                break
-            num_samples += len(window)
+        found = windows(
+            decoder.samples(), window_seconds=_LEAST_SECONDS if is_probe else window_seconds, max_seconds=max_seconds
+        )
+        for window in long_enough(found):
+            if is_probe:
+                voice.say({"event": "opened", "claimed_seconds": decoder.claimed_seconds()})
+                return
             voice.say({"event": "window"}, np.ascontiguousarray(window).tobytes())
-    if not num_samples:
-        raise NotAudio("The file holds no sound.")
-    voice.say({"event": "finished", "seconds": num_samples / SAMPLE_RATE, "num_broken": decoder.num_broken})
+    voice.say({"event": "finished", "num_broken": decoder.num_broken})
 
 
 def _new_resampler() -> av.AudioResampler:
@@ -156,20 +169,14 @@ def main() -> None:
     voice = Voice()
     # FFmpeg describes each fault of a file on stderr, and hostile files have millions.
     av.logging.set_level(av.logging.PANIC)
+    # What ends this process from here on is the file.
+    voice.say({"event": "ready"})
     try:
         decode(voice, json.loads(sys.argv[1]))
-    except (NotAudio, TooLong) as error:
-        reason = "too_long" if isinstance(error, TooLong) else "not_audio"
-        voice.say({"event": "refused", "reason": reason, "message": str(error)})
+    except Refused as error:
+        voice.say({"event": "refused", "reason": error.reason, "message": str(error)})
     except (av.error.FFmpegError, ValueError, IndexError, OverflowError, MemoryError) as error:
-        voice.say(
-            {
-                "event": "refused",
-                "reason": "not_audio",
-                "message": "The file could not be decoded.",
-                "detail": repr(error)[:300],
-            }
-        )
+        voice.say({"event": "refused", "reason": "unreadable", "message": repr(error)[:300]})
 
 
 if __name__ == "__main__":

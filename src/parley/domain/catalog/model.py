@@ -34,6 +34,7 @@ class Contents:
     """A catalog that has been read and checked: every reference in it leads somewhere."""
 
     default_weights: Weights
+    default_speech_weights: Weights
     weights: Mapping[str, Weights]
     snapshots: Mapping[str, Snapshot]
     # Alias -> name of a snapshot.

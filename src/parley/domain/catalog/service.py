@@ -22,6 +22,11 @@ class Catalog:
         return self._contents.default_weights
 
     @property
+    def default_speech_weights(self) -> Weights:
+        """The weights behind every stand-in that hears."""
+        return self._contents.default_speech_weights
+
+    @property
     def weights(self) -> Mapping[str, Weights]:
         """Every installed set of weights by name."""
         return self._contents.weights
