@@ -1,5 +1,6 @@
 """The catalog's verbs: from a name to the snapshot that answers it, and the weights' proof of being what they are."""
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -116,5 +117,8 @@ class CatalogFiles:
         # The vocabulary of an upstream may be a file that ships.
         is_ours = path is not None and path.parent == self._places.models
         if path is not None and is_ours and all(other.path != path for other in contents.weights.values()):
-            path.unlink(missing_ok=True)
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
         return contents

@@ -182,7 +182,7 @@ def _append_once(
     added = tomlkit.table()
     for field in entry.__struct_fields__:
         value = _as_toml(getattr(entry, field))
-        if value not in (None, {}, "", [], False, 0):
+        if value not in (None, {}, "", [], False):
             added[field] = value
     heading = _cut_heading(entries[-1].value) if entries else []
     if entries:
