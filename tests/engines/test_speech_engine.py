@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from parley.serving.media.decoder import MediaDecoder, MediaRules
 from tests.builders_speech import texts, tone
 from tests.whisper_maker import DETECTED, FIRST_TOKENS, SAID, make_whisper
 
-JFK = Path(__file__).parents[1] / "audio" / "jfk.flac"
+INAUGURAL = Path(__file__).parents[1] / "audio" / "inaugural.flac"
 TRANSCRIBE = Hearing(task=Task.TRANSCRIBE)
 NOISE = tone(2.0).tobytes()
 
@@ -59,14 +60,14 @@ async def hear(engine: WorkerSpeechEngine, hearing: Hearing, *parts: bytes) -> l
 
 
 async def test_pocketsphinx_hears_a_real_speaker_word_by_word():
-    samples = [part async for part in MediaDecoder(MediaRules()).decode(recording(JFK))]
+    samples = [part async for part in MediaDecoder(MediaRules()).decode(recording(INAUGURAL))]
     async with running("sphinx") as engine:
         events = await hear(engine, Hearing(task=Task.TRANSCRIBE, has_words=True), *samples)
     segments = [event for event in events if isinstance(event, HeardSegment)]
     assert "what you can do for your country" in texts(segments)
     words = [word for each in segments for word in each.words]
     assert [word.word for word in words] == texts(segments).split()
-    assert all(one.end <= other.start + 0.02 for one, other in zip(words, words[1:], strict=False))
+    assert all(one.end <= other.start + 0.02 for one, other in pairwise(words))
     assert all(each.start <= each.words[0].start and each.words[-1].end <= each.end for each in segments)
     assert events[-2:] == [Heard(11.0), TranscriptFinished(language="en", seconds=11.0)]
 

@@ -33,7 +33,7 @@ async def remove_model(records: Records, name: str, in_use: InUse) -> Removed:
     contents = await asyncio.to_thread(records.catalog_files.remove, weights, default=default)
     records.catalog.replace(contents)
     now = contents.default_speech_weights if weights.is_speech else contents.default_weights
-    return Removed(weights=weights.name, default=now.name)
+    return Removed(weights=weights.name, default=contents.default_weights.name if now is None else now.name)
 
 
 def _removable(catalog: Catalog, name: str) -> Weights:
@@ -57,7 +57,7 @@ def _next_default(catalog: Catalog, gone: Weights) -> str:
     Never an upstream, which only its operator's word makes the default.
     """
     default = catalog.default_speech_weights if gone.is_speech else catalog.default_weights
-    if default.name != gone.name:
+    if default is not None and default.name != gone.name:
         return default.name
     others = [
         each

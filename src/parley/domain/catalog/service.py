@@ -23,8 +23,8 @@ class Catalog:
         return self._contents.default_weights
 
     @property
-    def default_speech_weights(self) -> Weights:
-        """The weights behind every stand-in that hears."""
+    def default_speech_weights(self) -> Weights | None:
+        """The weights behind every stand-in that hears; None where there are none."""
         return self._contents.default_speech_weights
 
     @property

@@ -48,11 +48,9 @@ def read_contents(places: Places, templates: frozenset[str]) -> Contents:
     default = weights.get(own.default_weights)
     if default is None:
         raise CatalogError(f"{places.file}: default_weights: there are no weights named {own.default_weights!r}")
-    speech = weights.get(own.default_speech_weights or "")
-    if speech is None or not speech.is_speech or default.is_speech:
-        raise CatalogError(
-            f"{places.file}: default_weights must name weights that generate, and default_speech_weights weights that hear"
-        )
+    speech = _default_speech(own, weights, places.file)
+    if default.is_speech:
+        raise CatalogError(f"{places.file}: default_weights: {default.name!r} hears, and generates nothing")
     snapshots = {}
     for entry in own.snapshots:
         is_speech = Capability.TRANSCRIBE in entry.capabilities
@@ -182,7 +180,7 @@ def _append_once(
     added = tomlkit.table()
     for field in entry.__struct_fields__:
         value = _as_toml(getattr(entry, field))
-        if value not in (None, {}, "", [], False):
+        if value is not False and value not in (None, {}, "", []):
             added[field] = value
     heading = _cut_heading(entries[-1].value) if entries else []
     if entries:
@@ -316,7 +314,7 @@ class _Builder:
         return roots[parts[0]] / parts[1]
 
     def snapshot(
-        self, entry: SnapshotEntry, own: CatalogFile, weights: Mapping[str, Weights], default: Weights
+        self, entry: SnapshotEntry, own: CatalogFile, weights: Mapping[str, Weights], default: Weights | None
     ) -> Snapshot:
         where = f"{self._places.file}: snapshots {entry.name!r}"
         if not is_valid_name(entry.name):
@@ -340,6 +338,18 @@ class _Builder:
             owned_by=entry.owned_by,
             is_stand_in=is_stand_in,
         )
+
+
+def _default_speech(own: CatalogFile, weights: Mapping[str, Weights], file: Path) -> Weights | None:
+    """What stands behind names that hear; None where a catalog has nothing that does."""
+    if own.default_speech_weights is None:
+        return None
+    speech = weights.get(own.default_speech_weights)
+    if speech is None or not speech.is_speech:
+        raise CatalogError(
+            f"{file}: default_speech_weights: there are no weights named {own.default_speech_weights!r} that hear"
+        )
+    return speech
 
 
 def _capabilities(entry: SnapshotEntry, weights: Weights | None) -> frozenset[Capability]:
