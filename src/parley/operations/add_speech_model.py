@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from parley.core.ct2 import TAKEN_FILES, InvalidSpeechFolder, WhisperFacts, read_whisper
@@ -48,10 +49,7 @@ def import_speech_folder(folder: DataFolder, path: Path, on_progress: Callable[[
         temporary.mkdir(mode=0o700)
         hashes, done = {}, 0
         for file in files:
-            before = done
-            hashes[file.name] = copy_file(
-                file, temporary / file.name, lambda count, before=before: on_progress(before + count, size)
-            )
+            hashes[file.name] = copy_file(file, temporary / file.name, partial(_add_progress, on_progress, done, size))
             done += file.stat().st_size
         digest = hash_of_hashes(hashes)
         target = folder.models_path / digest
@@ -63,6 +61,10 @@ def import_speech_folder(folder: DataFolder, path: Path, on_progress: Callable[[
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return digest
+
+
+def _add_progress(on_progress: Callable[[int, int], None], before: int, size: int, done: int) -> None:
+    on_progress(before + done, size)
 
 
 async def add_speech_model(records: Records, addition: AddSpeechModel) -> Snapshot:
