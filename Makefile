@@ -18,7 +18,7 @@ CHECK := $(VENV)/.ready-check
 TRAIN := .venv-train/.ready
 OLD_CLIENT := $(CLIENT_2023)/.ready
 
-.PHONY: help serve test check bench faults train-mini eval-mini test-train clean
+.PHONY: help serve test check bench faults fuzz train-mini eval-mini test-train clean
 
 help: ## list the targets
 	@echo "Parley: an OpenAI-compatible platform on your own machines"
@@ -43,8 +43,11 @@ check: $(CHECK) ## formatting, lint, types, import rules, sizes
 bench: $(TEST) ## measure Parley beside bare peers (BENCH=quick: a shorter run)
 	@$(PY) -m bench $(if $(filter quick,$(BENCH)),--quick)
 
-faults: $(TEST) ## bring about every fault of processes at full size (about 20 minutes; FAULTS="c1 c3": these rows)
+faults: $(TEST) ## bring about faults at full size: money, storage, processes, overload (FAULTS="a4 c3": these rows)
 	@$(PY) -m tests.faults.figures $(FAULTS)
+
+fuzz: $(TEST) ## call the whole API with generated requests, for minutes (FUZZ="--seed 7 --examples 1000")
+	@$(PY) -m tests.fuzz $(FUZZ)
 
 train-mini: $(TRAIN) ## make the bundled model anew (needs torch; see training/)
 	@.venv-train/bin/python -m training.mini

@@ -115,7 +115,8 @@ class OpenLoop:
         self._texts = list(load.texts())
         self._num_clients = load.num_clients
         self._clients: list[Client] = []
-        self._idle: list[Client] = []
+        # In turns, so that none idles for so long that the server closes it.
+        self._idle: deque[Client] = deque()
         self._late: deque[tuple[bytes, float]] = deque()
         self._started = 0.0
         self._num_due = 0
@@ -137,7 +138,7 @@ class OpenLoop:
             request = self._texts[self._num_due], self._due_at(self._num_due)
             self._num_due += 1
             if self._idle:
-                self._idle.pop().send(*request)
+                self._idle.popleft().send(*request)
             else:
                 self._late.append(request)
         if self._num_due < len(self._texts):

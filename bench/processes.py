@@ -7,11 +7,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -19,19 +19,30 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 @contextmanager
 def running(module: str, *words: str, address: int | str, environment: dict[str, str] | None = None) -> Iterator[int]:
     """`python -m module words` until the block ends; yields its process id once it answers at `address`."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", module, *words], env=os.environ | (environment or {}), stdin=subprocess.DEVNULL
-    )
-    try:
-        _wait_for(address, process)
-        yield process.pid
-    finally:
-        process.terminate()
+    with running_command([sys.executable, "-m", module, *words], address=address, environment=environment) as pid:
+        yield pid
+
+
+@contextmanager
+def running_command(
+    command: Sequence[str], *, address: int | str, environment: dict[str, str] | None = None, log: Path | None = None
+) -> Iterator[int]:
+    """A command until the block ends, what it says in `log`; yields its process id once it answers at `address`."""
+    with ExitStack() as stack:
+        output = None if log is None else stack.enter_context(log.open("wb"))
+        process = subprocess.Popen(
+            command, env=os.environ | (environment or {}), stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
         try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            _wait_for(address, process)
+            yield process.pid
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 def _wait_for(address: int | str, process: subprocess.Popen[bytes]) -> None:

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import default
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,10 @@ from parley.domain.accounts.passwords import Passwords
 from parley.operations.first_start import ensure_owner
 from parley.operations.front_door import FrontDoor, SignUpRules
 from parley.operations.last_used import following
+from parley.operations.rate_limits import levels_of
 from parley.operations.records import Records, open_records
 from tests.builders_records import settings_in
-from tests.builders_routes import BlankPage
+from tests.builders_routes import BlankPage, always_ready
 from tests.builders_serving import Bench, make_bench, make_snapshot
 
 PASSWORD = "correct horse battery"
@@ -166,8 +168,14 @@ async def town(
         loop = asyncio.get_running_loop()
         records.keys.watch(lambda ids: loop.call_soon_threadsafe(open_requests.end_keys, ids) and None)
         app = build_stack(
-            routes=route_table(is_ready=lambda: True, page=BlankPage()),
-            services=Services(serving=bench.serving, catalog=records.catalog, clock=clock, platform=platform),
+            routes=route_table(is_ready=always_ready, page=BlankPage()),
+            services=Services(
+                serving=bench.serving,
+                catalog=records.catalog,
+                clock=clock,
+                platform=platform,
+                levels_of=partial(levels_of, records),
+            ),
             keys=records.keys,
             open_requests=open_requests,
             rules=EdgeRules(),

@@ -25,7 +25,7 @@ family = "{name}"
 weights = "{name}"
 context = {context}
 capabilities = ["chat", "complete"]
-price = "free"
+price = "tests"
 created = 2023-03-01
 """
 _WEIGHTS = """
@@ -99,7 +99,10 @@ def faulty_server(
     supervision: Supervision = QUICK,
     options: Mapping[str, str] | None = None,
 ) -> Iterator[FaultyServer]:
-    """A server with these models, of which the first is the default. `options` are catalog options by model."""
+    """A server with these models, of which the first is the default. `options` are catalog options by model.
+
+    A folder that holds a data folder already is served as it is.
+    """
     home, data = folder / "fakes", folder / "data"
     for model, knobs in models.items():
         write_knobs(home, model, knobs)
@@ -110,11 +113,18 @@ def faulty_server(
         yield FaultyServer(live, home)
 
 
-def write_catalog(data: Path, models: list[str], options: Mapping[str, str]) -> None:
-    """A catalog of small made models, each with weights of its own; the first is the default."""
+def write_catalog(
+    data: Path, models: list[str], options: Mapping[str, str], *, price_nano: tuple[int, int] = (0, 0)
+) -> None:
+    """A catalog of small made models, each with weights of its own; the first is the default.
+
+    `price_nano` is what a token of input and one of output cost.
+    """
     (data / "models").mkdir(parents=True, mode=0o700)
     data.chmod(0o700)
-    text = f'default_weights = "{models[0]}"\nprice_list = "tests"\n\n[prices.free]\n'
+    input_nano, output_nano = price_nano
+    text = f'default_weights = "{models[0]}"\nprice_list = "tests"\n\n[prices.tests]\n'
+    text += f"input = {input_nano}\noutput = {output_nano}\n"
     for number, name in enumerate(models, 1):
         raw = model_bytes(Shape(seed=number, context_length=CONTEXT))
         sha256 = hashlib.sha256(raw).hexdigest()

@@ -10,6 +10,7 @@ from parley.core.engine import Engine, Generation
 from parley.core.errors import EngineFailed, ModelLoadFailed, ModelNotFound
 from parley.core.events import Delta, Event, Finished, FinishReason, ScoredToken, SequenceFinished
 from parley.core.hold import Hold
+from parley.core.picture import Picture, PictureSource
 from parley.core.price import FREE, Price
 from parley.core.principal import Principal, Scope
 from parley.core.requests import (
@@ -32,13 +33,15 @@ from parley.operations.settlements import Settlements
 from parley.serving.admission.admit import Admission
 from parley.serving.admission.rates import Rates, Unlimited
 from parley.serving.engines.echo import EchoEngine
+from parley.serving.engines.vision import EchoVision
 from parley.serving.media.decoder import MediaDecoder, MediaRules
 from parley.serving.metering.settle import Settlement
 from parley.serving.prompting.echo_tokenizer import EchoTokenizer
-from parley.serving.prompting.prepare import Prompting
+from parley.serving.prompting.prepare import Prompting, Sight
 from parley.serving.prompting.templates import TEMPLATES
 from parley.serving.prompting.tokenizers import Tokenizers
 from parley.serving.run import Run
+from parley.serving.scheduling.fair import Tenant
 from parley.serving.scheduling.pools import PoolRules, Pools
 from parley.serving.serve import Serving
 
@@ -59,6 +62,11 @@ def make_snapshot(
         price=price,
         created=0,
     )
+
+
+def tenant(project_id: str, organization_id: str = "") -> Tenant:
+    """A project in an organization, by default in one of its own."""
+    return Tenant(organization_id or f"org of {project_id}", project_id)
 
 
 def make_principal(*, allowed_models: frozenset[str] | None = None) -> Principal:
@@ -160,8 +168,8 @@ class ScriptedGeneration:
             raise EngineFailed("died on purpose")
         return event
 
-    async def aclose(self) -> None:
-        return
+    async def aclose(self) -> int:
+        return 0
 
 
 class FakeGrammarCheck:
@@ -172,6 +180,13 @@ class FakeGrammarCheck:
 
     async def fault_of(self, grammar: Grammar, *, tenant: str) -> str:
         return next((fault for mark, fault in self._faults.items() if mark in grammar.lark), "")
+
+
+class FakePictureReader:
+    """Decodes nothing: each source is a grey picture, told apart by what was sent for it."""
+
+    async def read(self, sources: Sequence[PictureSource]) -> list[Picture]:
+        return [Picture(width=16, height=16, pixels=source.encoded.encode().ljust(768)) for source in sources]
 
 
 class CountingTokenizer(EchoTokenizer):
@@ -298,7 +313,10 @@ def make_bench(
         catalog=FakeCatalog(*snapshots),
         admission=Admission(billing, rates),
         prompting=Prompting(
-            tokenizers=Tokenizers(start, clock), templates=TEMPLATES, grammar_check=FakeGrammarCheck(faults)
+            tokenizers=Tokenizers(start, clock),
+            templates=TEMPLATES,
+            grammar_check=FakeGrammarCheck(faults),
+            sight=Sight(reader=FakePictureReader(), vision_for=lambda _: EchoVision()),
         ),
         decoder=decoder or MediaDecoder(MediaRules()),
         pools=pools,

@@ -21,7 +21,7 @@ from tests.gguf_maker import Shape, write_model
 from tests.live import free_port
 
 KEY = "sk-upstream-canary-7f3a9c2e5b8d"
-QUICK = Deadlines(connect=5.0, first=5.0, stall=5.0, probe=5.0, reachable=0.3)
+QUICK = Deadlines(connect=30.0, first=60.0, stall=60.0, probe=30.0, reachable=0.3)
 PATIENCE = Patience(max_attempts=3, first_pause_seconds=0.01, max_pause_seconds=2.0)
 
 
@@ -202,7 +202,7 @@ async def engine_on(
         await engine.aclose()
 
 
-QUICK_TIMES = ProgramTimes(load=60.0, between_probes=0.05, first_backoff=0.05, ready=30.0, grace=0.5)
+QUICK_TIMES = ProgramTimes(load=120.0, between_probes=0.05, first_backoff=0.05, ready=120.0, grace=0.5)
 
 
 def llama_server_command(model: Path, port: int, *, num_slots: int = 4) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Small random-weight Llama models as GGUF files, written with the standard library and NumPy alone, and ways to break them."""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ MERGES = (
 )
 
 _NORMAL, _CONTROL, _USER_DEFINED = 1, 3, 4
-_UINT32, _INT32, _FLOAT32, _BOOL, _STRING, _ARRAY, _UINT64 = 4, 5, 6, 7, 8, 9, 10
+UINT32, INT32, FLOAT32, BOOL, STRING, _ARRAY, _UINT64 = 4, 5, 6, 7, 8, 9, 10
 _ALIGNMENT = 32
 
 
@@ -47,6 +47,8 @@ class Shape:
     chain: str | None = None
     # The file's own chat template, for which any program can stand.
     chat_template: str | None = None
+    # llama, or qwen2vl, which tells the places of a picture's rows in two directions.
+    architecture: str = "llama"
 
 
 def byte_alphabet() -> dict[int, str]:
@@ -77,52 +79,57 @@ def _string(text: str) -> bytes:
 
 
 def _scalar(kind: int, value: float) -> bytes:
-    return struct.pack({_UINT32: "<I", _INT32: "<i", _FLOAT32: "<f", _BOOL: "<?", _UINT64: "<Q"}[kind], value)
+    return struct.pack({UINT32: "<I", INT32: "<i", FLOAT32: "<f", BOOL: "<?", _UINT64: "<Q"}[kind], value)
 
 
-def _field(key: str, kind: int, value: object) -> bytes:
-    body = _string(str(value)) if kind == _STRING else _scalar(kind, value)  # type: ignore[arg-type]
+def scalar_field(key: str, kind: int, value: object) -> bytes:
+    """One entry of a header."""
+    body = _string(str(value)) if kind == STRING else _scalar(kind, value)  # type: ignore[arg-type]
     return _string(key) + struct.pack("<I", kind) + body
 
 
-def _array_field(key: str, kind: int, values: Sequence[object]) -> bytes:
-    body = b"".join(_string(str(v)) if kind == _STRING else _scalar(kind, v) for v in values)  # type: ignore[arg-type]
+def array_field(key: str, kind: int, values: Sequence[object]) -> bytes:
+    """One entry of a header that holds an array."""
+    body = b"".join(_string(str(v)) if kind == STRING else _scalar(kind, v) for v in values)  # type: ignore[arg-type]
     return _string(key) + struct.pack("<IIQ", _ARRAY, kind, len(values)) + body
 
 
 def _fields(shape: Shape) -> list[bytes]:
     tokens, types, merges = vocabulary(shape)
     fields = [
-        _field("general.architecture", _STRING, "llama"),
-        _field("general.name", _STRING, "probe"),
-        _field("llama.context_length", _UINT32, shape.context_length),
-        _field("llama.embedding_length", _UINT32, shape.width),
-        _field("llama.block_count", _UINT32, shape.num_layers),
-        _field("llama.feed_forward_length", _UINT32, shape.feed_forward),
-        _field("llama.attention.head_count", _UINT32, shape.num_heads),
-        _field("llama.attention.head_count_kv", _UINT32, shape.num_heads),
-        _field("llama.attention.layer_norm_rms_epsilon", _FLOAT32, 1e-5),
-        _field("llama.rope.dimension_count", _UINT32, shape.width // shape.num_heads),
-        _field("llama.rope.freq_base", _FLOAT32, 10000.0),
-        _field("llama.vocab_size", _UINT32, len(tokens)),
-        _field("general.file_type", _UINT32, 0),
-        _field("tokenizer.ggml.model", _STRING, "gpt2"),
-        _field("tokenizer.ggml.pre", _STRING, "gpt-2"),
-        _array_field("tokenizer.ggml.tokens", _STRING, tokens),
-        _array_field("tokenizer.ggml.token_type", _INT32, types),
-        _array_field("tokenizer.ggml.merges", _STRING, merges),
-        _field("tokenizer.ggml.bos_token_id", _UINT32, tokens.index(END_OF_TEXT)),
-        _field("tokenizer.ggml.eos_token_id", _UINT32, tokens.index(TURN_END)),
-        _field("tokenizer.ggml.add_bos_token", _BOOL, shape.adds_bos),
+        scalar_field("general.architecture", STRING, shape.architecture),
+        scalar_field("general.name", STRING, "probe"),
+        scalar_field(f"{shape.architecture}.context_length", UINT32, shape.context_length),
+        scalar_field(f"{shape.architecture}.embedding_length", UINT32, shape.width),
+        scalar_field(f"{shape.architecture}.block_count", UINT32, shape.num_layers),
+        scalar_field(f"{shape.architecture}.feed_forward_length", UINT32, shape.feed_forward),
+        scalar_field(f"{shape.architecture}.attention.head_count", UINT32, shape.num_heads),
+        scalar_field(f"{shape.architecture}.attention.head_count_kv", UINT32, shape.num_heads),
+        scalar_field(f"{shape.architecture}.attention.layer_norm_rms_epsilon", FLOAT32, 1e-5),
+        scalar_field(f"{shape.architecture}.rope.dimension_count", UINT32, shape.width // shape.num_heads),
+        scalar_field(f"{shape.architecture}.rope.freq_base", FLOAT32, 10000.0),
+        scalar_field(f"{shape.architecture}.vocab_size", UINT32, len(tokens)),
+        scalar_field("general.file_type", UINT32, 0),
+        scalar_field("tokenizer.ggml.model", STRING, "gpt2"),
+        scalar_field("tokenizer.ggml.pre", STRING, "gpt-2"),
+        array_field("tokenizer.ggml.tokens", STRING, tokens),
+        array_field("tokenizer.ggml.token_type", INT32, types),
+        array_field("tokenizer.ggml.merges", STRING, merges),
+        scalar_field("tokenizer.ggml.bos_token_id", UINT32, tokens.index(END_OF_TEXT)),
+        scalar_field("tokenizer.ggml.eos_token_id", UINT32, tokens.index(TURN_END)),
+        scalar_field("tokenizer.ggml.add_bos_token", BOOL, shape.adds_bos),
     ]
+    if shape.architecture == "qwen2vl":
+        quarter = shape.width // shape.num_heads // 8
+        fields.append(array_field("qwen2vl.rope.dimension_sections", INT32, [2 * quarter, quarter, quarter, 0]))
     if shape.chat_template is not None:
-        fields.append(_field("tokenizer.chat_template", _STRING, shape.chat_template))
+        fields.append(scalar_field("tokenizer.chat_template", STRING, shape.chat_template))
     if shape.has_fim:
         for name, token in zip(("pre", "suf", "mid"), FILL_IN_THE_MIDDLE, strict=True):
-            fields.append(_field(f"tokenizer.ggml.fim_{name}_token_id", _UINT32, tokens.index(token)))
+            fields.append(scalar_field(f"tokenizer.ggml.fim_{name}_token_id", UINT32, tokens.index(token)))
     if shape.rope_scale is not None:
-        fields.append(_field("llama.rope.scaling.type", _STRING, "linear"))
-        fields.append(_field("llama.rope.scaling.factor", _FLOAT32, shape.rope_scale))
+        fields.append(scalar_field(f"{shape.architecture}.rope.scaling.type", STRING, "linear"))
+        fields.append(scalar_field(f"{shape.architecture}.rope.scaling.factor", FLOAT32, shape.rope_scale))
     return fields
 
 
@@ -169,9 +176,12 @@ def _foretelling(shape: Shape, embedding: np.ndarray) -> np.ndarray:
 
 
 def model_bytes(shape: Shape) -> bytes:
-    """A whole GGUF file, version 3, 32-bit floats."""
-    fields = _fields(shape)
-    tensors = _tensors(shape, len(vocabulary(shape)[0]))
+    """A whole GGUF file."""
+    return file_bytes(_fields(shape), _tensors(shape, len(vocabulary(shape)[0])))
+
+
+def file_bytes(fields: Sequence[bytes], tensors: Mapping[str, np.ndarray]) -> bytes:
+    """Header entries and tensors as a GGUF file, version 3, 32-bit floats."""
     header = struct.pack("<4sIQQ", b"GGUF", 3, len(tensors), len(fields)) + b"".join(fields)
     table, blobs, offset = b"", [], 0
     for name, tensor in tensors.items():

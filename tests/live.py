@@ -15,8 +15,8 @@ from pathlib import Path
 KEY = "sk-live-tests-0123456789abcdef"
 ROOT = Path(__file__).parents[1]
 PARLEY_SERVE = ("parley.cli.main", "serve")
-READY_SECONDS = 60.0
-STOP_SECONDS = 15.0
+READY_SECONDS = 180.0
+STOP_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +53,16 @@ def free_port() -> int:
 
 @contextmanager
 def running_server(
-    folder: Path, settings: Mapping[str, str] | None = None, *, program: Sequence[str] = PARLEY_SERVE
+    folder: Path,
+    settings: Mapping[str, str] | None = None,
+    *,
+    program: Sequence[str] = PARLEY_SERVE,
+    under: Sequence[str] = (),
 ) -> Iterator[LiveServer]:
     """Start Parley under `folder`, wait until it is ready, stop it by SIGTERM. `settings` are further PARLEY_* variables.
 
-    `program` is a module with its arguments, which serves as `parley serve` does.
+    `program` is a module with its arguments, which serves as `parley serve` does; `under` is the beginning of a command
+    line that runs the rest of it as its own process.
     """
     port = free_port()
     data, log = folder / "data", folder / "server.log"
@@ -72,7 +77,7 @@ def running_server(
     environment |= settings or {}
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", *program],
+            [*under, sys.executable, "-m", *program],
             env=environment,
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
@@ -98,7 +103,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) ->
 
 
 def _answers(port: int, path: str) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         connection.request("GET", path)
         return connection.getresponse().status == http.client.OK

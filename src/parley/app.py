@@ -6,6 +6,7 @@ import gc
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from starlette.types import ASGIApp
@@ -24,19 +25,24 @@ from parley.core.clock import Clock, SystemClock
 from parley.core.residency import Residency
 from parley.core.snapshot import EngineKind, Weights
 from parley.domain.accounts.passwords import Passwords
+from parley.infra.leftovers import end_leftovers
 from parley.infra.memory import memory_budget_bytes
+from parley.infra.metrics import Metrics
 from parley.infra.settings import Settings, server_url
 from parley.infra.uploads import Uploads
 from parley.operations.first_start import ensure_owner
 from parley.operations.front_door import FrontDoor, SignUpRules
 from parley.operations.last_used import following
+from parley.operations.rate_limits import levels_of
+from parley.operations.readings import watch_pools, watch_records
 from parley.operations.reconcile import Reconciler
 from parley.operations.records import Records, open_records
 from parley.runtimes import ENGINES, EngineFactory, Runtimes
 from parley.serving.admission.admit import Admission
 from parley.serving.media.decoder import MediaDecoder, MediaRules
+from parley.serving.metering.counted import CountedSettlements
 from parley.serving.metering.settle import Settlement
-from parley.serving.prompting.prepare import Prompting
+from parley.serving.prompting.prepare import Prompting, Sight
 from parley.serving.prompting.templates import TEMPLATES
 from parley.serving.prompting.tokenizers import Tokenizers
 from parley.serving.scheduling.pools import PoolRules, Pools
@@ -70,11 +76,19 @@ class Application:
         self._has_started = False
         self._tokenizers = Tokenizers(runtimes.start_tokenizer, clock)
         self.open_requests = OpenRequests()
-        self.settlement = Settlement(records.settlements, clock)
+        self.metrics = Metrics()
+        watch_pools(self.metrics, self.pools.report)
+        self.metrics.gauge("parley_http_requests_open", "Requests that are being answered.", self.open_requests.__len__)
+        self.settlement = Settlement(CountedSettlements(records.settlements, self.metrics.settled), clock)
         serving = Serving(
             catalog=records.catalog,
-            admission=Admission(records.billing, records.rates),
-            prompting=Prompting(tokenizers=self._tokenizers, templates=TEMPLATES, grammar_check=runtimes.grammar_check),
+            admission=Admission(records.billing, records.rates, records.storage),
+            prompting=Prompting(
+                tokenizers=self._tokenizers,
+                templates=TEMPLATES,
+                grammar_check=runtimes.grammar_check,
+                sight=Sight(reader=runtimes.picture_reader, vision_for=runtimes.vision_for),
+            ),
             decoder=MediaDecoder(MediaRules(max_seconds=settings.max_audio_seconds)),
             pools=self.pools,
             settlement=self.settlement,
@@ -89,13 +103,19 @@ class Application:
                 platform=platform,
                 repeats=Repeats(records.replies),
                 forms=FormReader(Uploads(records.folder.uploads_path).sweep(), max_file_bytes=max_upload_bytes),
+                metrics=self.metrics,
+                levels_of=partial(levels_of, records),
             ),
             keys=records.keys,
             open_requests=self.open_requests,
             rules=EdgeRules(
                 cors_origins=settings.cors_origins,
                 trusted_proxies=settings.proxy_networks,
-                limits=GuardLimits(max_upload_bytes=max_upload_bytes),
+                limits=GuardLimits(
+                    max_chat_bytes=settings.max_chat_mib << 20,
+                    max_upload_bytes=max_upload_bytes,
+                    large_bytes=settings.image_memory_mib << 19,
+                ),
             ),
         )
 
@@ -111,10 +131,14 @@ class Application:
         """Whether an engine may have these weights."""
         return self.pools.holds(weights)
 
-    def is_ready(self) -> bool:
-        """Whether work is taken: the default weights could be loaded, and are not given up. Evicted ones are loaded again."""
+    async def is_ready(self) -> bool:
+        """Whether work is taken: the default weights could be loaded, and are not given up (evicted ones are loaded again);
+        and what is in memory generates.
+        """
+        if not (self.open_requests.is_accepting and self._has_started):
+            return False
         default = self.pools.pool_for(self._catalog.default_weights)
-        return self.open_requests.is_accepting and self._has_started and default.residency is not Residency.UNAVAILABLE
+        return default.residency is not Residency.UNAVAILABLE and await self.pools.all_generate()
 
 
 async def serve(
@@ -137,6 +161,7 @@ async def serve(
         url = server_url(settings.host, listener.getsockname()[1])
         on_step("opening the data folder")
         records = await stack.enter_async_context(open_records(settings, clock))
+        await asyncio.to_thread(end_leftovers, settings.data)
         bootstrap_key = settings.bootstrap_key
         owner_key = await ensure_owner(records, bootstrap_key.get_secret_value() if bootstrap_key else None)
         runtimes = await stack.enter_async_context(Runtimes(settings, records.catalog_files, clock, engines=engines))
@@ -164,7 +189,12 @@ async def serve(
             on_ready(Started(url=url, weights=weights, owner_key=owner_key, owner_key_path=path))
 
         reconciler = Reconciler(records.database, records.billing, records.replies)
-        meanwhile = (application.settlement.run, reconciler.run, records.database.raise_failure)
+        watch_records(application.metrics, records, reconciler)
+        meanwhile = [application.settlement.run, reconciler.run, records.database.raise_failure]
+        if records.storage is not None:
+            # Before anything is taken.
+            await asyncio.to_thread(records.storage.look)
+            meanwhile.append(records.storage.run)
         await _until_stopped(http, start, meanwhile)
 
 

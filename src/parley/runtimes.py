@@ -13,20 +13,24 @@ from parley.core.clock import Clock
 from parley.core.engine import Engine
 from parley.core.errors import ModelLoadFailed
 from parley.core.gguf import InvalidModelFile, read_header
+from parley.core.picture import Vision
 from parley.core.snapshot import EngineKind, Weights
 from parley.core.speech import SpeechEngine
 from parley.core.tokenizer import Tokenizer
 from parley.core.upstream import Upstream
 from parley.domain.catalog.model import CatalogError
 from parley.domain.catalog.service import CatalogFiles
+from parley.infra.leftovers import leash
 from parley.infra.settings import Settings, environment_of_programs, read_variable
 from parley.serving.engines.echo import EchoEngine
 from parley.serving.engines.llama import LlamaEngine, LlamaOptions
 from parley.serving.engines.openai_server.adapter import UpstreamEngine, UpstreamOptions
 from parley.serving.engines.openai_server.program import SupervisedProgram
 from parley.serving.engines.speech import SpeechOptions, WorkerSpeechEngine
+from parley.serving.engines.vision import EchoVision, VisionOptions, WorkerVision
 from parley.serving.prompting.echo_tokenizer import EchoTokenizer
 from parley.serving.prompting.grammar_check import GrammarCheck
+from parley.serving.prompting.pictures import PictureLimits, PictureReader
 from parley.serving.prompting.tokenizer import WorkerTokenizer
 
 # A server of somebody else has a queue of its own behind these.
@@ -43,6 +47,10 @@ _OVERHEAD_BYTES = 192 << 20
 # What a replica of pocketsphinx takes with its model, and what one of Whisper works in.
 _SPHINX_BYTES = 224 << 20
 _WHISPER_BYTES = 512 << 20
+# How large the picture is with which a projector is tried.
+_TRIED_SIDE = 224
+# The same of what sees for it, and the rows of pictures that it keeps.
+_VISION_OVERHEAD_BYTES = _OVERHEAD_BYTES + (256 << 20)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +62,8 @@ class EnginePlan:
     num_slots: int
     num_threads: int
     clock: Clock
+    # What sees for the weights, where they have a projector.
+    vision: Vision | None = None
 
 
 class OwnedEngine(Engine, Protocol):
@@ -79,7 +89,16 @@ def make_llama(plan: EnginePlan) -> LlamaEngine:
     )
     if "batch_tokens" in plan.weights.options:
         options = replace(options, batch_tokens=plan.weights.options["batch_tokens"])
-    return LlamaEngine(options, clock=plan.clock)
+    return LlamaEngine(options, clock=plan.clock, vision=plan.vision)
+
+
+async def try_projector(model: Path, projector: Path) -> None:
+    """Load a projector beside its model once. Raises ModelLoadFailed, with the reason, for two that do not fit."""
+    vision = WorkerVision(VisionOptions(model=model, projector=projector))
+    try:
+        await vision.lay_out(_TRIED_SIDE, _TRIED_SIDE)
+    finally:
+        await vision.aclose()
 
 
 # Which program runs which kind of weights; the echo engine is no program.
@@ -105,8 +124,17 @@ class Runtimes:
         self._running: dict[Engine | SpeechEngine, AsyncExitStack] = {}
         self._stack = AsyncExitStack()
         self._tokenizers: dict[str, Tokenizer] = {}
+        self._visions: dict[str, WorkerVision] = {}
         self.grammar_check = GrammarCheck()
         self._stack.push_async_callback(self.grammar_check.aclose)
+        self.picture_reader = PictureReader(
+            PictureLimits(
+                max_pictures=settings.max_images,
+                max_pixels=settings.max_image_pixels,
+                memory_bytes=settings.image_memory_mib << 20,
+            )
+        )
+        self._stack.push_async_callback(self.picture_reader.aclose)
 
     async def __aenter__(self) -> Self:
         return self
@@ -126,7 +154,7 @@ class Runtimes:
         return self._settings.num_slots or weights.options.get("num_slots", _DEFAULT_SLOTS[weights.engine])
 
     async def memory_bytes(self, weights: Weights) -> int:
-        """What a replica will take: the file, a cache for all slots' windows, and an allowance. Raises ModelLoadFailed."""
+        """What a replica will take: its files, a cache for all slots' windows, and an allowance. Raises ModelLoadFailed."""
         if weights.engine is EngineKind.SPHINX:
             return _SPHINX_BYTES
         if weights.path is None or weights.upstream is not None:
@@ -138,7 +166,10 @@ class Runtimes:
             header = await asyncio.to_thread(read_header, weights.path)
         except InvalidModelFile as error:
             raise ModelLoadFailed(str(error)) from error
-        return weights.path.stat().st_size + header.cache_bytes_per_token * num_tokens + _OVERHEAD_BYTES
+        taken = weights.path.stat().st_size + header.cache_bytes_per_token * num_tokens + _OVERHEAD_BYTES
+        if weights.projector is not None:
+            taken += weights.projector.stat().st_size + _VISION_OVERHEAD_BYTES
+        return taken
 
     async def load(self, weights: Weights) -> Engine:
         """A replica. Raises ModelLoadFailed, also when the file is not the one that the catalog pins."""
@@ -147,6 +178,7 @@ class Runtimes:
         if weights.engine is EngineKind.ECHO or weights.path is None:
             return EchoEngine(num_slots=self.num_slots(weights))
         await self._verify(weights)
+        vision = None if weights.projector is None else self._vision_of(weights, weights.path, weights.projector)
         async with AsyncExitStack() as stack:
             plan = EnginePlan(
                 weights=weights,
@@ -154,8 +186,12 @@ class Runtimes:
                 num_slots=self.num_slots(weights),
                 num_threads=self._num_threads(weights),
                 clock=self._clock,
+                vision=vision,
             )
             engine = self._engines[weights.engine](plan)
+            if vision is not None:
+                # Their memory is counted together, so they leave together.
+                stack.push_async_callback(vision.aclose)
             stack.push_async_callback(engine.aclose)
             await engine.start()
             self._running[engine] = stack.pop_all()
@@ -176,6 +212,19 @@ class Runtimes:
             self._running[engine] = stack.pop_all()
         return engine
 
+    def vision_for(self, weights: Weights) -> Vision:
+        """What sees for these weights, which have vision. Its worker starts with the first picture."""
+        if weights.path is None or weights.projector is None:
+            return EchoVision()
+        return self._vision_of(weights, weights.path, weights.projector)
+
+    def _vision_of(self, weights: Weights, model: Path, projector: Path) -> WorkerVision:
+        if weights.name not in self._visions:
+            options = VisionOptions(model=model, projector=projector, num_threads=self._num_threads(weights))
+            vision = self._visions[weights.name] = WorkerVision(options)
+            self._stack.push_async_callback(vision.aclose)
+        return self._visions[weights.name]
+
     def _num_threads(self, weights: Weights) -> int:
         return self._settings.num_threads or weights.options.get("num_threads", len(os.sched_getaffinity(0)))
 
@@ -186,7 +235,8 @@ class Runtimes:
             await stack.aclose()
 
     async def _start_upstream(self, weights: Weights, upstream: Upstream) -> UpstreamEngine:
-        program = SupervisedProgram(upstream.command, environment_of_programs()) if upstream.command else None
+        environment = environment_of_programs() | leash(self._settings.data)
+        program = SupervisedProgram(upstream.command, environment) if upstream.command else None
         options = UpstreamOptions(
             upstream=upstream,
             num_slots=self.num_slots(weights),

@@ -109,6 +109,9 @@ async def test_entries_are_found_by_type_actor_resource_and_time(town: Town) -> 
     assert await found(f"effective_at[gt]={now}") == []
     assert await found(f"effective_at[lt]={now}&event_types[]=project.created") == [first["id"]]
     assert await found("actor_emails[]=nobody@example.org") == []
+    # A bound that is nonsense is refused beside one that would be enough.
+    both = await town.call("GET", f"{HOUSE}/audit_logs?effective_at[gte]={now}&effective_at[gt]=-1")
+    assert both.json()["error"]["param"] == "effective_at[gt]"
     page = await town.ok("GET", f"{HOUSE}/audit_logs?limit=1")
     assert page["has_more"]
     assert await found(f"limit=1&after={page['last_id']}") == [first["id"]]

@@ -52,6 +52,7 @@ async def test_costs_are_summed_by_day_project_and_model_over_all_endpoints(town
                     "amount": {"value": 1.750000001, "currency": "usd"},
                     "line_item": None,
                     "project_id": None,
+                    "user_id": None,
                     "api_key_id": None,
                 }
             ],
@@ -65,5 +66,5 @@ async def test_costs_are_summed_by_day_project_and_model_over_all_endpoints(town
         ("proj_1", "large", 0.25),
         ("proj_1", "small", 1.5),
     ]
-    for wrong in ("bucket_width=1h", "group_by=model", "limit=181"):
+    for wrong in ("bucket_width=1h", "group_by=model", "limit=181", "limit=0"):
         assert (await town.call("GET", f"/v1/organization/costs?start_time={day}&{wrong}")).status_code == 400

@@ -1,5 +1,6 @@
 """I3, I4: every route of administration with another's ids is as if they did not exist, byte for byte; without a key, 401."""
 
+import json
 import re
 from dataclasses import dataclass
 
@@ -17,7 +18,17 @@ BODIES = {
     "email": "x@example.org",
     "status": "active",
 }
-ROUTES = [route for route in declared_routes() if "{" in route.path and "/organization" in route.path]
+# Parts of paths that name what is an organization's own, and those that name what everybody may see.
+OWNED = {
+    "organization_id",
+    "project_id",
+    "key_id",
+    "service_account_id",
+    "user_id",
+    "invite_id",
+    "rate_limit_id",
+}
+SHARED = {"model", "engine_id"}
 
 
 @dataclass
@@ -85,6 +96,21 @@ MISSING = {
 }
 
 
+async def routes_of(town: Town) -> list[Route]:
+    """Every route that /openapi.json tells of and that names something of somebody's."""
+    document = await town.ok("GET", "/openapi.json", key=None)
+    told = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
+    declared = {(route.method, route.path): route for route in declared_routes()}
+    assert told == declared.keys()
+    return [declared[one] for one in sorted(told) if OWNED & set(re.findall(r"\{(\w+)\}", one[1]))]
+
+
+async def test_i4_every_id_in_a_path_is_known_here_as_somebodys_or_as_everybodys(town: Town) -> None:
+    # A new kind of id belongs into `estate_of` and OWNED, or into SHARED: then its routes are attacked below.
+    document = await town.ok("GET", "/openapi.json", key=None)
+    assert {name for path in document["paths"] for name in re.findall(r"\{(\w+)\}", path)} == OWNED | SHARED
+
+
 @pytest.mark.parametrize("attacker", ["session", "owner of another organization by key"])
 async def test_i4_a_foreign_id_is_answered_as_one_that_does_not_exist(town: Town, attacker: str) -> None:
     victim = await town.sign_up("victim@example.org")
@@ -101,7 +127,7 @@ async def test_i4_a_foreign_id_is_answered_as_one_that_does_not_exist(town: Town
 
     audited = (await victim.call("GET", "/v1/organization/audit_logs?limit=100")).json()["data"]
     num_asked = 0
-    for route in ROUTES:
+    for route in await routes_of(town):
         names = re.findall(r"\{(\w+)\}", route.path)
         # Everything foreign; and one's own project with what is foreign in it, the other way round, and so on.
         for foreign in names:
@@ -117,6 +143,26 @@ async def test_i4_a_foreign_id_is_answered_as_one_that_does_not_exist(town: Town
     assert num_asked > 30
     after = (await victim.call("GET", "/v1/organization/audit_logs?limit=100")).json()["data"]
     assert after == audited
+
+
+async def test_i4_a_foreign_id_in_a_body_is_answered_as_one_that_does_not_exist(town: Town) -> None:
+    victim, eve = await town.sign_up("victim@example.org"), await town.sign_up("eve@example.org")
+    estate = await estate_of(town, victim)
+    own_project = await town.project_id(eve)
+    writes = {
+        "user_id": ("/v1/organization/projects/" + own_project + "/users", {"user_id": "{}", "role": "member"}),
+        "project_id": (
+            "/v1/organization/invites",
+            {"email": "new@example.org", "role": "reader", "projects": [{"id": "{}", "role": "member"}]},
+        ),
+    }
+    for name, (path, body) in writes.items():
+        replies = []
+        for one in (estate.ids[name], MISSING[name]):
+            reply = await eve.call("POST", path, json.loads(json.dumps(body).replace("{}", one)))
+            replies.append((reply.status_code, reply.text.replace(one, "")))
+        assert replies[0] == replies[1], name
+        assert replies[0][0] in {400, 404}, replies
 
 
 async def test_i4_no_list_shows_what_is_another_organizations(town: Town) -> None:

@@ -44,6 +44,24 @@ async def test_e10_every_reply_says_how_the_limits_stand(town: Town) -> None:
     assert left == 40_000 - usage["total_tokens"] - usage["prompt_tokens"] - 10
 
 
+async def test_a_reply_that_comes_before_the_limits_are_met_says_how_they_stand_and_takes_nothing(town: Town) -> None:
+    key = await metered_key(town, limits={"requests_per_minute": 10})
+    await chat(town, key)
+    refused = [
+        await chat(town, key, temperature="hot"),
+        await chat(town, key, model="no-such-model"),
+        await chat(town, key, max_tokens=10_000),
+        await town.call("POST", "/v1/chat/completions", key=key),
+    ]
+    assert [reply.status_code for reply in refused] == [400, 404, 400, 400]
+    for reply in refused:
+        assert told(reply)["x-ratelimit-limit-requests"] == "10"
+        assert told(reply)["x-ratelimit-remaining-requests"] == "9"
+        assert told(reply)["x-ratelimit-limit-tokens"] == "40000"
+    last = await chat(town, key)
+    assert told(last)["x-ratelimit-remaining-requests"] == "8"
+
+
 async def test_the_twenty_first_request_is_refused_with_openais_words_and_a_wait(town: Town) -> None:
     key = await metered_key(town)
     statuses = [(await chat(town, key, max_tokens=1)).status_code for _ in range(20)]

@@ -14,6 +14,7 @@ from parley.core.principal import Principal
 from parley.domain.audit.model import AuditEntry, AuditFilter
 from parley.operations import credit
 from parley.operations.command_line import operator
+from parley.operations.credit import OwnPrice
 from tests.builders_accounts import Town, town
 
 # A cent a token.
@@ -165,6 +166,55 @@ async def test_nobody_has_no_budget(shop: Town, scope: str, error: type[Exceptio
         await credit.set_budget(shop.records, await operator(shop.records), scope, 1)
 
 
+async def test_a_member_sees_what_is_left_and_the_operator_tops_it_up_once_for_each_payment(shop: Town) -> None:
+    ada = await shop.sign_up("ada@example.org")
+    path = f"/v1/organizations/{ada.organization_id}/credits"
+    seen = (await ada.call("GET", "/v1/organization/credits")).json()
+    assert (seen["paid_usd"], seen["available_usd"], seen["is_metered"]) == (0, 18, True)
+    assert [grant["left_usd"] for grant in seen["grants"]] == [18]
+    body = {"amount_usd": 20.5, "payment": "invoice 7", "note": "thanks"}
+    assert (await shop.ok("POST", path, body))["available_usd"] == 38.5
+    assert (await shop.call("POST", path, body)).status_code == 409
+    assert (await shop.ok("GET", path))["paid_usd"] == 20.5
+    assert (await ada.call("GET", "/v1/organization/credits")).json()["paid_usd"] == 20.5
+    (entry,) = [each for each in await entries(shop, ada.organization_id) if each.change.type == "credit.added"]
+    assert (entry.actor_kind, entry.change.after["amount_nano"]) == (ActorKind.API_KEY, 20_500_000_000)
+
+
+async def test_nobody_but_the_operator_tops_up(shop: Town) -> None:
+    ada, eve = await shop.sign_up("ada@example.org"), await shop.sign_up("eve@example.org")
+    path = f"/v1/organizations/{ada.organization_id}/credits"
+    for person in (ada, eve):
+        assert (await person.call("POST", path, {"amount_usd": 1})).status_code == 401
+        assert (await person.call("GET", path)).status_code == 401
+    for wrong in (0, -1, 1e9, "1"):
+        assert (await shop.call("POST", path, {"amount_usd": wrong})).status_code == 400
+    assert (await shop.call("POST", "/v1/organizations/org-nobody/credits", {"amount_usd": 1})).status_code == 404
+    assert (await ada.call("GET", "/v1/organization/credits")).json()["available_usd"] == 18
+
+
+async def test_what_an_own_price_does_not_state_stays_what_everybody_pays(shop: Town) -> None:
+    ada = await shop.sign_up("ada@example.org")
+    actor = await operator(shop.records, ada.organization_id)
+    snapshot = shop.records.catalog.resolve("whisper-1")
+
+    def paid() -> Price:
+        return shop.records.billing.price_for(ada.organization_id, snapshot)
+
+    assert snapshot.price.audio_second_nano > 0
+    await credit.set_price(shop.records, actor, "whisper-1", OwnPrice(input_token_nano=7))
+    assert (paid().input_token_nano, paid().audio_second_nano) == (7, snapshot.price.audio_second_nano)
+    await credit.set_price(shop.records, actor, "whisper-1", OwnPrice(audio_second_nano=9, image_nano={"64x64": 3}))
+    assert (paid().input_token_nano, paid().audio_second_nano) == (snapshot.price.input_token_nano, 9)
+    assert dict(paid().image_nano) == dict(snapshot.price.image_nano) | {"64x64": 3}
+    assert paid().version != snapshot.price.version
+    for beyond in (OwnPrice(training_token_nano=-1), OwnPrice(image_nano={"64x64": 10**13})):
+        with pytest.raises(InvalidRequest):
+            await credit.set_price(shop.records, actor, "whisper-1", beyond)
+    await credit.set_price(shop.records, actor, "whisper-1", None)
+    assert paid() == snapshot.price
+
+
 async def test_every_verb_on_money_is_in_the_log_of_the_organization_that_it_is_about(shop: Town) -> None:
     ada = await shop.sign_up("ada@example.org")
     key = await shop.new_key(ada)
@@ -176,7 +226,7 @@ async def test_every_verb_on_money_is_in_the_log_of_the_organization_that_it_is_
     await credit.set_budget(shop.records, actor, owner, 7)
     await credit.set_budget(shop.records, actor, owner, 8)
     await credit.set_budget(shop.records, actor, key["id"], 9)
-    await credit.set_price(shop.records, actor, model, PRICE)
+    await credit.set_price(shop.records, actor, model, OwnPrice(output_token_nano=CENT))
     await shop.records.database.transaction(
         lambda unit: shop.records.billing.set_frozen(unit, owner, reason="looked odd")
     )
@@ -212,7 +262,6 @@ async def test_only_the_operator_gives_money(shop: Town) -> None:
         credit.set_budget(shop.records, actor, ada.organization_id, 5),
         credit.set_price(shop.records, actor, "echo-1", None),
         credit.thaw(shop.records, actor),
-        credit.show_credits(shop.records, actor),
     ):
         with pytest.raises(MissingScope):
             await verb

@@ -10,6 +10,7 @@ from pathlib import Path
 import openai
 import pytest
 
+from parley.infra.leftovers import leash
 from tests.builders_upstreams import llama_server_command
 from tests.live import LiveServer, free_port, running_server
 
@@ -66,6 +67,22 @@ def test_a_stream_says_the_same_and_ends_with_the_usage(connected: Connected, na
     assert text == "Hello! How can I help you today?"
     assert chunks[-1].usage.prompt_tokens == 10
     assert chunks[-1].usage.completion_tokens >= 9
+
+
+def test_c5_the_program_can_be_found_by_a_later_server(connected: Connected) -> None:
+    ask(connected, "plain", "Hi", max_tokens=1)
+    (mark,) = [f"{name}={value}".encode() for name, value in leash(connected.server.data).items()]
+    found = [path for path in Path("/proc").glob("[0-9]*/environ") if mark in environment(path)]
+    assert found, "the program of `plain`"
+    assert f"/proc/{connected.server.process.pid}/environ" not in {str(path) for path in found}
+
+
+def environment(path: Path) -> list[bytes]:
+    """Of a process that may be gone, or somebody else's."""
+    try:
+        return path.read_bytes().split(b"\0")
+    except OSError:
+        return []
 
 
 def test_what_looks_like_a_special_token_stays_text_where_the_vocabulary_is_known(connected: Connected) -> None:

@@ -19,7 +19,18 @@ BANNED_VERBS = frozenset({"process", "handle"})
 
 # What only a child program may load: they crash, hold the interpreter's lock, or take seconds.
 RUNTIMES = frozenset(
-    {"xllamacpp", "llguidance", "torch", "ctranslate2", "faster_whisper", "onnxruntime", "av", "jinja2", "pocketsphinx"}
+    {
+        "xllamacpp",
+        "llguidance",
+        "torch",
+        "ctranslate2",
+        "faster_whisper",
+        "onnxruntime",
+        "av",
+        "jinja2",
+        "pocketsphinx",
+        "PIL",
+    }
 )
 
 # Where a broad catch may stand: `path::function` -> why. An outermost loop, or a place that carries the failure to whom it belongs.
@@ -33,8 +44,9 @@ BROAD_CATCHES: dict[str, str] = {
 
 
 def python_files(root: Path) -> Iterator[Path]:
-    """Every Python file under `root`, in order."""
-    return iter(sorted(root.rglob("*.py")))
+    """Every Python file under `root`, in order, but for folders that are hidden: the bench keeps its peers in one."""
+    files = sorted(root.rglob("*.py"))
+    return (path for path in files if not any(part.startswith(".") for part in path.relative_to(root).parts))
 
 
 def too_long(root: Path) -> list[str]:

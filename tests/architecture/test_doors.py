@@ -8,7 +8,8 @@ import parley
 SOURCE = Path(parley.__file__).parent
 # What starts work on an engine.
 VERBS = {"generate", "score"}
-THE_WAY = {"serving/execution.py"}
+# A probe is a token for nobody: whether an engine lives is not what anybody asked for.
+THE_WAY = {"serving/execution.py", "serving/scheduling/probing.py"}
 
 
 def callers(source: Path) -> set[str]:
@@ -25,7 +26,7 @@ def callers(source: Path) -> set[str]:
     return found
 
 
-def test_a15_only_the_metered_execution_starts_work_on_an_engine():
+def test_a15_only_the_metered_execution_and_the_probes_start_work_on_an_engine():
     assert callers(SOURCE) == THE_WAY
 
 

@@ -20,6 +20,11 @@ def test_a_file_of_501_lines_is_too_long(tmp_path: Path) -> None:
     assert rules.too_long(tmp_path) == ["long.py has 501 lines, 500 at most"]
 
 
+def test_what_others_wrote_into_a_hidden_folder_is_none_of_ours(tmp_path: Path) -> None:
+    sample(tmp_path, ".cache/peer/long.py", "x = 1\n" * 501)
+    assert rules.too_long(tmp_path) == []
+
+
 @pytest.mark.parametrize("text", ["x = 1\n", '"""\nLater."""\n', "# only a comment\n"])
 def test_a_module_without_a_first_line_is_found(tmp_path: Path, text: str) -> None:
     assert len(rules.without_first_line(sample(tmp_path, "silent.py", text))) == 1

@@ -17,7 +17,7 @@ from tests.live import KEY, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 STAMP = ".venv/.ready-serve"
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 120.0
 
 
 @pytest.fixture(scope="module")

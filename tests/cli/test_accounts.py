@@ -1,27 +1,11 @@
 """`parley orgs`, `projects` and `users` on a folder where no server runs: what they say and what they change."""
 
-import asyncio
 from pathlib import Path
 
-import pytest
 from click.testing import CliRunner, Result
 
 from parley.cli import orgs, projects, users
 from parley.cli.keys import command as keys
-from parley.core.clock import FakeClock
-from parley.operations.first_start import ensure_owner
-from parley.operations.records import open_records
-from tests.builders_records import settings_in
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    async def start() -> None:
-        async with open_records(settings_in(tmp_path / "data"), FakeClock()) as records:
-            await ensure_owner(records, None)
-
-    asyncio.run(start())
-    return tmp_path / "data"
 
 
 def run(command, *words: str, folder: Path) -> Result:
@@ -54,6 +38,11 @@ def test_a_project_of_an_organization_has_keys_until_it_is_archived(folder: Path
     assert archived.stdout == f"{project} (app) is archived.\n"
     assert run(keys, "create", "k", "--org", organization, "--project", project, folder=folder).exit_code == 1
     assert "app" in run(projects.command, "list", "--org", organization, folder=folder).stdout
+
+
+def test_an_organization_without_members_says_how_the_first_comes_in(folder: Path) -> None:
+    shown = run(users.command, "list", folder=folder)
+    assert (shown.exit_code, "parley users invite EMAIL --role owner" in shown.stdout) == (0, True)
 
 
 def test_an_invite_is_mailed_and_its_link_printed(folder: Path) -> None:

@@ -153,7 +153,7 @@ def test_revoking_the_key_of_the_command_line_says_how_to_make_another(installat
     done = run("keys", "revoke", owner, "--data", folder)
     assert done.exit_code == 0
     assert done.stderr.startswith(f"That was the key in {installation / 'owner.key'}: ")
-    assert "`parley keys create NAME --scope admin --scope all`" in done.stderr
+    assert "`parley keys create NAME --scope all --scope admin --scope owner --scope operator`" in done.stderr
 
 
 def test_a_key_for_a_model_that_nobody_knows_is_refused(installation: Path) -> None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,9 @@ from parley.operations.first_start import ensure_owner
 from parley.operations.records import open_records
 from tests.builders_pull import COMMIT, TOKEN, FakeHub, Fault, fake_hub
 from tests.builders_records import settings_in
+from tests.builders_vision import LINES
 from tests.gguf_maker import Shape, model_bytes
+from tests.vision_maker import projector_bytes
 
 MODEL = model_bytes(Shape(context_length=2048))
 OTHER = model_bytes(Shape(context_length=2048, seed=2))
@@ -348,3 +351,43 @@ def test_j6_no_name_opens_a_file_outside_of_the_data_folder(
     assert opened == []
     assert canary.read_bytes() == MODEL
     assert models(installation) == []
+
+
+SEER = model_bytes(replace(LINES.shape, context_length=2048))
+SIGHTED = {
+    "seer-Q8_0.gguf": SEER,
+    "mmproj-seer-f32.gguf": projector_bytes(replace(LINES.eye, seed=3)),
+    "mmproj-seer-f16.gguf": projector_bytes(LINES.eye),
+    "mmproj-seer.safetensors": b"no",
+}
+
+
+def test_a_projector_comes_along_and_the_model_takes_images(installation: Path) -> None:
+    with fake_hub({"o/seer-GGUF": dict(SIGHTED)}) as hub:
+        pulled = run(hub, installation, "pull", "o/seer-GGUF", "--yes", "--name", "seer")
+        assert pulled.exit_code == 0, pulled.stderr
+        assert "with mmproj-seer-f16.gguf" in pulled.stderr
+        assert models(installation) == sorted(
+            f"{hashlib.sha256(SIGHTED[name]).hexdigest()}.gguf" for name in ("seer-Q8_0.gguf", "mmproj-seer-f16.gguf")
+        )
+        assert "vision" in run(hub, installation, "models", "show", "seer").stdout
+        # Both are here now.
+        hub.requests.clear()
+        assert run(hub, installation, "pull", "o/seer-GGUF", "--yes", "--name", "seer").exit_code == 0
+        assert hub.bodies_asked_for() == []
+
+
+def test_a_projector_may_be_left_out(installation: Path) -> None:
+    with fake_hub({"o/seer-GGUF": dict(SIGHTED)}) as hub:
+        assert run(hub, installation, "pull", "o/seer-GGUF", "--yes", "--name", "seer", "--text-only").exit_code == 0
+        assert models(installation) == [f"{hashlib.sha256(SEER).hexdigest()}.gguf"]
+        assert "vision" not in run(hub, installation, "models", "show", "seer").stdout
+
+
+def test_a_projector_that_does_not_fit_is_said_and_nothing_is_added(installation: Path) -> None:
+    misfit = SIGHTED | {"mmproj-seer-f16.gguf": projector_bytes(replace(LINES.eye, text_width=32))}
+    with fake_hub({"o/seer-GGUF": misfit}) as hub:
+        refused = run(hub, installation, "pull", "o/seer-GGUF", "--yes", "--name", "seer")
+        assert refused.exit_code == 1
+        assert "does not see for" in refused.stderr
+        assert models(installation) == []

@@ -1,6 +1,7 @@
 """`parley keys scan`: finds keys by their checksum wherever they lie in a file, raises no false alarm, and revokes."""
 
 import asyncio
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,21 @@ def test_scan_names_what_counts_and_revokes_it_when_told(tmp_path: Path) -> None
     again = run(command, scan)
     assert (again.exit_code, "none of them counts" in again.stderr) == (0, True)
     assert DataFolder(folder).owner_key_path.exists()
+
+
+def test_a_key_whose_time_beside_its_successor_has_passed_does_not_count(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    asyncio.run(owner_key_in(folder))
+    run = CliRunner().invoke
+    made = run(command, ["create", "rotated", "--data", str(folder)])
+    key_id = made.stderr.split()[0]
+    rotated = run(command, ["rotate", key_id, "--overlap", "1", "--data", str(folder)])
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "a.env").write_text(made.stdout)
+    scan = ["scan", str(tmp_path / "tree"), "--data", str(folder)]
+    assert rotated.exit_code == 0
+    assert run(command, scan).stderr == "parley: 1 key that still counts was found; --revoke revokes it\n"
+    with sqlite3.connect(folder / "parley.db") as connection:
+        connection.execute("UPDATE keys SET expires_at = 1.0 WHERE id = ?", (key_id,))
+    over = run(command, scan)
+    assert (over.exit_code, f"{key_id} (rotated), expired" in over.stdout) == (0, True)

@@ -8,7 +8,7 @@ import pytest
 from parley.api.guard import GuardLimits
 from parley.api.request_body import BodyLimits
 from parley.api.stack import EdgeRules
-from tests.builders_edge import HANG_SECONDS, QUICK, FakeEdge, ask, connected, request, running_edge
+from tests.builders_edge import HANG_SECONDS, QUICK, FakeEdge, Script, ask, connected, request, running_edge
 
 CAP = 4 * 1024 * 1024
 
@@ -37,6 +37,36 @@ async def test_chunked_body_is_cut_where_it_passes_the_cap():
         reply = await wire.reply()
         assert reply.status == 413
         assert not edge.bodies
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/chat/completions/"])
+async def test_a_chat_alone_may_be_larger(path):
+    rules = EdgeRules(limits=GuardLimits(max_chat_bytes=CAP + 100))
+    async with running_edge(rules=rules) as edge, connected(edge) as wire:
+        reply = await ask(edge, request(path=path, body=b"x" * (CAP + 100)))
+        assert (reply.status, len(edge.bodies[0])) == (200, CAP + 100)
+        await wire.send(request(path=path, body=b"", Content_Length=str(CAP + 101)))
+        assert (await wire.reply()).status == 413
+
+
+async def test_large_bodies_share_a_room_for_as_long_as_their_requests_run():
+    rules = EdgeRules(limits=GuardLimits(max_chat_bytes=2 * CAP, large_bytes=2 * CAP + 100))
+    large = request(body=b"x" * (CAP + 100))
+    steps = asyncio.Semaphore(1)
+    async with running_edge(rules=rules, script=Script(steps=steps)) as edge, connected(edge) as first:
+        await first.send(large)
+        await first.reader.readuntil(b"\r\n\r\n")
+        # One that is no larger than usual needs none of the room.
+        assert (await ask(edge, request(path="/v1/edits", body=b"x" * CAP))).status == 200
+        refused = await ask(edge, large)
+        assert refused.status == 503
+        assert "too many large requests" in refused.error["message"]
+        for _ in range(10):
+            steps.release()
+        await edge.last_run.is_closed.wait()
+        async with asyncio.timeout(HANG_SECONDS):
+            while (await ask(edge, large)).status == 503:
+                pass
 
 
 async def test_body_at_the_cap_is_taken():
@@ -98,6 +128,18 @@ async def test_half_sent_heads_are_closed_at_the_deadline():
         assert ends == [b""] * 200
         assert time.monotonic() - started >= 1.0
         for _, writer in halves:
+            writer.close()
+
+
+async def test_d11_idle_connections_are_closed_at_the_same_deadline():
+    async with running_edge(header_seconds=1.0) as edge:
+        idle = [await asyncio.open_connection("127.0.0.1", edge.port) for _ in range(100)]
+        for _, writer in idle:
+            writer.write(request("GET", "/health"))
+        async with asyncio.timeout(HANG_SECONDS):
+            replies = [await reader.read() for reader, _ in idle]
+        assert all(reply.startswith(b"HTTP/1.1 200") for reply in replies)
+        for _, writer in idle:
             writer.close()
 
 

@@ -59,7 +59,10 @@ class PagesEdge(FakeEdge):
     catalog: FakeCatalog = field(default_factory=FakeCatalog)
 
     def routes(self) -> RouteTable:
-        return route_table(is_ready=lambda: self.is_ready, page=LandingPage())
+        return route_table(is_ready=self._ready, page=LandingPage())
+
+    async def _ready(self) -> bool:
+        return self.is_ready
 
 
 def test_only_these_paths_are_open_without_a_key():

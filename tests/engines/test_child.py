@@ -68,7 +68,7 @@ async def test_a_score_on_a_dying_child_fails_and_the_next_one_works(tmp_path: P
 
 
 async def test_a_child_that_hangs_is_ended_and_replaced(tmp_path: Path) -> None:
-    supervision = Supervision(stall_seconds=1.0, stall_check_seconds=0.1, first_backoff_seconds=0.05)
+    supervision = Supervision(stall_seconds=3.0, stall_check_seconds=0.1, first_backoff_seconds=0.05)
     async with llama_engine(tmp_path, supervision=supervision) as engine:
         generation = await engine.generate(round_of(byte_ids("a"), max_tokens=480, temperature=0.0))
         await anext(generation)

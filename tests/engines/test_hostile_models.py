@@ -75,7 +75,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_header_is_refused_with_a_sentence(tmp_path: Path, name: str) -> None:
+def test_j1_a_hostile_header_is_refused_with_a_sentence(tmp_path: Path, name: str) -> None:
     path = tmp_path / "model.gguf"
     path.write_bytes(HOSTILE[name])
     with pytest.raises(InvalidModelFile) as refused:
@@ -90,7 +90,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
             read_header(path)
 
 
-def test_a_thousand_mutated_headers_never_surprise_the_reader(tmp_path: Path) -> None:
+def test_j1_a_thousand_mutated_headers_never_surprise_the_reader(tmp_path: Path) -> None:
     path, chance = tmp_path / "model.gguf", random.Random(20230301)
     header_length = WHOLE.index(b"output_norm.weight")
     num_refused = 0
@@ -107,7 +107,7 @@ def test_a_thousand_mutated_headers_never_surprise_the_reader(tmp_path: Path) ->
     assert 100 < num_refused < 1000
 
 
-async def test_mutated_models_that_pass_the_reader_never_hurt_this_process(tmp_path: Path) -> None:
+async def test_j1_mutated_models_that_pass_the_reader_never_hurt_this_process(tmp_path: Path) -> None:
     """Whatever llama.cpp does with them, it does it in the worker: we get ModelLoadFailed, or an engine that answers."""
     path, chance = tmp_path / "model.gguf", random.Random(7)
     header_length = WHOLE.index(b"output_norm.weight")

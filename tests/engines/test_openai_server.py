@@ -389,6 +389,25 @@ async def test_log_probabilities_of_both_shapes_become_the_same_events() -> None
     assert [each.piece for each in token.top] == [b"one", b"two"]
 
 
+@pytest.mark.parametrize(
+    ("told", "pieces"),
+    [
+        # As OpenAI and vLLM tell halves of a character; the second of them without a word of text.
+        ([("\\xc3", [0xC3]), ("\\xa9", [0xA9])], [b"\xc3", b"\xa9"]),
+        ([("", [0xC3]), ("", [0xA9])], [b"\xc3", b"\xa9"]),
+        ([("é", None)], ["é".encode()]),
+        ([("é", [])], ["é".encode()]),
+        ([("é", [300])], ["é".encode()]),
+    ],
+)
+async def test_half_a_character_has_the_bytes_that_the_server_told(told: list, pieces: list[bytes]) -> None:
+    tokens = [{"token": text, "bytes": octets, "logprob": -0.5, "top_logprobs": []} for text, octets in told]
+    script = saying(chunk("é", logprobs={"content": tokens}), chunk(finish="stop"), usage_chunk(1, len(told)))
+    async with fake_upstream(script) as fake, engine_on(upstream_at(fake.url)) as engine:
+        outcome = await run_round(engine, text_round(logprobs=0))
+    assert [token.piece for token in outcome.scored[0]] == pieces
+
+
 async def test_no_connection_serves_two_calls() -> None:
     async def framed(wire: Wire, received: Received) -> None:
         await wire.whole_stream(chunk("one", finish="stop"), usage_chunk(1, 1))

@@ -47,7 +47,7 @@ async def test_users_of_one_system_prompt_read_it_once(free: LlamaEngine) -> Non
     assert cached[1] > 300 - WORTH_COPYING
 
 
-async def test_another_organisations_prompt_is_never_shared(free: LlamaEngine) -> None:
+async def test_i15_another_organisations_prompt_is_never_shared(free: LlamaEngine) -> None:
     prompt = tokens(3, 200)
     request = round_of(prompt, max_tokens=1, temperature=0.0)
     for salt, is_known in (("org_a", False), ("org_b", False), ("org_a", True), ("org_b", True)):

@@ -165,13 +165,13 @@ async def test_a_file_that_is_no_model_is_refused_with_the_runtimes_words(tmp_pa
 
 async def test_a_worker_that_stands_still_is_ended_when_a_questions_time_is_up(tmp_path: Path) -> None:
     """Also when its pipe is full: then nothing more can be said to it, not even that the answer is not wanted."""
-    tokenizer = WorkerTokenizer(write_model(tmp_path / "model.gguf"), answer_seconds=0.3)
+    tokenizer = WorkerTokenizer(write_model(tmp_path / "model.gguf"), answer_seconds=2.0)
     await tokenizer.start()
     try:
         stopped = tokenizer.pid or 0
         os.kill(stopped, signal.SIGSTOP)
         asking = [tokenizer.encode([Segment("the cat " * 20_000, False)]) for _ in range(5)]
-        async with asyncio.timeout(5.0):
+        async with asyncio.timeout(HANG_SECONDS):
             failures = await asyncio.gather(*asking, return_exceptions=True)
         # Those whose time is not up when it is ended are answered by its successor.
         assert EngineFailed in {type(failure) for failure in failures} <= {EngineFailed, list}

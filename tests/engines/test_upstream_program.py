@@ -71,7 +71,7 @@ async def test_a_program_that_dies_fails_its_rounds_and_is_started_again() -> No
 
 async def test_a_program_that_hangs_is_ended_and_started_again() -> None:
     program, url = supervised_llama_server(MODEL)
-    deadlines = replace(QUICK, first=60.0, stall=0.5, probe=2.0)
+    deadlines = replace(QUICK, first=60.0, stall=1.0, probe=5.0)
     async with engine_on(upstream_at(url), program=program, deadlines=deadlines) as engine:
         pid = program.pid
         assert pid is not None

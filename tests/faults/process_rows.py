@@ -67,6 +67,10 @@ def at_most(row: str, what: str, demanded: float, seen: float, unit: str = "", *
     )
 
 
+def at_least(row: str, what: str, demanded: float, seen: float) -> Figure:
+    return Figure(row=row, what=what, demanded=f">= {demanded:,}", seen=f"{seen:,}", holds=seen >= demanded)
+
+
 def within(row: str, what: str, seconds: float, seen: float) -> Figure:
     return at_most(row, what, seconds, seen, " s", is_timing=True)
 
@@ -139,7 +143,7 @@ def latest_error(crowd: Sequence[Seen]) -> float:
 
 async def c2(folder: Path, scale: Scale) -> list[Figure]:
     """An engine stands still in the middle of a stream."""
-    stall = 30.0 if scale.is_full else 1.0
+    stall = 30.0 if scale.is_full else 3.0
     supervision = scale.supervision if scale.is_full else Supervision(stall_seconds=stall, stall_check_seconds=0.1)
     one_slot = {"PARLEY_NUM_SLOTS": "1"}
     with faulty_server(
@@ -462,4 +466,33 @@ async def c12(folder: Path, scale: Scale) -> list[Figure]:
         ]
 
 
-ROWS = (c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12)
+async def c13(folder: Path, scale: Scale) -> list[Figure]:
+    """An idle engine stands still: nobody asks it for anything but the probe behind `/ready`."""
+    supervision = scale.supervision if scale.is_full else Supervision(stall_seconds=3.0, stall_check_seconds=0.1)
+    with faulty_server(folder, {"alpha": Knobs()}, supervision=supervision) as server:
+        was_ready = page(server, "/ready")
+        stopped, stopped_at = server.pid("alpha"), time.monotonic()
+        os.kill(stopped, signal.SIGSTOP)
+        told = await until(lambda: page(server, "/ready") == 503)
+        unready_after = time.monotonic() - stopped_at
+        others = [page(server, path) for path in ("/health", "/v1/models")]
+        is_back = await until(lambda: page(server, "/ready") == 200)
+        return [
+            exactly("C13", "`/ready` before", 200, was_ready),
+            exactly("C13", "`/ready` says no", True, told),
+            within("C13", "from the stop to that", 45.0, unready_after),
+            exactly(
+                "C13", "meanwhile `/health`, which is about the event loop, and the list of models", [200, 200], others
+            ),
+            exactly("C13", "`/ready` says yes again", True, is_back),
+            exactly("C13", "the stopped process is gone", False, is_alive(stopped)),
+            exactly("C13", "the new one answers", True, await answers(server, "alpha")),
+            exactly("C13", "probes in the usage records", 1, len(records(server.live))),
+        ]
+
+
+def page(server: FaultyServer, path: str) -> int:
+    return get(server.live, path)[0]
+
+
+ROWS = (c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13)

@@ -36,6 +36,18 @@ async def test_an_abort_reaches_it_and_ends_its_work(tmp_path):
         assert engine.num_open_rounds == 0
 
 
+async def test_whoever_leaves_is_told_how_much_was_generated_meanwhile(tmp_path):
+    async with fake_engine(tmp_path) as engine:
+        generation = await engine.generate(round_of([1], max_tokens=1_000_000, num_sequences=3))
+        first = await anext(generation)
+        # Tokens that come while nobody reads them.
+        await asyncio.sleep(0.05)
+        num_untold = await generation.aclose()
+        assert num_untold > 0
+        assert first.num_tokens + num_untold == read_truth(tmp_path, "alpha").num_tokens
+        assert await generation.aclose() == 0
+
+
 async def test_one_that_ignores_aborts_goes_on_and_nobody_hears_it(tmp_path):
     async with fake_engine(tmp_path, Knobs(ignores_abort=True)) as engine:
         generation = await engine.generate(round_of([1], max_tokens=50))

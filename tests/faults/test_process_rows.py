@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.faults.process_rows import SMALL, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12
+from tests.faults.process_rows import SMALL, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13
 
 
 async def holds(row, folder: Path) -> None:
@@ -57,3 +57,7 @@ async def test_c11_restarts_leak_nothing(tmp_path):
 
 async def test_c12_models_that_swap_never_answer_for_each_other(tmp_path):
     await holds(c12, tmp_path)
+
+
+async def test_c13_readiness_is_a_generation_and_not_a_page(tmp_path):
+    await holds(c13, tmp_path)

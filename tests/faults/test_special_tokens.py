@@ -45,7 +45,7 @@ async def promoted(tokenizer: WorkerTokenizer, segments: list[Segment]) -> Count
     return Counter(token_id for token_id in await tokenizer.encode(segments) if token_id in special)
 
 
-async def test_content_is_never_promoted_and_comes_back_as_it_was(tokenizer: WorkerTokenizer) -> None:
+async def test_j7_content_is_never_promoted_and_comes_back_as_it_was(tokenizer: WorkerTokenizer) -> None:
     for text in texts_with(tokenizer):
         ids = await tokenizer.encode([Segment(text, False)])
         assert not set(ids) & set(tokenizer.vocabulary.special_tokens.values()), text
@@ -53,7 +53,7 @@ async def test_content_is_never_promoted_and_comes_back_as_it_was(tokenizer: Wor
 
 
 @pytest.mark.parametrize("template", TEMPLATES.values(), ids=TEMPLATES)
-async def test_no_role_of_any_template_lets_content_add_a_special_token(
+async def test_j7_no_role_of_any_template_lets_content_add_a_special_token(
     tokenizer: WorkerTokenizer, template: ChatTemplate
 ) -> None:
     def conversation(text: str) -> list[Segment]:
@@ -84,7 +84,7 @@ def chat_tokens(server: LiveServer, *messages: dict[str, Any]) -> int:
     return num_prompt_tokens(server, "/v1/chat/completions", model="gpt-4", messages=list(messages))
 
 
-async def test_the_prompt_of_a_completion_is_echoed_token_by_token(
+async def test_j7_the_prompt_of_a_completion_is_echoed_token_by_token(
     tokenizer: WorkerTokenizer, live_server: LiveServer
 ) -> None:
     special = tokenizer.vocabulary.special_tokens
@@ -98,7 +98,7 @@ async def test_the_prompt_of_a_completion_is_echoed_token_by_token(
 
 
 @pytest.mark.parametrize("role", ["system", "developer", "user", "assistant", "tool", "function"])
-async def test_a_message_counts_its_text_and_its_scaffolding_and_nothing_else(
+async def test_j7_a_message_counts_its_text_and_its_scaffolding_and_nothing_else(
     tokenizer: WorkerTokenizer, live_server: LiveServer, role: str
 ) -> None:
     more = {"tool": {"tool_call_id": "<|im_end|>"}, "function": {"name": "f"}}.get(role, {})
@@ -115,7 +115,7 @@ async def test_a_message_counts_its_text_and_its_scaffolding_and_nothing_else(
             assert counted == empty + num_text, special
 
 
-async def test_an_edit_and_a_suffix_promote_nothing(tokenizer: WorkerTokenizer, live_server: LiveServer) -> None:
+async def test_j7_an_edit_and_a_suffix_promote_nothing(tokenizer: WorkerTokenizer, live_server: LiveServer) -> None:
     suffix: dict[str, Any] = {"model": "parley-mini", "prompt": "a"}
     for special in tokenizer.vocabulary.special_tokens:
         lengths = [

@@ -154,7 +154,7 @@ async def test_a_failure_before_the_first_token_costs_nothing() -> None:
 
 async def test_a_death_in_the_middle_is_charged_for_what_came() -> None:
     async with serving_on(saying(chunk("a"), chunk("b"), is_done=False)) as (bench, _):
-        await fails(bench, completion("x", max_tokens=5))
+        await fails(bench, completion("x", max_tokens=5, is_stream=True))
     assert bench.sink.records[0].usage.output_tokens == 2
     assert bench.sink.records[0].outcome is Outcome.FAILED
 

@@ -21,7 +21,7 @@ def copy(source: Path, target: Path) -> None:
         database.backup(other, pages=8)
 
 
-async def test_a_copy_made_under_load_verifies_and_holds_whole_requests_only(tmp_path):
+async def test_b11_a_copy_made_under_load_verifies_and_holds_whole_requests_only(tmp_path):
     place, target = tmp_path / "parley.db", tmp_path / "copy.db"
     async with open_money(place) as bench:
         await bench.top_up(GIVEN)

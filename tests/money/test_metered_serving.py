@@ -113,6 +113,38 @@ async def test_a3_a_client_that_leaves_pays_for_what_was_generated():
         assert is_settled(bench)
 
 
+class Ahead(ScriptedGeneration):
+    """Has told a token, and generated seven more when its client leaves."""
+
+    async def aclose(self):
+        return 7
+
+
+class HastyEngine(BrokenEngine):
+    async def generate(self, request):
+        return Ahead([Delta(0, "x", 1), Delta(0, "y", 1)])
+
+
+@pytest.mark.parametrize(("nano", "num_charged"), [(10**6, 8), (5 * 2 + 3 * 3, 3)])
+async def test_a3_what_was_generated_for_who_left_is_charged_as_far_as_it_was_held(nano, num_charged):
+    bench = metered(nano, engine=HastyEngine(num_good=0))
+    run = await bench.open(completion("hello", is_stream=True))
+    await run.__anext__()
+    await run.aclose()
+    (record,) = bench.sink.records
+    assert (record.usage.output_tokens, record.charge_nano) == (num_charged, 5 * 2 + num_charged * 3)
+    assert bench.billing.books.available_nano("org_a") == nano - record.charge_nano
+
+
+@pytest.mark.parametrize("outcome", [Outcome.CUT, Outcome.FAILED])
+async def test_a18_what_was_not_delivered_is_not_charged_where_the_server_broke_off(outcome):
+    bench = metered(10**6, engine=HastyEngine(num_good=0))
+    run = await bench.open(completion("hello", is_stream=True))
+    await run.__anext__()
+    await run.aclose(outcome)
+    assert bench.sink.records[0].usage.output_tokens == 1
+
+
 async def test_a13_a_price_that_changes_meanwhile_is_not_the_request_s():
     bench = metered(10**6)
     run = await bench.open(completion("hello"))
@@ -127,7 +159,7 @@ async def test_a13_a_price_that_changes_meanwhile_is_not_the_request_s():
 @pytest.mark.parametrize(("num_good", "charge"), [(0, 0), (1, 5 * 2 + 3), (3, 5 * 2 + 9)])
 async def test_a18_a_failure_costs_what_was_delivered_before_it(num_good, charge):
     bench = metered(10**6, engine=BrokenEngine(num_good))
-    run = await bench.open(completion("hello"))
+    run = await bench.open(completion("hello", is_stream=True))
     with pytest.raises(EngineFailed):
         async for _ in run:
             pass

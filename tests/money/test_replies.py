@@ -2,6 +2,7 @@
 
 import pytest
 from starlette.requests import Request
+from starlette.responses import Response
 
 from parley.api.repeats import Repeats
 from parley.core.claim import Claim
@@ -78,3 +79,12 @@ async def test_a_twin_waits_and_another_request_under_the_key_is_refused(tmp_pat
                 assert other.reply is None
         async with repeats.claimed(http("order-2"), "proj_a") as again:
             assert again.reply is None
+
+
+async def test_a9_a_reply_that_cannot_be_kept_any_more_is_sent_all_the_same(tmp_path):
+    async with open_money(tmp_path / "parley.db") as bench:
+        repeats = Repeats(bench.replies)
+        async with repeats.claimed(http("order-3"), "proj_a") as claimed:
+            # Its request is charged by now; then the database fails.
+            await bench.database.aclose()
+            await repeats.keep(claimed.claim, "req_1", Response(b"{}"))

@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 
 from parley.core.clock import FakeClock
+from parley.core.snapshot import Capability
 from parley.domain.catalog.model import CatalogError, WeightsFacts
 from parley.infra.folder import DataFolder
 from parley.operations.add_model import AddModel, add_model, describe_model, import_weights
 from parley.operations.records import Records, open_records
+from parley.operations.remove_model import remove_model
 from parley.operations.weights_header import read_weights
-from tests.builders_records import settings_in
+from tests.builders_records import SMALL_CATALOG, settings_in, small_catalog
 from tests.gguf_maker import Shape, write_model
+from tests.vision_maker import write_projector
 
 FACTS = WeightsFacts(context_length=32_768, num_parameters=1_000, chat_template="<|im_start|>")
 
@@ -205,3 +208,74 @@ def test_what_cannot_be_added_is_refused_with_the_option_that_helps(
 ) -> None:
     with pytest.raises(CatalogError, match=reason):
         described(tmp_path / path, facts, **chosen)
+
+
+@pytest.fixture
+def projector(tmp_path: Path) -> Path:
+    return write_projector(tmp_path / "mmproj.gguf")
+
+
+async def added_with_sight(records: Records, model: Path, projector: Path) -> str:
+    described = describe_model(model, read_weights, name=None, template=None, context_length=None)
+    hashes = [import_weights(records.folder, path, lambda _done, _size: None) for path in (model, projector)]
+    return (await add_model(records, replace(described, sha256=hashes[0], projector_sha256=hashes[1]))).name
+
+
+async def test_a_model_with_a_projector_sees_and_one_without_does_not(
+    records: Records, model: Path, projector: Path
+) -> None:
+    snapshot = records.catalog.resolve(await added_with_sight(records, model, projector))
+    assert Capability.VISION in snapshot.capabilities
+    assert snapshot.weights is not None
+    assert snapshot.weights.projector == records.folder.models_path / f"{sha256_of(projector)}.gguf"
+    assert snapshot.weights.projector_sha256 == sha256_of(projector)
+    # So do the names that stand in.
+    assert Capability.VISION in records.catalog.resolve("gpt-4").capabilities
+    assert Capability.VISION not in records.catalog.resolve("parley-mini").capabilities
+
+
+async def test_a_projector_that_was_changed_is_not_loaded(records: Records, model: Path, projector: Path) -> None:
+    weights = records.catalog.resolve(await added_with_sight(records, model, projector)).weights
+    assert weights is not None
+    records.catalog_files.verify(weights)
+    assert weights.projector is not None
+    weights.projector.chmod(0o600)
+    content = bytearray(weights.projector.read_bytes())
+    content[-1] ^= 1
+    weights.projector.write_bytes(content)
+    with pytest.raises(CatalogError, match="is not the file that was added"):
+        records.catalog_files.verify(weights)
+
+
+async def test_a_removed_model_takes_its_projector_along_unless_another_has_it(
+    records: Records, model: Path, projector: Path, tmp_path: Path
+) -> None:
+    await added_with_sight(records, model, projector)
+    other = write_model(tmp_path / "other.gguf", Shape(context_length=2048, seed=5))
+    await added_with_sight(records, other, projector)
+    kept = records.folder.models_path / f"{sha256_of(projector)}.gguf"
+    await remove_model(records, "other", lambda _: False)
+    assert kept.exists()
+    await remove_model(records, "my-model", lambda _: False)
+    assert not kept.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"projector": "models/a.gguf"}, "need each other"),
+        ({"projector": "../a.gguf", "projector_sha256": "0" * 64}, "must be bundled/NAME or models/NAME"),
+        ({"projector": "models/a.gguf", "projector_sha256": "0" * 64, "engine": "echo", "file": None}, "only the engine llama"),
+    ],
+)  # fmt: skip
+def test_wrong_entries_of_a_projector_are_named(tmp_path: Path, changes: dict[str, str | None], why: str) -> None:
+    entry = {"name": "w", "engine": "llama", "file": "models/w.gguf", "sha256": "0" * 64, "context": 128,
+             "template": "plain"} | changes  # fmt: skip
+    lines = [f"{key} = {value if isinstance(value, int) else repr(value)}" for key, value in entry.items() if value]
+    text = SMALL_CATALOG + "\n[[weights]]\n" + "\n".join(lines).replace("'", '"') + "\n"
+    with pytest.raises(CatalogError, match=why):
+        small_catalog(tmp_path, text=text).files.read()
+
+
+def sha256_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

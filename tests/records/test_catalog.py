@@ -146,8 +146,9 @@ def test_entries_say_which_names_are_aliases(tmp_path: Path) -> None:
     [
         ("chatml", "llama", {Capability.TOOLS, Capability.STRUCTURED_OUTPUT}),
         ("gemma", "llama", {Capability.STRUCTURED_OUTPUT}),
-        ("chatml", "echo", {Capability.TOOLS}),
-        ("gemma", "echo", set()),
+        # The echo engine takes pictures, and sees nothing.
+        ("chatml", "echo", {Capability.TOOLS, Capability.VISION}),
+        ("gemma", "echo", {Capability.VISION}),
     ],
 )
 def test_tools_follow_from_the_template_and_structured_output_from_the_engine(
@@ -212,7 +213,7 @@ def test_a_fault_is_one_line_that_names_file_and_entry(
     assert "\n" not in str(refused.value)
 
 
-def test_weights_are_proved_by_their_hash(tmp_path: Path) -> None:
+def test_j9_weights_are_proved_by_their_hash(tmp_path: Path) -> None:
     small = small_catalog(tmp_path)
     contents = small.files.read()
     small.files.verify(contents.default_weights)
@@ -292,7 +293,7 @@ def test_a_catalog_of_another_place_reads_from_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../up", "a/b", "", " a", "a\n", "-option", ".hidden", "é", "a" * 129, "a\x00b"])
-def test_names_that_could_be_a_path_or_an_option_are_none(name: str) -> None:
+def test_j6_names_that_could_be_a_path_or_an_option_are_none(name: str) -> None:
     assert not is_valid_name(name)
 
 

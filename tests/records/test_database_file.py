@@ -51,7 +51,7 @@ def swap_for_another_program(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [cut, empty, zero_first_page, write_text, swap_for_another_program])
-async def test_a_damaged_database_is_refused_in_one_line_and_left_as_it_is(
+async def test_b6_a_damaged_database_is_refused_in_one_line_and_left_as_it_is(
     tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
     path = await made(tmp_path / "parley.db")
@@ -64,7 +64,7 @@ async def test_a_damaged_database_is_refused_in_one_line_and_left_as_it_is(
     assert path.read_bytes() == before
 
 
-async def test_a_missing_database_is_not_made_anew_where_there_was_one(tmp_path: Path) -> None:
+async def test_b6_a_missing_database_is_not_made_anew_where_there_was_one(tmp_path: Path) -> None:
     with pytest.raises(DatabaseRefused, match="missing"):
         await Database.open(tmp_path / "parley.db", may_create=False)
     assert list(tmp_path.iterdir()) == []
@@ -127,7 +127,7 @@ asyncio.run(main())
 """
 
 
-async def test_what_was_answered_is_there_after_a_kill(tmp_path: Path) -> None:
+async def test_b1_what_was_answered_is_there_after_a_kill(tmp_path: Path) -> None:
     path = tmp_path / "parley.db"
     for seconds in (0.05, 0.2):
         with subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True) as process:

@@ -118,7 +118,7 @@ async def test_a_damaged_pepper_is_refused(tmp_path: Path) -> None:
             await started(folder)
 
 
-async def test_a_second_process_on_the_folder_ends_with_the_reason(tmp_path: Path) -> None:
+async def test_b9_a_second_process_on_the_folder_ends_with_the_reason(tmp_path: Path) -> None:
     folder = tmp_path / "d"
     program = (
         "import asyncio, sys; from pathlib import Path\n"

@@ -15,7 +15,7 @@ from parley.domain.audit import store as audit
 from parley.domain.billing.store import tables as money
 from parley.domain.idempotency import store as idempotency
 from parley.domain.limits import store as limits
-from parley.domain.usage import store as usage
+from parley.domain.usage.store import tables as usage
 from parley.infra.schema import HEAD, current_revision, downgrade, known_revisions, upgrade
 from parley.infra.sqlite import create_database_file, open_writer
 
@@ -59,7 +59,7 @@ def test_every_step_can_be_taken_back_and_taken_again(tmp_path: Path) -> None:
             assert "usage_records" in sa.inspect(connection).get_table_names()
 
 
-def test_a_step_that_fails_leaves_the_schema_where_it_was(tmp_path: Path) -> None:
+def test_b10_a_step_that_fails_leaves_the_schema_where_it_was(tmp_path: Path) -> None:
     path = tmp_path / "parley.db"
     create_database_file(path, upgrade)
     with connected(path) as connection:
@@ -110,3 +110,67 @@ def test_the_owner_of_an_older_installation_operates_it_after_the_step_to_people
         ("key_1", '["admin", "all", "operator", "owner"]', 1),
         ("key_2", '["all"]', 0),
     ]
+
+
+# Ends the process, as a power cut would, behind a number of statements.
+CUT_SHORT = """
+import os, signal, sys
+from pathlib import Path
+import sqlalchemy as sa
+from parley.infra.schema import upgrade
+from parley.infra.sqlite import open_writer
+
+left = int(sys.argv[2])
+
+def count(*_):
+    global left
+    left -= 1
+    if not left:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+engine = open_writer(Path(sys.argv[1]))
+sa.event.listen(engine, "after_cursor_execute", count)
+with engine.connect() as connection:
+    upgrade(connection)
+"""
+
+
+def shape(connection: sa.Connection) -> dict[str, set[str]]:
+    """Every table with its columns and indexes."""
+    with connection.begin():
+        inspector = sa.inspect(connection)
+        return {
+            table: {column["name"] for column in inspector.get_columns(table)}
+            | {str(index["name"]) for index in inspector.get_indexes(table)}
+            for table in inspector.get_table_names()
+        }
+
+
+def test_b10_a_kill_at_any_statement_leaves_one_schema_or_the_next_and_the_next_start_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "parley.db"
+    create_database_file(path, upgrade)
+    shapes: dict[str | None, dict[str, set[str]]] = {}
+    with connected(path) as connection:
+        shapes[HEAD] = shape(connection)
+        for revision in [*known_revisions()[1:], "base"]:
+            downgrade(connection, revision)
+            shapes[None if revision == "base" else revision] = shape(connection)
+    num_kills = 0
+    seen = set()
+    for num_statements in range(3, 200, 9):
+        command = [sys.executable, "-c", CUT_SHORT, str(path), str(num_statements)]
+        status = subprocess.run(command, check=False, capture_output=True).returncode
+        with connected(path) as connection:
+            reached = current_revision(connection)
+            assert shape(connection) == shapes[reached]
+            upgrade(connection)
+            assert shape(connection) == shapes[HEAD]
+            downgrade(connection, "base")
+        seen.add(reached)
+        if status == 0:
+            break
+        num_kills += 1
+    # Into every step, and through all of them at last.
+    assert status == 0
+    assert num_kills > len(shapes)
+    assert seen == shapes.keys()

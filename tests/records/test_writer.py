@@ -56,7 +56,7 @@ class HeldWriter:
         await self._unit
 
 
-async def test_nothing_is_answered_before_its_commit(database: Database) -> None:
+async def test_b2_nothing_is_answered_before_its_commit(database: Database) -> None:
     committing, go_on = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
 
@@ -66,7 +66,7 @@ async def test_nothing_is_answered_before_its_commit(database: Database) -> None
         go_on.wait(10)
 
     appended = asyncio.ensure_future(database.append(insert, row("a")))
-    await asyncio.wait_for(committing.wait(), 10)
+    await asyncio.wait_for(committing.wait(), 60)
     assert await database.read(names) == []
     assert not appended.done()
     go_on.set()
@@ -74,7 +74,7 @@ async def test_nothing_is_answered_before_its_commit(database: Database) -> None
     assert await database.read(names) == ["a"]
 
 
-async def test_commits_reach_the_disk_and_not_only_the_kernel(database: Database) -> None:
+async def test_b2_commits_reach_the_disk_and_not_only_the_kernel(database: Database) -> None:
     def pragmas(transaction: Transaction) -> tuple[object, object]:
         execute = transaction.connection.exec_driver_sql
         return execute("PRAGMA synchronous").scalar(), execute("PRAGMA journal_mode").scalar()
@@ -160,7 +160,7 @@ async def test_callbacks_of_a_unit_that_failed_never_run(database: Database) -> 
     assert seen == []
 
 
-async def test_a_failed_commit_is_answered_to_everyone_and_ends_the_writer(database: Database) -> None:
+async def test_b4_a_failed_commit_is_answered_to_everyone_and_ends_the_writer(database: Database) -> None:
     @event.listens_for(database._write_engine, "commit")
     def fail(_: Connection) -> None:
         raise sqlite3.OperationalError("disk I/O error")
@@ -169,7 +169,7 @@ async def test_a_failed_commit_is_answered_to_everyone_and_ends_the_writer(datab
         *(database.append(insert, row(str(number))) for number in range(20)), return_exceptions=True
     )
     assert {type(result) for result in results} == {DatabaseFailed}
-    failure = await asyncio.wait_for(database.wait_failed(), 10)
+    failure = await asyncio.wait_for(database.wait_failed(), 60)
     assert "disk I/O error" in str(failure)
     with pytest.raises(DatabaseFailed):
         await database.append(insert, row("later"))
@@ -178,7 +178,7 @@ async def test_a_failed_commit_is_answered_to_everyone_and_ends_the_writer(datab
     assert await database.read(names) == []
 
 
-async def test_a_statement_that_meets_a_failing_disk_is_fatal_and_no_matter_of_its_unit(database: Database) -> None:
+async def test_b4_a_statement_that_meets_a_failing_disk_is_fatal_and_no_matter_of_its_unit(database: Database) -> None:
     def meet_a_bad_sector(_: Transaction) -> None:
         error = sqlite3.OperationalError("disk I/O error")
         error.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE  # type: ignore[misc]
@@ -186,10 +186,10 @@ async def test_a_statement_that_meets_a_failing_disk_is_fatal_and_no_matter_of_i
 
     with pytest.raises(DatabaseFailed):
         await database.transaction(meet_a_bad_sector)
-    await asyncio.wait_for(database.wait_failed(), 10)
+    await asyncio.wait_for(database.wait_failed(), 60)
 
 
-async def test_two_hundred_writers_are_all_served_without_a_busy_database(database: Database) -> None:
+async def test_b8_two_hundred_writers_are_all_served_without_a_busy_database(database: Database) -> None:
     async def write_and_read(number: int) -> None:
         for turn in range(5):
             await database.append(insert, row(f"{number}-{turn}"))

@@ -100,7 +100,7 @@ def test_a_named_function_is_called_whatever_was_asked(client: OpenAI, seed: int
     (called,) = choice.message.tool_calls
     assert called.function.name == "set_timer"
     assert json.loads(called.function.arguments).get("minutes") in (None, 5, 10)
-    assert choice.finish_reason == "tool_calls"
+    assert choice.finish_reason == "stop"
 
 
 def test_none_is_plain_talk_and_costs_no_prompt_for_tools(client: OpenAI) -> None:
@@ -141,7 +141,7 @@ def test_several_choices_call_each_for_themselves(client: OpenAI) -> None:
 def test_functions_of_2023_are_called_as_then(client: OpenAI) -> None:
     function = {**WEATHER["function"]}
     (choice,) = call(client, functions=[function], function_call={"name": "get_weather"}).choices
-    assert choice.finish_reason == "function_call"
+    assert choice.finish_reason == "stop"
     assert choice.message.tool_calls is None
     check_weather(choice.message.function_call.arguments)
     messages = [

@@ -29,6 +29,7 @@ _SCOPES = {
     Access.ADMIN_READ: Scope.ADMIN_READ,
     Access.ADMIN: Scope.ADMIN,
     Access.OPERATOR: Scope.OPERATOR,
+    Access.METRICS: Scope.METRICS,
 }
 
 NO_KEY = (

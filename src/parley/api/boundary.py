@@ -8,11 +8,12 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from parley.api.auth import challenge
-from parley.api.errors import error_body
+from parley.api.errors import error_body, refusal_of
 from parley.api.open_requests import OpenRequests
 from parley.api.reception import reception_of
 from parley.api.stream import ClientGone
 from parley.core.errors import EngineFailed, InvalidRequest, ParleyError
+from parley.infra.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
@@ -20,15 +21,18 @@ logger = logging.getLogger(__name__)
 class ErrorBoundary:
     """Pure ASGI. Whatever the inner layers raise ends here; nothing but a cancellation passes."""
 
-    def __init__(self, app: ASGIApp, *, open_requests: OpenRequests) -> None:
+    def __init__(self, app: ASGIApp, *, open_requests: OpenRequests, metrics: Metrics) -> None:
         self._app = app
         self._open_requests = open_requests
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         reception = reception_of(scope)
         error = await self._answer(scope, receive, send)
         if error is None:
             return
+        if (reason := refusal_of(error)) is not None:
+            self._metrics.refused(reason)
         status, body, headers = error_body(error, reception.request_id)
         if reception.status is None:
             if status == 401:

@@ -12,8 +12,10 @@ from parley.api.repeats import Repeats
 from parley.core.actor import Actor, ActorKind
 from parley.core.claim import Claim
 from parley.core.clock import Clock
+from parley.core.limits import Levels
 from parley.core.principal import Principal
 from parley.domain.catalog.service import Catalog
+from parley.infra.metrics import Metrics
 from parley.operations.front_door import FrontDoor
 from parley.operations.last_used import LastUsed
 from parley.operations.records import Records
@@ -32,6 +34,7 @@ class Access(StrEnum):
     ADMIN_READ = "admin.read"
     ADMIN = "admin"
     OPERATOR = "operator"
+    METRICS = "metrics"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +58,9 @@ class Services:
     repeats: Repeats | None = None
     # Reads forms with files; None where no route takes any.
     forms: FormReader | None = None
+    metrics: Metrics = field(default_factory=Metrics)
+    # How a caller's limits stand, for a model's name or in general: what a reply tells that comes before they are met.
+    levels_of: Callable[[Principal, str | None], Levels] = lambda _principal, _model: Levels()
 
 
 @dataclass(slots=True, kw_only=True)

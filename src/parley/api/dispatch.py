@@ -11,6 +11,7 @@ from parley.api.reception import Reception, reception_of
 from parley.api.repeats import HEADER
 from parley.api.routing import Match, RouteTable
 from parley.api.stream import EventStream
+from parley.core.errors import ParleyError
 
 _UNAUDITED = frozenset({Access.READ, Access.MODEL_REQUEST})
 
@@ -31,12 +32,19 @@ class Dispatcher:
         if method == "OPTIONS" and (allowed := self._routes.allowed_methods(path)):
             await Response(status_code=204, headers={"allow": ", ".join(allowed)})(scope, receive, send)
             return
+        reception = reception_of(scope)
         match = self._routes.find(method, path)
-        call = self._call(match, Request(scope, receive), reception_of(scope))
-        if HEADER in call.http.headers and match.route.access is Access.MODEL_REQUEST:
-            await self._answer_once(match, call, receive, send)
-        else:
-            await _reply(await match.route.handler(call), scope, receive, send)
+        reception.route = match.route.path
+        call = self._call(match, Request(scope, receive), reception)
+        try:
+            if HEADER in call.http.headers and match.route.access is Access.MODEL_REQUEST:
+                await self._answer_once(match, call, receive, send)
+            else:
+                await _reply(await match.route.handler(call), scope, receive, send)
+        except ParleyError:
+            if match.route.access is Access.MODEL_REQUEST and reception.levels is None:
+                reception.levels = self._services.levels_of(call.require_principal(), None)
+            raise
 
     async def _answer_once(self, match: Match, call: Call, receive: Receive, send: Send) -> None:
         """Answer a request that claims to be one with what came before under its key."""
@@ -65,7 +73,9 @@ class Dispatcher:
             if access is Access.MODEL_REQUEST:
                 # What ends with its key; a change that is half made is not cut.
                 reception.key_id = principal.key_id
-            self._open_requests.check_accepting()
+            if access is not Access.METRICS:
+                # How a server stops is what its operator looks for then.
+                self._open_requests.check_accepting()
         return Call(
             http=http,
             services=self._services,

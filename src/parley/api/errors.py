@@ -72,6 +72,19 @@ def error_body(error: ParleyError, request_id: str) -> tuple[int, bytes, dict[st
     return status, msgspec.json.encode(body), _headers(error, request_id)
 
 
+def refusal_of(error: ParleyError) -> str | None:
+    """Which of a few reasons a request was turned away for that was in order in itself; None: for none of them."""
+    match error:
+        case RateLimited():
+            return error.kind
+        case RequestQuarantined():
+            return "quarantined"
+        case Overloaded() | ModelLoadFailed():
+            return error.code
+        case _:
+            return None
+
+
 def _status_and_type(error: ParleyError) -> tuple[int, str]:
     if isinstance(error, RequestTooLarge):
         # OpenAI says `server_error` for a body over the cap, and clients know it so.

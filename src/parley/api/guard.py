@@ -7,11 +7,13 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from parley.api.reception import reception_of
-from parley.api.request_body import UPLOAD_OVERHEAD_BYTES, BodyLimits, RequestBody
+from parley.api.request_body import UPLOAD_OVERHEAD_BYTES, BodyLimits, LargeBodies, RequestBody
 from parley.core.errors import InvalidRequest, RequestTooLarge
 
 # A host name, an IPv4 address or an IPv6 address in brackets, with or without a port.
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.%]{2,64}\])(?::\d{1,5})?")
+# As the route table finds it, with or without a slash at the end.
+_CHATS = frozenset({"/v1/chat/completions", "/v1/chat/completions/"})
 
 
 # As the route table finds them, with or without a slash at the end.
@@ -26,14 +28,26 @@ class GuardLimits:
     max_headers: int = 100
     max_header_bytes: int = 64 * 1024
     body: BodyLimits = field(default_factory=BodyLimits)
+    # For a chat, which may have images; how much of it may be text, its handler says.
+    max_chat_bytes: int = 32 * 1024 * 1024
     # The largest file that a form may hold.
     max_upload_bytes: int = 25 * 1024 * 1024
+    # What all bodies that are larger than those of other requests take together.
+    large_bytes: int = 256 * 1024 * 1024
 
-    def body_of(self, path: str) -> BodyLimits:
-        """The caps on the body of a request to a path."""
-        if path not in _UPLOADS:
-            return self.body
-        return replace(self.body, max_bytes=self.max_upload_bytes, overhead_bytes=UPLOAD_OVERHEAD_BYTES)
+    def body_of(self, path: str, *, is_kept: bool = False) -> BodyLimits:
+        """The caps on the body of a request to a path. A form goes to the disk, unless it is kept to be compared."""
+        if path in _UPLOADS:
+            usual = self.body.usual_bytes if is_kept else self.max_upload_bytes + UPLOAD_OVERHEAD_BYTES
+            return replace(
+                self.body,
+                max_bytes=self.max_upload_bytes,
+                overhead_bytes=UPLOAD_OVERHEAD_BYTES,
+                usual_bytes=usual,
+            )
+        return (
+            replace(self.body, max_bytes=max(self.max_chat_bytes, self.body.max_bytes)) if path in _CHATS else self.body
+        )
 
 
 class Guard:
@@ -42,10 +56,12 @@ class Guard:
     def __init__(self, app: ASGIApp, *, limits: GuardLimits) -> None:
         self._app = app
         self._limits = limits
+        self._large = LargeBodies(limits.large_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
-        body = RequestBody(receive, headers, self._limits.body_of(scope["path"]))
+        limits = self._limits.body_of(scope["path"], is_kept="idempotency-key" in headers)
+        body = RequestBody(receive, headers, limits, self._large)
         reception = reception_of(scope)
         reception.body = body
         # Whoever sends such a head does not get to send another one behind it.
@@ -54,7 +70,10 @@ class Guard:
         _check_host(headers)
         _check_codings(headers)
         reception.is_suspect = False
-        await self._app(scope, body.receive, send)
+        try:
+            await self._app(scope, body.receive, send)
+        finally:
+            body.release()
 
     def _check_size(self, scope: Scope) -> None:
         limits = self._limits

@@ -1,6 +1,6 @@
 """`/health` says that this process answers; `/ready` says whether it is worth sending it work."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from starlette.responses import JSONResponse, Response
 
@@ -16,10 +16,13 @@ async def show_health(_: Call) -> Response:
 class ReadinessPage:
     """Handler of `/ready`: 200 when `is_ready` says so, else 503 for load balancers to look elsewhere."""
 
-    def __init__(self, is_ready: Callable[[], bool]) -> None:
+    def __init__(self, is_ready: Callable[[], Awaitable[bool]]) -> None:
         self._is_ready = is_ready
 
     async def __call__(self, _: Call) -> Response:
-        if not self._is_ready():
-            raise Overloaded("The server is not ready: it is loading a model, or stopping.", retry_after_seconds=1.0)
+        if not await self._is_ready():
+            raise Overloaded(
+                "The server is not ready: it is loading a model, a model does not answer, or it is stopping.",
+                retry_after_seconds=1.0,
+            )
         return JSONResponse({"status": "ready"})

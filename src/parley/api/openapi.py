@@ -12,6 +12,9 @@ from starlette.types import ASGIApp
 
 from parley.api.call import Access, Call, Handler
 from parley.api.errors import ErrorResponse
+from parley.api.health import ReadinessPage, show_health
+from parley.api.landing import LandingRoute
+from parley.api.metrics import show_metrics
 from parley.api.openai.audio import create_transcription, create_translation
 from parley.api.openai.chat import create_chat_completion
 from parley.api.openai.completions import create_completion, create_engine_completion
@@ -27,6 +30,31 @@ from parley.api.routing import Route
 
 _REF = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"\{(\w+)\}")
+_ALWAYS = MappingProxyType(
+    {
+        "400": "The request cannot be served as it is; the message says why.",
+        "414": "The URL is too long.",
+        "431": "The header fields are too large.",
+        "500": "The server failed; the request may be sent again.",
+        "503": "The server cannot take the request now; it may be sent again.",
+    }
+)
+_OF_CHANGES = MappingProxyType({"409": "Something else has happened meanwhile, or is under way."})
+_WITH_BODY = MappingProxyType(
+    {
+        "408": "The body came too slowly.",
+        "413": "The body is too large.",
+        "415": "The body is encoded in a way that is not read.",
+    }
+)
+_WITH_CALLER = MappingProxyType(
+    {
+        "401": "Who calls is not known, or may not do this.",
+        "403": "The caller may not do this with what is named.",
+        "404": "There is no such thing for the caller.",
+        "429": "A limit, or the balance, refuses; or too many wrong keys or passwords came.",
+    }
+)
 
 
 # A handler that is missing here is in the document too, with a reply of which nothing is said.
@@ -55,9 +83,13 @@ OPERATIONS: Mapping[Handler, Operation] = MappingProxyType(
             chunk=audio.TranscriptDelta,
             last_chunk=audio.TranscriptDone,
             is_form=True,
+            media=("text/plain",),
         ),
         create_translation: Operation(
-            request=audio.CreateTranslationRequest, reply=audio.VerboseTranscript, is_form=True
+            request=audio.CreateTranslationRequest,
+            reply=audio.VerboseTranscript,
+            is_form=True,
+            media=("text/plain",),
         ),
         list_models: Operation(reply=models.ListModelsResponse),
         retrieve_model: Operation(reply=models.Model),
@@ -66,11 +98,18 @@ OPERATIONS: Mapping[Handler, Operation] = MappingProxyType(
         load_model: Operation(reply=Replica),
         unload_model: Operation(reply=Replica),
         list_replicas: Operation(reply=ListReplicasResponse),
+        show_health: Operation(media=("application/json",)),
+        show_metrics: Operation(media=("text/plain",)),
         refuse: Operation(is_retired=True),
         refuse_chat: Operation(is_retired=True),
         **PLATFORM_OPERATIONS,
     }
 )
+
+
+def operation_of(route: Route) -> Operation:
+    """What is said of a route. Some handlers are objects, and known by their class."""
+    return OPERATIONS.get(route.handler) or _PAGES.get(type(route.handler)) or Operation()
 
 
 class OpenapiPage:
@@ -85,6 +124,15 @@ class OpenapiPage:
         if self._body is None:
             self._body = msgspec.json.encode(openapi_document(self._routes, version=metadata.version("parley")))
         return Response(self._body, media_type="application/json")
+
+
+_PAGES: Mapping[type, Operation] = MappingProxyType(
+    {
+        OpenapiPage: Operation(media=("application/json",)),
+        ReadinessPage: Operation(media=("application/json",)),
+        LandingRoute: Operation(media=("text/html",)),
+    }
+)
 
 
 def openapi_document(routes: Sequence[Route], *, version: str) -> dict[str, Any]:
@@ -111,18 +159,16 @@ def openapi_document(routes: Sequence[Route], *, version: str) -> dict[str, Any]
 
 
 def _describe(route: Route, names: set[str]) -> dict[str, Any]:
-    operation = OPERATIONS.get(route.handler, Operation())
+    operation = operation_of(route)
     described: dict[str, Any] = {
         "operationId": _unused_name(route, names),
         "summary": (route.handler.__doc__ or route.path).strip().splitlines()[0],
-        "responses": _responses(operation),
+        "responses": _responses(route, operation),
     }
     if operation.is_retired:
         described["deprecated"] = True
-    if parameters := _PARAMETER.findall(route.path):
-        described["parameters"] = [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in parameters
-        ]
+    if parameters := [*_path_parameters(route), *_query_parameters(operation)]:
+        described["parameters"] = parameters
     if operation.request is not None:
         content = _form(operation.request) if operation.is_form else _json(operation.request)
         described["requestBody"] = {"required": True, "content": content}
@@ -141,37 +187,72 @@ def _unused_name(route: Route, names: set[str]) -> str:
     return name
 
 
-def _responses(operation: Operation) -> dict[str, Any]:
+def _path_parameters(route: Route) -> list[dict[str, Any]]:
+    names = _PARAMETER.findall(route.path)
+    return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
+
+
+def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": parameter.name,
+            "in": "query",
+            "required": parameter.is_required,
+            "description": parameter.description,
+            "schema": parameter.schema,
+        }
+        for parameter in operation.query
+    ]
+
+
+def _responses(route: Route, operation: Operation) -> dict[str, Any]:
     failures = {
         status: {"description": description, "content": _json(ErrorResponse)}
-        for status, description in (
-            ("4XX", "The request cannot be served as it is; the message says why."),
-            ("5XX", "The server failed, or is too busy; the request may be sent again."),
-        )
+        for status, description in _failures(route).items()
     }
     if operation.is_retired:
         retired = {"description": "Retired; the message says what to use instead.", "content": _json(ErrorResponse)}
-        return {"404": retired, **failures}
-    success: dict[str, Any] = {"description": "OK"}
+        return {**failures, "404": retired}
+    return {"200": _success(operation), **failures}
+
+
+def _success(operation: Operation) -> dict[str, Any]:
+    success: dict[str, Any] = {"description": "OK", "content": {media: {} for media in operation.media}}
     if operation.reply is not None:
-        success["content"] = _json(operation.reply)
-        if operation.is_form:
-            success["description"] = (
-                "With `verbose_json` all of it, with `json` text and usage; else plain text or subtitles."
-            )
-            success["content"] |= {"text/plain": {"schema": {"type": "string"}}}
+        success["content"] |= _json(operation.reply)
     if operation.chunk is not None:
-        if operation.last_chunk is None:
-            success["description"] = "The reply, or with `stream` server-sent events: chunks, then `[DONE]`."
-            events: dict[str, Any] = _reference(operation.chunk)
-        else:
-            events = {"anyOf": [_reference(operation.chunk), _reference(operation.last_chunk)]}
-        success["content"] |= {"text/event-stream": {"schema": events}}
-    return {"200": success, **failures}
+        ending = "" if operation.last_chunk else ", then `[DONE]`"
+        success["description"] = f"The reply, or with `stream` server-sent events: chunks{ending}."
+        success["content"] |= {"text/event-stream": {"schema": _event(operation.chunk, operation.last_chunk)}}
+    return success
+
+
+def _event(chunk: type[msgspec.Struct], last: type[msgspec.Struct] | None) -> dict[str, Any]:
+    """What each event of a stream is: a chunk, or `[DONE]` or its own last one, or, where it breaks off, the reason."""
+    kinds = [kind for kind in (chunk, last, ErrorResponse) if kind is not None]
+    content = {"anyOf": [_reference(kind) for kind in kinds]}
+    shaped = {"type": "string", "contentMediaType": "application/json", "contentSchema": content}
+    return {
+        "type": "object",
+        "properties": {"data": shaped if last else {"anyOf": [{"const": "[DONE]"}, shaped]}},
+        "required": ["data"],
+    }
+
+
+def _failures(route: Route) -> dict[str, str]:
+    """The statuses that a route may answer beside 200, with what each means."""
+    statuses = dict(_ALWAYS)
+    if route.method != "GET":
+        statuses |= _OF_CHANGES
+    if route.method == "POST":
+        statuses |= _WITH_BODY
+    if route.access is not Access.PUBLIC or route.method == "POST":
+        statuses |= _WITH_CALLER
+    return dict(sorted(statuses.items()))
 
 
 def _schemas(routes: Iterable[Route]) -> dict[str, Any]:
-    operations = [OPERATIONS.get(route.handler, Operation()) for route in routes]
+    operations = [operation_of(route) for route in routes]
     used = {kind: None for each in operations for kind in (each.request, each.reply, each.chunk, each.last_chunk)}
     kinds = [ErrorResponse, *[kind for kind in used if kind is not None]]
     _, components = msgspec.json.schema_components(kinds, ref_template=_REF)

@@ -1,4 +1,4 @@
-"""The outermost layer: receives each request, gives it its id, adds the headers every reply has, logs its one line."""
+"""The outermost layer: receives each request, gives it its id, adds the headers every reply has, logs its one line, counts it."""
 
 import logging
 from collections.abc import Awaitable
@@ -12,11 +12,12 @@ from parley.api.request_body import RequestBody
 from parley.core.clock import Clock
 from parley.core.ids import new_id
 from parley.core.limits import Levels
+from parley.infra.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
 _API_VERSION = b"2020-10-01"
-_PROBED_PATHS = frozenset({"/health", "/ready"})
+_PROBED_PATHS = frozenset({"/health", "/ready", "/metrics"})
 # What a reply is logged as when the client left before it got a status, as nginx does.
 CLIENT_CLOSED_REQUEST = 499
 
@@ -33,6 +34,8 @@ class Reception:
     received_at: float
     interruption: Interruptible = field(default_factory=Interruptible)
     organization_id: str | None = None
+    # The path of the route as the table has it; None where none was found.
+    route: str | None = None
     # Set where the request is to end when this key, or session, no longer counts.
     key_id: str | None = None
     # How the caller's limits stand, for the headers; None where nothing was asked of them.
@@ -55,9 +58,10 @@ def reception_of(scope: Scope) -> Reception:
 class ReceptionLayer:
     """Pure ASGI: wraps `send` once, and passes every message on as it is but for the reply's head."""
 
-    def __init__(self, app: ASGIApp, *, clock: Clock) -> None:
+    def __init__(self, app: ASGIApp, *, clock: Clock, metrics: Metrics) -> None:
         self._app = app
         self._clock = clock
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -78,7 +82,7 @@ class ReceptionLayer:
         try:
             await self._app(scope, receive, send_with_headers)
         finally:
-            self._log(scope, reception)
+            self._note_end(scope, reception)
         if reception.body is not None:
             await reception.body.discard_rest()
 
@@ -98,8 +102,11 @@ class ReceptionLayer:
             headers.append((b"openai-organization", reception.organization_id.encode()))
         return headers
 
-    def _log(self, scope: Scope, reception: Reception) -> None:
-        # What asks every few seconds whether we live would bury everything else.
+    def _note_end(self, scope: Scope, reception: Reception) -> None:
+        status = reception.status or CLIENT_CLOSED_REQUEST
+        seconds = self._clock.monotonic() - reception.received_at
+        self._metrics.http_ended(reception.route, scope["method"], status, seconds)
+        # What asks every few seconds how we are would bury everything else.
         level = logging.DEBUG if scope["path"] in _PROBED_PATHS else logging.INFO
         # Neither the query string nor any header: keys have been seen in both.
         logger.log(
@@ -108,11 +115,11 @@ class ReceptionLayer:
             extra={
                 "method": scope["method"],
                 "path": scope["path"],
-                "status": reception.status or CLIENT_CLOSED_REQUEST,
+                "status": status,
                 "request_id": reception.request_id,
                 "organization_id": reception.organization_id,
                 "is_complete": reception.is_complete,
-                "duration_seconds": round(self._clock.monotonic() - reception.received_at, 4),
+                "duration_seconds": round(seconds, 4),
             },
         )
 

@@ -1,6 +1,7 @@
 """Idempotency-Key: a request that is sent again under its key gets the reply of the first, and is charged once."""
 
 import hashlib
+import logging
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +13,9 @@ from starlette.responses import Response
 from parley.core.claim import Claim
 from parley.core.errors import Conflict, InvalidRequest
 from parley.domain.idempotency.service import Replies
+from parley.infra.db import DatabaseFailed
+
+_log = logging.getLogger(__name__)
 
 HEADER = "idempotency-key"
 _KEY = re.compile(r"[!-~]{1,255}")
@@ -71,8 +75,14 @@ class Repeats:
             del self._running[place]
 
     async def keep(self, claim: Claim, request_id: str, response: Response) -> None:
-        """Keep the reply of a claim's request. Durable when this returns, which is before it is sent."""
-        await self._replies.keep_body(claim, request_id, bytes(response.body))
+        """Keep the reply of a claim's request, before it is sent.
+
+        Where the database has failed meanwhile it is sent all the same: its request is charged already.
+        """
+        try:
+            await self._replies.keep_body(claim, request_id, bytes(response.body))
+        except DatabaseFailed:
+            _log.exception("a reply could not be kept", extra={"request_id": request_id})
 
     async def _kept(self, claim: Claim) -> Response | None:
         found = await self._replies.find(claim.project_id, claim.key)

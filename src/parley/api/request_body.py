@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive
 
-from parley.core.errors import RequestTooLarge
+from parley.core.errors import Overloaded, RequestTooLarge
 
 # What a form has beside its file: other fields, boundaries, heads.
 UPLOAD_OVERHEAD_BYTES = 64 * 1024
@@ -20,6 +20,8 @@ class BodyLimits:
     max_bytes: int = 4 * 1024 * 1024
     # What may come beyond: of a form, `max_bytes` are its file's.
     overhead_bytes: int = 0
+    # Above it, a body takes room that all such bodies share.
+    usual_bytes: int = 4 * 1024 * 1024
     grace_seconds: float = 10.0
     min_bytes_per_second: float = 1000.0
     # After a refusal: so long, and so much, of an unwanted body is still read, for the client to see the reply.
@@ -27,12 +29,33 @@ class BodyLimits:
     discard_bytes: int = 32 * 1024 * 1024
 
 
-class RequestBody:
-    """Stands in the place of `receive` for one request. Nothing is read before the first call."""
+class LargeBodies:
+    """The room that bodies above the usual size share: they stay in memory for as long as their requests run."""
 
-    def __init__(self, receive: Receive, headers: Headers, limits: BodyLimits) -> None:
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._num_bytes = 0
+
+    def take(self, num_bytes: int) -> None:
+        """Raises Overloaded where there is no room for so many more."""
+        if self._num_bytes + num_bytes > self._most_bytes:
+            raise Overloaded(
+                "The server is overloaded: too many large requests are being worked on. Please retry after a moment."
+            )
+        self._num_bytes += num_bytes
+
+    def give_back(self, num_bytes: int) -> None:
+        self._num_bytes -= num_bytes
+
+
+class RequestBody:
+    """Stands in the place of `receive` for one request. Nothing is read before the first call. `release` it at the end."""
+
+    def __init__(self, receive: Receive, headers: Headers, limits: BodyLimits, large: LargeBodies) -> None:
         self._receive = receive
         self._limits = limits
+        self._large = large
+        self._num_taken = 0
         declared = headers.get("content-length", "")
         self._declared_bytes = int(declared) if declared.isdecimal() else 0
         self._num_bytes = 0
@@ -41,7 +64,8 @@ class RequestBody:
         self._is_open = self._declared_bytes > 0 or "transfer-encoding" in headers
 
     async def receive(self) -> Message:
-        """The next message. Raises RequestTooLarge: 413 above the cap, also an announced one; 408 past the deadline."""
+        """The next message. Raises RequestTooLarge: 413 above the cap, also an announced one; 408 past the deadline; and
+        Overloaded where too many large bodies are here."""
         if not self._is_open:
             return await self._receive()
         self._check_size(self._declared_bytes)
@@ -55,7 +79,15 @@ class RequestBody:
             ) from None
         self._count(message)
         self._check_size(self._num_bytes)
+        if self._num_bytes > max(self._limits.usual_bytes, self._num_taken):
+            self._large.take(self._num_bytes - self._num_taken)
+            self._num_taken = self._num_bytes
         return message
+
+    def release(self) -> None:
+        """The request is over, and with it what it held."""
+        self._large.give_back(self._num_taken)
+        self._num_taken = 0
 
     async def discard_rest(self) -> None:
         """Read what the client still sends, within the limits.

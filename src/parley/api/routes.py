@@ -1,15 +1,17 @@
 """Every route of Parley on one screen: method, path, handler, access level."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from parley.api.call import Access, Handler
 from parley.api.families import family_of
 from parley.api.health import ReadinessPage, show_health
 from parley.api.landing import LandingRoute, Page
+from parley.api.metrics import show_metrics
 from parley.api.openai import audio, chat, completions, edits, engines, models, retired
 from parley.api.openapi import OpenapiPage
 from parley.api.platform import (
     audit_logs,
+    balances,
     costs,
     entrance,
     keys,
@@ -18,18 +20,20 @@ from parley.api.platform import (
     rate_limits,
     replicas,
     usage,
+    usage_export,
     users,
 )
 from parley.api.routing import Route, RouteTable
 
 
-def route_table(*, is_ready: Callable[[], bool], page: Page) -> RouteTable:
+def route_table(*, is_ready: Callable[[], Awaitable[bool]], page: Page) -> RouteTable:
     """The table. `is_ready` answers `/ready`, `page` draws `/`. Only what says PUBLIC is open without a key."""
     routes: list[Route] = []
     routes += [
         _get("/", LandingRoute(page), Access.PUBLIC),
         _get("/health", show_health, Access.PUBLIC),
         _get("/ready", ReadinessPage(is_ready), Access.PUBLIC),
+        _get("/metrics", show_metrics, Access.METRICS),
         # It describes the list that it stands in.
         _get("/openapi.json", OpenapiPage(routes), Access.PUBLIC),
         _get("/v1/models", models.list_models, Access.READ),
@@ -79,6 +83,9 @@ def _administration() -> list[Route]:
         _post("/v1/organizations", organizations.create_organization, Access.OPERATOR),
         _get("/v1/organizations/{organization_id}", organizations.retrieve_organization, Access.OPERATOR),
         _post("/v1/organizations/{organization_id}", organizations.modify_organization, Access.OPERATOR),
+        _get("/v1/organizations/{organization_id}/credits", balances.show_credits, Access.OPERATOR),
+        _post("/v1/organizations/{organization_id}/credits", balances.create_top_up, Access.OPERATOR),
+        _get(f"{own}/credits", balances.show_own_credits, Access.ADMIN_READ),
         _get(own, organizations.retrieve_own_organization, Access.ADMIN_READ),
         _get(f"{own}/audit_logs", audit_logs.list_audit_logs, Access.ADMIN),
         _get(f"{own}/audit_logs/export", audit_logs.export_audit_logs, Access.ADMIN),
@@ -118,6 +125,9 @@ def _administration() -> list[Route]:
         _get(f"{own}/usage/completions", usage.usage_of_completions, Access.ADMIN_READ),
         _get(f"{own}/usage/embeddings", usage.usage_of_embeddings, Access.ADMIN_READ),
         _get(f"{own}/usage/moderations", usage.usage_of_moderations, Access.ADMIN_READ),
+        _get(f"{own}/usage/images", usage.usage_of_images, Access.ADMIN_READ),
+        _get(f"{own}/usage/audio_transcriptions", usage.usage_of_transcriptions, Access.ADMIN_READ),
+        _get(f"{own}/usage/export", usage_export.export_usage, Access.ADMIN_READ),
         _get(f"{project}/api_keys", keys.list_project_keys, Access.ADMIN_READ),
         _post(f"{project}/api_keys", keys.create_project_key, Access.KEYS),
         _get(f"{project}/api_keys/{{key_id}}", keys.retrieve_project_key, Access.ADMIN_READ),

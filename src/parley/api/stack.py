@@ -35,9 +35,9 @@ def build_stack(
     """The ASGI application that granian runs. Every layer is pure ASGI: BaseHTTPMiddleware swallows `http.disconnect`."""
     gatekeeper = Gatekeeper(keys=keys, bad_keys=BadKeys(services.clock), trusted_proxies=rules.trusted_proxies)
     layers: list[Callable[[ASGIApp], ASGIApp]] = [
-        partial(ReceptionLayer, clock=services.clock),
+        partial(ReceptionLayer, clock=services.clock, metrics=services.metrics),
         partial(Cors, origins=rules.cors_origins),
-        partial(ErrorBoundary, open_requests=open_requests),
+        partial(ErrorBoundary, open_requests=open_requests, metrics=services.metrics),
         partial(Guard, limits=rules.limits),
     ]
     innermost: ASGIApp = Dispatcher(

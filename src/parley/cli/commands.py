@@ -17,8 +17,10 @@ _COMMANDS = {
     "orgs": "List, create, approve and suspend organizations.",
     "projects": "List, create and archive projects.",
     "users": "List, invite, change and remove members.",
+    "usage": "Show requests, tokens and costs.",
     "credits": "Show and change what organizations may spend.",
     "ledger": "Check and export the ledger.",
+    "audit": "Show who changed what.",
     "outbox": "Show the mails that no SMTP server took.",
     "doctor": "Check this machine and say what to do.",
 }

@@ -1,6 +1,7 @@
 """`parley credits`: what an organization has, top-ups, grants, monthly budgets, prices of its own."""
 
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import click
 
@@ -23,6 +24,19 @@ from parley.infra.settings import load_settings
 _organization = click.option(
     "--org", "organization_id", help="The organization's id. [that of the first start]", metavar="ID"
 )
+
+
+_NANO = click.IntRange(min=0, max=MAX_PRICE_NANO)
+
+
+class _PriceOptions(TypedDict):
+    """The options of `price`, named as they are written."""
+
+    audio_second: int | None
+    training_token: int | None
+    images: tuple[tuple[str, int], ...]
+    organization_id: str | None
+    data: Path | None
 
 
 class _Dollars(click.ParamType[int]):
@@ -83,16 +97,29 @@ def budget(scope: str, amount: int | None, data: Path | None) -> None:
 
 @command.command()
 @click.argument("model")
-@click.argument("nano", type=click.IntRange(min=0, max=MAX_PRICE_NANO), nargs=-1)
+@click.argument("nano", type=_NANO, nargs=-1)
+@click.option("--audio-second", type=_NANO, help="One second of audio.")
+@click.option("--training-token", type=_NANO, help="One token that the model is tuned on.")
+@click.option("--image", "images", type=(str, _NANO), multiple=True, metavar="SIZE NANO", help="One picture of a size.")
 @_organization
 @folder_option
-def price(model: str, nano: tuple[int, ...], organization_id: str | None, data: Path | None) -> None:
-    """Give an organization its own price for MODEL: nano-dollars per input, cached input and output token; none: the usual one."""
+def price(model: str, nano: tuple[int, ...], **options: Unpack[_PriceOptions]) -> None:
+    """Give an organization its own price for MODEL, in nano-dollars for an input, a cached input and an output token.
+
+    What is not stated costs what everybody pays; where nothing is stated, all of it.
+    """
     if len(nano) not in {0, 3}:
         raise click.UsageError("give three prices (input, cached input, output), or none")
-    numbers = (nano[0], nano[1], nano[2]) if nano else None
-    _perform(data, SetPrice(model=model, numbers=numbers, organization_id=organization_id))
-    click.echo(f"{model}: " + ("the usual price" if numbers is None else "price set"))
+    wanted = SetPrice(
+        model=model,
+        numbers=(nano[0], nano[1], nano[2]) if nano else None,
+        audio_second_nano=options["audio_second"],
+        training_token_nano=options["training_token"],
+        image_nano=dict(options["images"]),
+        organization_id=options["organization_id"],
+    )
+    _perform(options["data"], wanted)
+    click.echo(f"{model}: " + ("the usual price" if wanted.own is None else "price set"))
 
 
 @command.command()

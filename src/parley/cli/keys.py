@@ -29,7 +29,9 @@ def list_keys(data: Path | None) -> None:
     """Show every key; of the key itself only the last four characters are kept."""
     with in_one_line():
         reply = change_state(load_settings({"data": data}), ListKeys())
-    print_table(("ID", "NAME", "KEY", "SCOPES", "MODELS", "CREATED", "REVOKED"), [_row(key) for key in reply.keys])
+    print_table(
+        ("ID", "NAME", "KEY", "SCOPES", "MODELS", "CREATED", "EXPIRES", "REVOKED"), [_row(key) for key in reply.keys]
+    )
 
 
 @command.command()
@@ -103,13 +105,16 @@ def scan(path: Path, is_revoking: bool, data: Path | None) -> None:
             known |= dict(zip(portion, change_state(settings, IdentifyKeys(secrets=portion)).found, strict=True))
     for key in found:
         click.echo(f"{key.path}:{key.line}: ...{key.secret[-4:]} {_described(known[key.secret])}")
-    live = {line.id: line for line in known.values() if line is not None and line.revoked_at is None}
+    live = [line.id for line in known.values() if line is not None and _does_count(line)]
     if not live:
         click.echo(f"{len(found)} keys found, none of them counts.", err=True)
         return
-    question = f"{len(live)} of them still count. Revoke them?"
+    question = f"{len(live)} of {len(found)} still {'counts' if len(live) == 1 else 'count'}. Revoke?"
     if not is_revoking and not (sys.stdin.isatty() and click.confirm(question, err=True)):
-        raise CommandFailed(f"{len(live)} keys that still count were found; --revoke revokes them")
+        count = "1 key that still counts was found; --revoke revokes it"
+        raise CommandFailed(
+            count if len(live) == 1 else f"{len(live)} keys that still count were found; --revoke revokes them"
+        )
     with in_one_line():
         for key_id in live:
             change_state(settings, RevokeKey(key_id=key_id))
@@ -131,7 +136,7 @@ def revoke(key_id: str, data: Path | None) -> None:
     if _is_key_in(path, revoked):
         click.echo(
             f"That was the key in {path}: the command line has no key now. "
-            "Make one with `parley keys create NAME --scope admin --scope all` and put it into that file.",
+            "Make one with `parley keys create NAME --scope all --scope admin --scope owner --scope operator` and put it into that file.",
             err=True,
         )
 
@@ -147,7 +152,13 @@ def _is_key_in(path: Path, key: KeyLine) -> bool:
 def _described(key: KeyLine | None) -> str:
     if key is None:
         return "a key of another installation"
-    return f"{key.id} ({key.name}), {'counts' if key.revoked_at is None else 'revoked'}"
+    state = "counts" if _does_count(key) else "expired" if key.revoked_at is None else "revoked"
+    return f"{key.id} ({key.name}), {state}"
+
+
+def _does_count(key: KeyLine) -> bool:
+    """Neither revoked nor over, as one is whose time beside its successor has passed."""
+    return key.revoked_at is None and (key.expires_at is None or key.expires_at > SystemClock().now())
 
 
 def _row(key: KeyLine) -> tuple[str, ...]:
@@ -158,6 +169,7 @@ def _row(key: KeyLine) -> tuple[str, ...]:
         ", ".join(key.scopes),
         "all" if key.models is None else ", ".join(key.models),
         _day(key.created_at),
+        "" if key.expires_at is None else _day(key.expires_at),
         "" if key.revoked_at is None else _day(key.revoked_at),
     )
 

@@ -1,7 +1,5 @@
 """`parley ledger`: prove that the ledger is what was written, and take it out. Reads only, beside a running server too."""
 
-import csv
-import json
 import sys
 from pathlib import Path
 
@@ -11,6 +9,7 @@ from parley.cli.failures import in_one_line
 from parley.cli.options import folder_option
 from parley.cli.state import require_installation
 from parley.infra.settings import load_settings
+from parley.operations.exports import Form, written
 from parley.operations.ledger_reading import EXPORTED, exported_entries, verify
 
 
@@ -42,11 +41,5 @@ def export(form: str, data: Path | None) -> None:
     with in_one_line():
         settings = load_settings({"data": data})
         require_installation(settings)
-        writer = csv.writer(sys.stdout)
-        if form == "csv":
-            writer.writerow(EXPORTED)
-        for row in exported_entries(settings):
-            if form == "csv":
-                writer.writerow(row)
-            else:
-                click.echo(json.dumps(dict(zip(EXPORTED, row, strict=True))))
+        for line in written(EXPORTED, exported_entries(settings), Form.CSV if form == "csv" else Form.JSON_LINES):
+            click.echo(line, nl=False)

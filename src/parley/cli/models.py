@@ -16,6 +16,7 @@ from parley.cli.client import call, find_server
 from parley.cli.connect import connect
 from parley.cli.failures import CommandFailed, in_one_line
 from parley.cli.options import folder_option, server_options
+from parley.cli.projector import refuse_misfit
 from parley.cli.state import change_state, require_installation
 from parley.cli.tables import print_table, shown_size
 from parley.core.errors import ModelNotFound
@@ -69,8 +70,20 @@ def show(name: str, data: Path | None) -> None:
 @click.option("--name", help="What to call it. [the file's name]")
 @click.option("--template", help="How chats are written for it. [told from the file]")
 @click.option("--context", type=click.IntRange(128), help="Tokens that a slot serves. [the model's, up to 8,192]")
+@click.option(
+    "--projector",
+    type=click.Path(path_type=Path),
+    help="The GGUF file (mmproj) that sees for it: it then takes images.",
+)
 @folder_option
-def add(path: Path, name: str | None, template: str | None, context: int | None, data: Path | None) -> None:
+def add(
+    path: Path,
+    name: str | None,
+    template: str | None,
+    context: int | None,
+    projector: Path | None,
+    data: Path | None,
+) -> None:
     """Copy the model at PATH into the data folder and let it answer every stand-in name of its kind from now on.
 
     A GGUF file generates text; a folder that holds a Whisper model in CTranslate2's form hears.
@@ -81,8 +94,8 @@ def add(path: Path, name: str | None, template: str | None, context: int | None,
         settings = load_settings({"data": data})
         require_installation(settings)
         if path.is_dir():
-            if template is not None or context is not None:
-                raise CommandFailed("a model that hears has neither --template nor --context")
+            if template is not None or context is not None or projector is not None:
+                raise CommandFailed("a model that hears has neither --template nor --context nor --projector")
             _add_speech(settings, path, name)
             return
         files = catalog_files(DataFolder(settings.data))
@@ -90,16 +103,19 @@ def add(path: Path, name: str | None, template: str | None, context: int | None,
             raise CommandFailed(f"there is no template {template!r}; there are {', '.join(sorted(files.templates))}")
         wanted = describe_model(path, read_weights, name=name, template=template, context_length=context)
         refuse_taken_name(Catalog(files.read()), wanted.name)
+        if projector is not None:
+            asyncio.run(refuse_misfit(path, projector))
         folder = DataFolder(settings.data)
         folder.prepare()
-        with _copying() as on_progress:
-            sha256 = import_weights(folder, path, on_progress)
+        sha256 = _imported(folder, path)
+        projector_sha256 = None if projector is None else _imported(folder, projector)
         addition = AddModel(
             name=wanted.name,
             sha256=sha256,
             template=wanted.template,
             context_length=wanted.context_length,
             num_parameters=wanted.num_parameters,
+            projector_sha256=projector_sha256,
         )
         reply = change_state(settings, addition)
     click.echo(
@@ -177,6 +193,12 @@ def unload(name: str, url: str | None, key: str | None, data: Path | None) -> No
     click.echo(f"{replica['weights']} is not in memory")
 
 
+def _imported(folder: DataFolder, path: Path) -> str:
+    """The hash of a file that was copied into the data folder, with its progress shown."""
+    with _copying() as on_progress:
+        return import_weights(folder, path, on_progress)
+
+
 def _replica_row(replica: Mapping[str, Any]) -> tuple[str, ...]:
     idle, keep_alive = replica["idle_seconds"], replica["keep_alive_seconds"]
     leaves = "never (pinned)" if replica["is_pinned"] else "when room is needed"
@@ -250,5 +272,7 @@ def _weights_facts(snapshot: Snapshot, weights: Weights) -> list[tuple[str, str]
         facts.append(("parameters", f"{weights.num_parameters:,}"))
     if weights.path is not None:
         facts += [("file", f"{weights.path} ({_size(weights)})"), ("sha256", str(weights.sha256))]
+    if weights.projector is not None:
+        facts += [("projector", str(weights.projector)), ("its sha256", str(weights.projector_sha256))]
     facts += [(label, text) for label, text in (("source", weights.source), ("licence", weights.licence)) if text]
     return [*facts, ("description", weights.description)] if weights.description else facts

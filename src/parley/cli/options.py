@@ -6,6 +6,8 @@ from typing import TypeVar
 
 import click
 
+from parley.operations.exports import Form
+
 F = TypeVar("F", bound=Callable[..., None])
 
 
@@ -26,3 +28,12 @@ def server_options(command: F) -> F:
 def organization_option(command: F) -> F:
     """`--org`: the organization."""
     return click.option("--org", help="Id of the organization. [the first]")(command)
+
+
+def form_options(command: F) -> F:
+    """`--csv` and `--json`: a file rather than a table."""
+    as_it_is = click.UNPROCESSED
+    command = click.option(
+        "--json", "form", flag_value=Form.JSON_LINES, type=as_it_is, help="Write one JSON object a line."
+    )(command)
+    return click.option("--csv", "form", flag_value=Form.CSV, type=as_it_is, help="Write CSV.")(command)

@@ -32,6 +32,7 @@ class Sha256(click.ParamType[str]):
 @click.option("--context", type=click.IntRange(128), help="Tokens that a slot serves. [the model's, up to 8,192]")
 @click.option("--sha256", type=Sha256(), help="What a URL's file must hash to.")
 @click.option("--yes", is_flag=True, help="Take the usual quantisation without asking.")
+@click.option("--text-only", is_flag=True, help="Leave what sees for the model where it is.")
 @folder_option
 def command(  # noqa: PLR0913, PLR0917 - click hands over each option by itself
     model: str | None,
@@ -40,12 +41,14 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over each option by itself
     context: int | None,
     sha256: str | None,
     yes: bool,
+    text_only: bool,
     data: Path | None,
 ) -> None:
     """Bring MODEL in and let it answer every stand-in name from now on.
 
     MODEL is a short name (without MODEL they are listed), owner/repository of the hub, the same with a quantisation or a
-    file (owner/repository:Q4_K_M), or the https URL of a .gguf file. An interrupted pull goes on where it was.
+    file (owner/repository:Q4_K_M), or the https URL of a .gguf file. A repository's projector comes along, so that the model
+    takes images. An interrupted pull goes on where it was.
     """
     if model is None:
         _show_recommended()
@@ -54,7 +57,13 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over each option by itself
         settings = load_settings({"data": data})
         require_installation(settings)
         request = PullRequest(
-            text=model, name=name, template=template, context_length=context, sha256=sha256, takes_default=yes
+            text=model,
+            name=name,
+            template=template,
+            context_length=context,
+            sha256=sha256,
+            takes_default=yes,
+            is_text_only=text_only,
         )
         pull(settings, request)
 

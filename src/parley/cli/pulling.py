@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -15,6 +15,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 import parley.bundled
 from parley.api.platform.commands import AddModel
 from parley.cli.failures import INTERRUPTED, CommandFailed
+from parley.cli.projector import refuse_misfit
 from parley.cli.state import change_state
 from parley.cli.tables import shown_size
 from parley.core.snapshot import Weights
@@ -31,6 +32,7 @@ from parley.jobs.pull.choose import (
     default_offer,
     find_offer,
     offers,
+    projector_of,
     quantisation_of,
 )
 from parley.jobs.pull.file_set import Bringing, FileSet, OnBytes, brought
@@ -55,13 +57,16 @@ class PullRequest:
     sha256: str | None = None
     # Whether nobody is to be asked which quantisation to take.
     takes_default: bool = False
+    # Whether what sees for the model is left where it is.
+    is_text_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Find:
-    """One file that was found, and what is known of it before it is here."""
+    """A model's file that was found, what sees for it if anything does, and what is known before they are here."""
 
     file: RemoteFile
+    projector: RemoteFile | None = None
     source: str
     licence: str
 
@@ -134,19 +139,55 @@ async def _bring_in(settings: Settings, request: PullRequest, catalog: Catalog) 
             f"{f'licence {found.licence}' if found.licence else 'no licence stated'}",
             err=True,
         )
-        digest = found.file.digest
-        is_hashed = digest is not None and digest.kind is DigestKind.SHA256
-        if digest is not None and is_hashed and (here := folder.models_path / f"{digest.value}.gguf").exists():
-            return _described(here, digest.value, name, request, found)
-        wanted = FileSet(label=name, files=(found.file,))
+        files = (found.file,) if found.projector is None else (found.file, found.projector)
+        missing = tuple(file for file in files if _here(folder, file) is None)
+        if not missing:
+            return await _described([_at(folder, file) for file in files], name, request, found)
+        wanted = FileSet(label=name, files=missing)
         with _progress(wanted) as on_bytes:
             async with brought(wanted, Bringing(fetcher=fetcher, folder=folder), on_bytes) as staging:
-                path = staging / found.file.path
-                sha256 = digest.value if digest is not None and is_hashed else await asyncio.to_thread(hash_file, path)
-                # Whatever is wrong with the model is said while its file is still where the next pull finds it.
-                addition = _described(path, sha256, name, request, found)
-                adopt_weights(folder, path, sha256)
+                copies = [await _copy(folder, staging, file) for file in files]
+                # Whatever is wrong with the model is said while its files are still where the next pull finds them.
+                addition = await _described(copies, name, request, found)
+                for copy in copies:
+                    if copy.path.is_relative_to(staging):
+                        adopt_weights(folder, copy.path, copy.sha256)
                 return addition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Copy:
+    """A file that is here, and its hash."""
+
+    path: Path
+    sha256: str
+
+
+def _here(folder: DataFolder, file: RemoteFile) -> Path | None:
+    """Where a file that its hub pins by SHA-256 stands already."""
+    digest = file.digest
+    if digest is None or digest.kind is not DigestKind.SHA256:
+        return None
+    path = folder.models_path / f"{digest.value}.gguf"
+    return path if path.exists() else None
+
+
+def _at(folder: DataFolder, file: RemoteFile) -> _Copy:
+    path = _here(folder, file)
+    if path is None:
+        raise CommandFailed(f"{file.path} was removed meanwhile; the same command brings it in again")
+    return _Copy(path=path, sha256=path.stem)
+
+
+async def _copy(folder: DataFolder, staging: Path, file: RemoteFile) -> _Copy:
+    """The file where it was brought to, or where it stood before."""
+    path = staging / file.path
+    if not path.exists():
+        return _at(folder, file)
+    digest = file.digest
+    is_hashed = digest is not None and digest.kind is DigestKind.SHA256
+    sha256 = digest.value if digest is not None and is_hashed else await asyncio.to_thread(hash_file, path)
+    return _Copy(path=path, sha256=sha256)
 
 
 async def _find(hub: Hub, reference: HubReference | UrlReference, request: PullRequest) -> _Find:
@@ -161,7 +202,10 @@ async def _find(hub: Hub, reference: HubReference | UrlReference, request: PullR
     offer = _choose(repository, reference, request)
     file = offer.files[0]
     source = f"hf://{repository.name}@{repository.commit}/{file.path}"
-    return _Find(file=file, source=source, licence=repository.licence)
+    projector = None if request.is_text_only else projector_of(repository)
+    if projector is not None:
+        click.echo(f"with {projector.path} ({shown_size(projector.size)}), so that it takes images", err=True)
+    return _Find(file=file, projector=projector, source=source, licence=repository.licence)
 
 
 def _choose(repository: Repository, reference: HubReference, request: PullRequest) -> Offer:
@@ -195,13 +239,18 @@ def _name(request: PullRequest, found: _Find) -> str:
     return name
 
 
-def _described(path: Path, sha256: str, name: str, request: PullRequest, found: _Find) -> AddModel:
+async def _described(copies: Sequence[_Copy], name: str, request: PullRequest, found: _Find) -> AddModel:
+    """What adding the model means; `copies` are its file and perhaps its projector's, which must fit each other."""
+    model, *projectors = copies
     wanted = describe_model(
-        path, read_weights, name=name, template=request.template, context_length=request.context_length
+        model.path, read_weights, name=name, template=request.template, context_length=request.context_length
     )
+    for projector in projectors:
+        await refuse_misfit(model.path, projector.path)
     return AddModel(
         name=wanted.name,
-        sha256=sha256,
+        sha256=model.sha256,
+        projector_sha256=projectors[0].sha256 if projectors else None,
         template=wanted.template,
         context_length=wanted.context_length,
         num_parameters=wanted.num_parameters,

@@ -26,6 +26,10 @@ def list_users(org: str | None, data: Path | None) -> None:
     """Show the members."""
     with in_one_line():
         reply = change_state(load_settings({"data": data}), ListUsers(organization_id=org))
+    if not reply.lines:
+        # The owner's key, and keys made here, belong to no person.
+        click.echo("Nobody is a member yet; `parley users invite EMAIL --role owner` brings the first one in.")
+        return
     print_lines(("ID", "EMAIL", "NAME", "ROLE", "ADDED"), reply.lines)
 
 

@@ -1,5 +1,6 @@
 """What an engine says while it runs a request. `Finished` is always the last event, exactly once."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -87,3 +88,8 @@ Event = Delta | SequenceFinished | Finished
 # What a Run tells: calls are read out of the engine's text on the way. An upstream may have read them itself.
 SequenceEvent = Delta | CallStarted | CallDelta | SequenceFinished
 RunEvent = SequenceEvent | Finished
+
+
+def count_tokens(events: Iterable[RunEvent]) -> int:
+    """The tokens that these events tell."""
+    return sum(event.num_tokens for event in events if isinstance(event, Delta))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from parley.core.hold import Hold
 from parley.core.limits import Levels
+from parley.core.picture import PlacedPicture
 from parley.core.principal import Principal
 from parley.core.requests import GenerationRequest, Grammar, Prompt, Request
 from parley.core.snapshot import Snapshot, Weights
@@ -14,7 +15,8 @@ from parley.core.speech import TranscriptionRequest
 class PreparedPrompt:
     """A prompt as the engine will see it. `echo_ids` are the ids that `echo` shows: the client's own prompt.
 
-    `grammar` and `markers` are as `core.requests.SequenceRequest` has them. Where the engine's server tokenises (an
+    `grammar`, `markers` and `pictures` are as `core.requests.SequenceRequest` has them, and so are `token_ids`, in which
+    every row of a picture has a place of its own and is counted like a token. Where the engine's server tokenises (an
     upstream), `source` is the prompt as it was written, there are no ids, and `num_tokens` is an estimate until the server
     has told its count.
     """
@@ -23,6 +25,7 @@ class PreparedPrompt:
     echo_ids: tuple[int, ...] = ()
     grammar: Grammar | None = None
     markers: tuple[str, ...] = ()
+    pictures: tuple[PlacedPicture, ...] = ()
     source: Prompt | None = None
     estimated_tokens: int | None = None
 

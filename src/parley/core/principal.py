@@ -34,6 +34,8 @@ class Scope(StrEnum):
     ADMIN_READ = "admin.read"
     ADMIN = "admin"
     OWNER = "owner"
+    # Read how the installation does, and nothing else.
+    METRICS = "metrics"
     # Administer the installation: every organization on it.
     OPERATOR = "operator"
 
@@ -64,6 +66,7 @@ _GRANTED_BY: Mapping[Scope, frozenset[Scope]] = MappingProxyType(
         Scope.ADMIN_READ: frozenset({Scope.ADMIN_READ, Scope.ADMIN}),
         Scope.ADMIN: frozenset({Scope.ADMIN}),
         Scope.OWNER: frozenset({Scope.OWNER}),
+        Scope.METRICS: frozenset({Scope.METRICS, Scope.OPERATOR}),
         Scope.OPERATOR: frozenset({Scope.OPERATOR}),
     }
 )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from parley.core.picture import PictureSource, PlacedPicture
 from parley.core.template import Role
 
 
@@ -35,15 +36,25 @@ class ToolCall:
     call_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Inset:
+    """A picture in a message: it stands before the character of the content with the number `at`."""
+
+    at: int
+    source: PictureSource
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatMessage:
-    """`calls` only where the assistant speaks; `call_id` where a tool answers, with the id of the call."""
+    """`calls` only where the assistant speaks; `call_id` where a tool answers, with the id of the call; `pictures` only
+    where a user speaks, in the order in which they stand in the content."""
 
     role: Role
     content: str
     name: str | None = None
     calls: tuple[ToolCall, ...] = ()
     call_id: str | None = None
+    pictures: tuple[Inset, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +101,11 @@ class Tools:
     is_parallel: bool = True
     field: str = "tools"
     choice_field: str = "tool_choice"
+
+    @property
+    def is_2023(self) -> bool:
+        """Whether they were asked for in 2023's form."""
+        return self.field == "functions"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +194,7 @@ class Grammar:
 class SequenceRequest:
     """One round for an engine: `num_sequences` continuations of one tokenised prompt.
 
-    `max_tokens` is at least 1 and fits the context. `round_id` is unique; abort is addressed by it. `markers` are the
+    `prompt` has the cells of `core.picture.place`: token ids, and negative numbers for the rows of `pictures`. `max_tokens` is at least 1 and fits the context. `round_id` is unique; abort is addressed by it. `markers` are the
     texts of special tokens that a delta's text shows, such as `<tool_call>`; of all others it shows nothing. `source`
     stands in for an empty `prompt` where the engine's server tokenises (see `core.grant.PreparedPrompt`).
     """
@@ -193,6 +209,7 @@ class SequenceRequest:
     is_limit_asked: bool = True
     grammar: Grammar | None = None
     markers: tuple[str, ...] = ()
+    pictures: tuple[PlacedPicture, ...] = ()
     # What an engine keeps of this prompt serves only rounds with the same salt, so that nobody learns by the clock what
     # others have asked.
     cache_salt: str = ""

@@ -1,6 +1,6 @@
 """What the llama.cpp adapter and its worker say to each other about rounds; the messages themselves are `core.channel`'s.
 
-The adapter says `start` and `end`. The worker says one `step` after each forward pass of the model: for every sequence that got a token
+The adapter says `start` and `end`; before `start`, for each of the round's pictures, `rows` (raw: the rows). The worker says one `step` after each forward pass of the model: for every sequence that got a token
 an entry, in arrays, and behind them (raw) the scores of those tokens whose round asked for log-probabilities.
 """
 
@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from parley.core.channel import Header
 from parley.core.events import FinishReason
+from parley.core.picture import Rows, Span
 from parley.core.requests import Grammar, Sampling, SequenceRequest
 
 
@@ -40,19 +41,29 @@ def start_message(number: int, request: SequenceRequest) -> tuple[Header, bytes]
         "grammar": None if request.grammar is None else request.grammar.lark,
         "markers": request.markers,
         "cache_salt": request.cache_salt,
+        "spans": [
+            [span.start, span.rows.count, span.rows.num_positions, span.rows.columns, span.rows.is_causal]
+            for placed in request.pictures
+            for span in placed.spans
+        ],
     }
-    return header, pack_ids(request.prompt)
+    return header, array.array("q", request.prompt).tobytes()
 
 
-def read_start(header: Header, raw: bytes) -> tuple[int, SequenceRequest]:
-    """A round's number and its request, under that number for an id."""
+def rows_message(number: int, rows: bytes) -> tuple[Header, bytes]:
+    """The message that brings the rows of a round's next picture, 32-bit floats."""
+    return {"op": "rows", "round": number}, rows
+
+
+def read_start(header: Header, raw: bytes) -> tuple[int, SequenceRequest, tuple[Span, ...]]:
+    """A round's number, its request, under that number for an id and without its pictures, and where their rows stand."""
     number, sampling, grammar = header["round"], header["sampling"], header["grammar"]
     if not isinstance(number, int) or not isinstance(sampling, dict):
         raise TypeError("no start of a round")
     biases = {int(token_id): float(bias) for token_id, bias in sampling["logit_bias"].items()}
     request = SequenceRequest(
         round_id=str(number),
-        prompt=tuple(read_ids(raw)),
+        prompt=tuple(_read_cells(raw)),
         num_sequences=int(str(header["num_sequences"])),
         max_tokens=int(str(header["max_tokens"])),
         sampling=Sampling(**{**sampling, "stop": tuple(sampling["stop"]), "logit_bias": biases}),
@@ -60,7 +71,7 @@ def read_start(header: Header, raw: bytes) -> tuple[int, SequenceRequest]:
         markers=tuple(header["markers"]) if isinstance(header["markers"], list) else (),
         cache_salt=str(header["cache_salt"]),
     )
-    return number, request
+    return number, request, _read_spans(header["spans"])
 
 
 def step_header(entries: Sequence[Entry], cached: Sequence[tuple[int, int]]) -> Header:
@@ -78,6 +89,21 @@ def read_step(header: Header) -> tuple[list[Entry], list[tuple[int, int]]]:
         for number, sequence, text, token_id, num_top, num_shown, end in tokens
     ]
     return entries, [(number, count) for number, count in cached]
+
+
+def _read_cells(raw: bytes) -> "array.array[int]":
+    cells = array.array("q")
+    cells.frombytes(raw)
+    return cells
+
+
+def _read_spans(described: object) -> tuple[Span, ...]:
+    if not isinstance(described, list):
+        raise TypeError("no spans")
+    return tuple(
+        Span(start=start, rows=Rows(count=count, num_positions=num_positions, columns=columns, is_causal=is_causal))
+        for start, count, num_positions, columns, is_causal in described
+    )
 
 
 def pack_ids(token_ids: Iterable[int]) -> bytes:

@@ -19,9 +19,11 @@ class Capability(StrEnum):
     # It follows from the weights as well.
     TRANSLATE = "translate"
     MODERATE = "moderate"
-    # These two follow from the weights: a template with a form for tools, an engine that can apply a grammar.
+    # These follow from the weights: a template with a form for tools, an engine that can apply a grammar.
     TOOLS = "tools"
     STRUCTURED_OUTPUT = "structured_output"
+    # So does this: weights with a projector.
+    VISION = "vision"
 
 
 class EngineKind(StrEnum):
@@ -68,6 +70,9 @@ class Weights:
     options: Mapping[str, int] = field(default_factory=dict)
     # Set for the engine UPSTREAM, and for no other.
     upstream: Upstream | None = None
+    # The file of what sees for these weights; only with the engine LLAMA.
+    projector: Path | None = None
+    projector_sha256: str | None = None
     # Set for the engines that hear, and for no other.
     speech: SpeechAbilities | None = None
 
@@ -84,6 +89,11 @@ class Weights:
     def has_server_tools(self) -> bool:
         """Whether tools and forms of answers are the upstream's affair: it then gets OpenAI's own fields for them."""
         return self.upstream is not None and not self.is_tokenized_here
+
+    @property
+    def has_vision(self) -> bool:
+        """Whether a chat may have pictures. The echo engine takes them, and sees nothing."""
+        return self.projector is not None or self.engine is EngineKind.ECHO
 
     @property
     def takes_n(self) -> bool:

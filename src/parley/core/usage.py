@@ -79,3 +79,5 @@ class UsageRecord:
     user: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     doubt: Doubt | None = None
+    # The person whose key or session it was.
+    user_id: str | None = None

@@ -20,6 +20,7 @@ from parley.infra.sqlite import (
     open_writer,
     verify_file,
 )
+from parley.infra.storage import Reserve
 from parley.infra.writer import BatchWrite, DatabaseFailed, Transaction, Writer
 
 __all__ = ["BatchWrite", "Connection", "Database", "DatabaseFailed", "DatabaseRefused", "Transaction"]
@@ -33,7 +34,7 @@ class Database:
     Bound to the running event loop. `async with` closes it: what was submitted is committed first.
     """
 
-    def __init__(self, place: Path | str) -> None:
+    def __init__(self, place: Path | str, *, reserve: Reserve | None = None) -> None:
         session: SqliteSession | PostgresSession
         if isinstance(place, str):
             self._write_engine = open_engine(place, may_write=True)
@@ -42,14 +43,14 @@ class Database:
         else:
             self._write_engine = open_writer(place)
             self._read_engine = open_reader(place)
-            session = SqliteSession(self._write_engine)
+            session = SqliteSession(self._write_engine, reserve)
         self._readers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="database-reader")
         self._writer = Writer(session, asyncio.get_running_loop())
 
     @classmethod
-    async def open(cls, place: Path | str, *, may_create: bool = True) -> Self:
+    async def open(cls, place: Path | str, *, may_create: bool = True, reserve: Reserve | None = None) -> Self:
         """Open the database at `place` (a file, or a `postgresql://` URL) at the newest schema; made when it is missing
-        and `may_create`.
+        and `may_create`. A file's `reserve` is given up when its disk is full.
 
         Raises DatabaseRefused when it is not a sound Parley database; it is then left as it was.
         """
@@ -57,7 +58,7 @@ class Database:
             await asyncio.to_thread(_prepare_server, place, may_create=may_create)
         else:
             await asyncio.to_thread(_prepare_file, place, may_create=may_create)
-        return cls(place)
+        return cls(place, reserve=reserve)
 
     async def transaction(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` on the writer's thread as one unit: all of it is durable when this returns, or nothing is kept.
@@ -78,6 +79,20 @@ class Database:
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` on a read-only connection, off the loop, on the state of the last commit."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
+
+    @property
+    def num_waiting(self) -> int:
+        """How many units of work were handed in and are not durable yet."""
+        return self._writer.num_waiting
+
+    @property
+    def lag_seconds(self) -> float:
+        """How long the oldest of them has waited."""
+        return self._writer.lag_seconds
+
+    def watch_commits(self, timed: Callable[[float], None]) -> None:
+        """Have `timed` told, on the writer's thread, how many seconds each commit took. It must not raise."""
+        self._writer.on_commit_timed = timed
 
     async def wait_failed(self) -> DatabaseFailed:
         """Return when the writer has failed: from then on nothing can be kept, and the server must stop and restart."""

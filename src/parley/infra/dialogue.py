@@ -37,6 +37,11 @@ class Dialogue:
         worker.listen(self._hear)
         self._end = asyncio.create_task(self._wait_for_end())
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing will come of it any more."""
+        return self._failure is not None
+
     async def ask(self, header: Mapping[str, object], raw: bytes = b"") -> tuple[Header, bytes]:
         """The worker's answer. A cancelled question is told to the worker, which drops it when it can.
 

@@ -60,5 +60,17 @@ class RowStatement:
 
 def insert_into(table: str, columns: Sequence[str]) -> RowStatement:
     """`INSERT INTO table (columns) VALUES (?, ...)`; the names are ours, never a client's."""
+    return RowStatement(sql=_insert(table, columns))
+
+
+def add_to_row(table: str, *, key: Sequence[str], rest: Sequence[str] = (), summed: Sequence[str]) -> RowStatement:
+    """Insert a row of `key`, `rest` and `summed`, in this order; where its key is there, add to the summed columns."""
+    added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in summed)
+    return RowStatement(
+        sql=f"{_insert(table, (*key, *rest, *summed))} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {added}"
+    )
+
+
+def _insert(table: str, columns: Sequence[str]) -> str:
     places = ", ".join("?" for _ in columns)
-    return RowStatement(sql=f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})")  # noqa: S608
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})"  # noqa: S608 - as above

@@ -153,7 +153,8 @@ async def start_worker(
 ) -> Worker:
     """Start `module` under `limits`; it is confined when this returns, and its first own message may be received.
 
-    It runs in `folder`, where that is given.     Raises WorkerFailed when the program cannot be started. A cancelled start leaves nothing behind.
+    It runs in `folder`, where that is given. Raises WorkerFailed when the program cannot be started. A cancelled start leaves
+    nothing behind.
     """
     given = {
         "parent": os.getpid(),

@@ -134,6 +134,24 @@ class Settings(BaseSettings):
     max_audio_seconds: float = Field(
         14_400.0, ge=1, le=864_000, description="The longest recording that is heard, in seconds of sound."
     )
+    max_images: int = Field(10, ge=0, le=1000, description="Images that one request may have.")
+    max_image_pixels: int = Field(
+        20_000_000,
+        ge=64,
+        le=89_000_000,
+        description="Pixels that an image's file may have; it is shrunk before it is read.",
+    )
+    max_chat_mib: int = Field(
+        32,
+        ge=4,
+        le=512,
+        description="The largest body of a chat, in MiB, where images take what is above the 4 of every other request.",
+    )
+    image_memory_mib: int = Field(
+        512,
+        ge=64,
+        description="What the decoded images of all requests may take together, in MiB, and half as much what they are sent in; more are answered 503.",
+    )
 
     hub_endpoint: str = Field(
         "https://huggingface.co",

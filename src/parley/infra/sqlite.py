@@ -15,11 +15,14 @@ from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from parley.core.errors import OperatorError
 from parley.infra.folder import sync_folder
+from parley.infra.storage import Reserve
 
 # "Prly", in the header field that SQLite keeps for the program a file belongs to.
 _APPLICATION_ID = 0x50726C79
 _MAGIC = b"SQLite format 3\x00"
 _HEADER_BYTES = 100
+# A write, or the growth of the index that all connections share, found no room.
+_NO_ROOM_CODES = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
 
 
 class DatabaseRefused(OperatorError):
@@ -32,10 +35,15 @@ def open_writer(path: Path) -> Engine:
 
 
 class SqliteSession:
-    """The writer's connection to a file. One that fails cannot be taken up again: nobody knows what the disk kept."""
+    """The writer's connection to a file.
 
-    def __init__(self, engine: Engine) -> None:
+    One that fails cannot be taken up again, because nobody knows what the disk kept; but for a disk that was full: then
+    nothing was kept, and with the reserve given up there is room.
+    """
+
+    def __init__(self, engine: Engine, reserve: Reserve | None) -> None:
         self._engine = engine
+        self._reserve = reserve
 
     def connect(self) -> Connection:
         return self._engine.connect()
@@ -43,9 +51,12 @@ class SqliteSession:
     def begun(self, connection: Connection) -> None:
         """Nothing to note."""
 
-    def resume(self, error: DBAPIError) -> None:  # noqa: ARG002 - PostgreSQL's counterpart looks at it
-        """It cannot be."""
-        return
+    def resume(self, error: DBAPIError) -> tuple[Connection, bool] | None:
+        """A new connection where the disk was full and is not any more; what was to be committed was not."""
+        is_full = getattr(error.orig, "sqlite_errorcode", None) in _NO_ROOM_CODES
+        if is_full and self._reserve is not None and self._reserve.give_up():
+            return self._engine.connect(), False
+        return None
 
 
 def open_reader(path: Path) -> Engine:

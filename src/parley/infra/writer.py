@@ -5,6 +5,8 @@ import logging
 import queue
 import sqlite3
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -108,6 +110,10 @@ class Writer:
         self._failure: DatabaseFailed | None = None
         self._failed: asyncio.Future[DatabaseFailed] = loop.create_future()
         self._is_closed = False
+        # When each unit that is not answered was handed in, monotonic seconds; they are answered in their order.
+        self._handed_in: deque[float] = deque()
+        # Told what each commit took.
+        self.on_commit_timed: Callable[[float], None] = lambda _: None
         self._thread = threading.Thread(target=self._run, name="database-writer", daemon=True)
         self._thread.start()
 
@@ -119,6 +125,16 @@ class Writer:
     async def submit_item(self, write: BatchWrite[T], item: T) -> None:
         """See `Database.append`."""
         await self._enqueue(_Item(future=self._loop.create_future(), write=write, item=item))
+
+    @property
+    def num_waiting(self) -> int:
+        """How many units are not answered yet."""
+        return len(self._handed_in)
+
+    @property
+    def lag_seconds(self) -> float:
+        """How long the oldest of them has waited."""
+        return time.monotonic() - self._handed_in[0] if self._handed_in else 0.0
 
     async def wait_failed(self) -> DatabaseFailed:
         """Return the failure, when there is one."""
@@ -136,6 +152,7 @@ class Writer:
         if self._failure is not None or self._is_closed:
             self._places.release()
             raise self._failure or DatabaseFailed("the database is closed")
+        self._handed_in.append(time.monotonic())
         self._queue.put(unit)
         return await unit.future
 
@@ -143,6 +160,7 @@ class Writer:
         """On the loop: tell each caller, and give its place back, whether or not it still waits."""
         for unit in units:
             self._places.release()
+            self._handed_in.popleft()
             if unit.future.done():
                 continue
             if unit.error is not None:
@@ -156,8 +174,10 @@ class Writer:
             connection = self._session.connect()
             try:
                 while units := self._take():
+                    started = time.monotonic()
                     connection = self._commit(connection, units)
                     self._tell(units)
+                    self.on_commit_timed(time.monotonic() - started)
             finally:
                 connection.close()
         except Exception as error:  # noqa: BLE001 - the outermost loop of the thread, which cannot go on

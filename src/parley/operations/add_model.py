@@ -38,6 +38,8 @@ class AddModel:
     # Where it was pulled from and its makers' licence; "" for a file of the operator's.
     source: str = ""
     licence: str = ""
+    # The hash of its projector, which is in the data folder too.
+    projector_sha256: str | None = None
 
 
 def describe_model(
@@ -119,6 +121,7 @@ async def add_model(records: Records, addition: AddModel) -> Snapshot:
 def _add(records: Records, addition: AddModel) -> str:
     refuse_taken_name(records.catalog, addition.name)
     today = datetime.fromtimestamp(records.clock.now(), UTC).date()
+    projector = addition.projector_sha256
     weights = WeightsEntry(
         name=weights_name(addition.name, addition.sha256),
         engine=EngineKind.LLAMA,
@@ -129,6 +132,8 @@ def _add(records: Records, addition: AddModel) -> str:
         parameters=addition.num_parameters,
         source=addition.source,
         licence=addition.licence,
+        projector=None if projector is None else f"models/{projector}.gguf",
+        projector_sha256=projector,
     )
     pinned = pinned_snapshot(records, weights.name)
     snapshot = SnapshotEntry(

@@ -3,7 +3,8 @@
 Each is one unit of work with its entry in the audit log, and is done in the organization that the actor is at work in.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 
 from parley.core.actor import Actor
 from parley.core.errors import InvalidRequest
@@ -39,9 +40,32 @@ class Credits:
     grants: tuple[Grant, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnPrice:
+    """What is different for an organization from what everybody pays, in nano-dollars; None: nothing is."""
+
+    input_token_nano: int | None = None
+    cached_token_nano: int | None = None
+    output_token_nano: int | None = None
+    audio_second_nano: int | None = None
+    training_token_nano: int | None = None
+    # One picture, by size.
+    image_nano: Mapping[str, int] = field(default_factory=dict)
+
+    def on(self, usual: Price) -> Price:
+        """The whole price, without its version."""
+        stated = {name: value for name in _UNIT_PRICES if (value := getattr(self, name)) is not None}
+        images = dict(usual.image_nano) | dict(self.image_nano)
+        return replace(usual, version="", image_nano=tuple(sorted(images.items())), **stated)
+
+
+_UNIT_PRICES = tuple([each.name for each in fields(OwnPrice) if each.name != "image_nano"])
+
+
 async def show_credits(records: Records, actor: Actor) -> Credits:
-    """The money of the actor's organization."""
-    require(actor, Scope.OPERATOR)
+    """The money of the organization that the actor is at work in."""
+    if not actor.principal.may(Scope.OPERATOR):
+        require(actor, Scope.ADMIN_READ)
     organization_id = actor.organization_id
     books = records.billing.books
     account = books.account(organization_id)
@@ -130,17 +154,19 @@ async def set_budget(records: Records, actor: Actor, scope: str, limit_nano: int
     await records.database.transaction(work)
 
 
-async def set_price(records: Records, actor: Actor, model: str, price: Price | None) -> None:
-    """What the organization pays for a model (a snapshot's name, or an alias of one); None: what everybody pays."""
+async def set_price(records: Records, actor: Actor, model: str, own: OwnPrice | None) -> None:
+    """What the organization pays for a model (a snapshot's name, or an alias of one); None: what everybody pays.
+
+    What `own` does not state stays what everybody pays now. Raises InvalidRequest, ModelNotFound.
+    """
     require(actor, Scope.OPERATOR)
-    if price is not None and not all(
-        0 <= nano <= MAX_PRICE_NANO
-        for nano in (price.input_token_nano, price.cached_token_nano, price.output_token_nano)
-    ):
-        raise InvalidRequest(f"A token costs 0 to {MAX_PRICE_NANO} nano-dollars.", param="price")
     owner = actor.organization_id
     snapshot = records.catalog.resolve(model)
-    if price is not None:
+    price: Price | None = None
+    if own is not None:
+        price = own.on(snapshot.price)
+        if not all(0 <= number <= MAX_PRICE_NANO for number in price.numbers if isinstance(number, int)):
+            raise InvalidRequest(f"A unit costs 0 to {MAX_PRICE_NANO} nano-dollars.", param="price")
         price = replace(price, version=price_version(f"{owner}/{snapshot.name}", price.numbers))
 
     def work(transaction: Transaction) -> None:

@@ -1,10 +1,12 @@
 """The limits of a project, model by model: what counts, and what its admins set below the organization's tier."""
 
+import contextlib
 from dataclasses import dataclass, replace
 
 from parley.core.actor import Actor
-from parley.core.errors import NotFound
-from parley.core.limits import Limits
+from parley.core.errors import ModelNotFound, NotFound
+from parley.core.limits import Levels, Limits
+from parley.core.principal import Principal
 from parley.core.snapshot import Snapshot
 from parley.infra.db import Connection, Transaction
 from parley.operations.authority import live_project_of, note, project_of
@@ -71,3 +73,13 @@ def _snapshots(records: Records) -> list[Snapshot]:
 
 def _seen(project_id: str, model: str, limits: Limits) -> dict[str, object]:
     return {"id": f"rl-{model}", "project_id": project_id, "model": model, **limits.stated()}
+
+
+def levels_of(records: Records, principal: Principal, model: str | None) -> Levels:
+    """How the limits stand that a request of this caller would meet: for a model by any of its names, or in general."""
+    named, family = "", ""
+    if model is not None:
+        with contextlib.suppress(ModelNotFound):
+            snapshot = records.catalog.resolve(model)
+            named, family = snapshot.name, snapshot.family
+    return records.rates.standing(principal, model=named, family=family)

@@ -28,6 +28,7 @@ from parley.infra.db import Connection, Database, Transaction
 from parley.infra.folder import DataFolder, exclusive_lock
 from parley.infra.mail import MailRoom, mail_room
 from parley.infra.settings import Settings
+from parley.infra.storage import StorageWatch
 from parley.operations.settlements import Settlements, settle_orphans
 
 _log = logging.getLogger(__name__)
@@ -53,6 +54,8 @@ class Records:
     catalog: Catalog
     catalog_files: CatalogFiles
     clock: Clock
+    # Of a database that is a file; what disk PostgreSQL has is its own affair.
+    storage: StorageWatch | None
 
 
 @asynccontextmanager
@@ -72,8 +75,12 @@ async def open_records(settings: Settings, clock: Clock) -> AsyncIterator[Record
         files = catalog_files(folder)
         files.install()
         catalog = Catalog(await asyncio.to_thread(files.read))
+        storage = StorageWatch(place) if isinstance(place, Path) else None
+        if storage is not None:
+            stack.callback(storage.reserve.release)
+        reserve = None if storage is None else storage.reserve
         # The owner's key is written after the database was made: where there is one, there was a database.
-        database = await Database.open(place, may_create=not folder.owner_key_path.exists())
+        database = await Database.open(place, may_create=not folder.owner_key_path.exists(), reserve=reserve)
         stack.push_async_callback(database.aclose)
         is_new = await database.read(Accounts(Ring(b"", clock), clock).is_empty)
         is_metered = settings.mode == "metered"
@@ -105,6 +112,7 @@ async def open_records(settings: Settings, clock: Clock) -> AsyncIterator[Record
             catalog=catalog,
             catalog_files=files,
             clock=clock,
+            storage=storage,
         )
 
 

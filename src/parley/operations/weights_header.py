@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from parley.core.gguf import InvalidModelFile, read_header
+from parley.core.projector import projector_kind
 from parley.domain.catalog.model import CatalogError, WeightsFacts
 
 _CHAT_TEMPLATE = "tokenizer.chat_template"
@@ -22,3 +23,11 @@ def read_weights(path: Path) -> WeightsFacts:
         num_parameters=header.num_parameters,
         chat_template=chat_template if isinstance(chat_template, str) else None,
     )
+
+
+def check_projector(path: Path) -> None:
+    """Raise CatalogError for a file that is no projector, or one whose pictures cannot be read here."""
+    try:
+        projector_kind(read_header(path))
+    except InvalidModelFile as error:
+        raise CatalogError(f"{path}: {error}") from None

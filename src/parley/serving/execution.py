@@ -19,6 +19,7 @@ from parley.serving.prompting.reading import Reader
 from parley.serving.ranking import Ranking
 from parley.serving.rounds import Round, plan_rounds
 from parley.serving.scheduling.casualties import Patient, Verdict, fingerprint
+from parley.serving.scheduling.fair import Tenant
 from parley.serving.scheduling.pool import Pool, Ticket
 
 
@@ -55,9 +56,8 @@ class Execution:
             num_slots=pool.num_slots if grant.weights.takes_n else 1,
         )
         first = self._rounds[0]
-        self._first_ticket: Ticket | None = pool.enqueue(
-            grant.principal.project_id, 1 if request.echo else first.num_sequences
-        )
+        self._tenant = Tenant(grant.principal.organization_id, grant.principal.project_id)
+        self._first_ticket: Ticket | None = pool.enqueue(self._tenant, 1 if request.echo else first.num_sequences)
         stack.callback(self._first_ticket.release)
 
     @property
@@ -102,7 +102,7 @@ class Execution:
             return ticket
         if ticket is not None:
             ticket.release()
-        ticket = self._pool.enqueue(self._grant.principal.project_id, num_slots, is_continuation=True)
+        ticket = self._pool.enqueue(self._tenant, num_slots, is_continuation=True)
         self._stack.callback(ticket.release)
         return ticket
 
@@ -207,6 +207,7 @@ class Execution:
                 held.clear()
                 finished.clear()
         self._pool.casualties.acquit(patient)
+        # What an engine was ahead where the money ended is nobody's.
         await generation.aclose()
         ticket.release()
         for event in (*held, *self._cut(planned, finished)):
@@ -219,8 +220,12 @@ class Execution:
         request = self._sequence_request(planned, prompt)
         patient.round_id = request.round_id
         generation = await engine.generate(request)
-        self._stack.push_async_callback(generation.aclose)
+        self._stack.push_async_callback(self._abort, generation)
         return generation
+
+    async def _abort(self, generation: Generation) -> None:
+        """End a round that did not come to its end. What it generated until then was worked for, and is counted."""
+        self._meter.add_untold(await generation.aclose())
 
     def _counted(self, event: SequenceEvent, patient: Patient, offset: int, finished: set[int]) -> SequenceEvent:
         """The event with the number of the reply's choice; a sequence's end is noted in `finished`."""
@@ -274,6 +279,7 @@ class Execution:
             is_limit_asked=prompt.source is None or grant.request.max_tokens is not None,
             grammar=prompt.grammar,
             markers=prompt.markers,
+            pictures=prompt.pictures,
         )
 
     def _sampling(self, planned: Round) -> Sampling:

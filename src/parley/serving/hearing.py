@@ -21,6 +21,7 @@ from parley.serving.admission.audio import AudioAllowance
 from parley.serving.media.decoder import MediaDecoder
 from parley.serving.metering.meter import Meter
 from parley.serving.scheduling.casualties import Patient, Verdict, fingerprint
+from parley.serving.scheduling.fair import Tenant
 from parley.serving.scheduling.pool import Pool, Ticket
 
 
@@ -122,7 +123,9 @@ class HearingWork:
         return event
 
     def _take_ticket(self, num_slots: int, *, is_continuation: bool = False) -> Ticket:
-        ticket = self._pool.enqueue(self._grant.principal.project_id, num_slots, is_continuation=is_continuation)
+        principal = self._grant.principal
+        tenant = Tenant(principal.organization_id, principal.project_id)
+        ticket = self._pool.enqueue(tenant, num_slots, is_continuation=is_continuation)
         self._stack.callback(ticket.release)
         return ticket
 

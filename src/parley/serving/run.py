@@ -111,7 +111,7 @@ class Run(Generic[G_co, E]):
             self._usage = await self._settlement.settle(self.grant, self._meter, self._outcome)
         finally:
             # What counts against limits is what was worked, also where it is not charged.
-            close_permit(self._permit, self._meter.usage)
+            close_permit(self._permit, self._meter.generated(self.grant.hold))
 
 
 async def _complete(task: "asyncio.Future[None]") -> None:

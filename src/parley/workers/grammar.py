@@ -19,6 +19,8 @@ _END = 256
 # The bytes that soon come to an end, tried in this order where a grammar leaves a choice.
 _PREFERRED = b'"}],:0a{['
 _UNUSABLE = "it is too complex"
+# The library's own word for this names an option of the library.
+_OVERLAPPING = "the alternatives of a oneOf must exclude each other, by their types or by a constant that each has; anyOf needs not"
 # A fault may quote the schema.
 _MOST_SHOWN = 200
 
@@ -60,6 +62,8 @@ def fault_of(grammar: str, tokenizer: llguidance.LLTokenizer) -> str:
 
 def _first_line(fault: str) -> str:
     line = next((line for line in fault.splitlines() if line.strip()), _UNUSABLE)
+    if "oneOf constraints are not supported" in line:
+        return _OVERLAPPING
     # What stands before it is the place in a grammar that the client never saw.
     return line.rpartition("failed to compile JSON schema: ")[2].strip().rstrip(":.")[:_MOST_SHOWN]
 

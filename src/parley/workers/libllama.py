@@ -9,8 +9,10 @@ import ctypes
 import importlib.metadata
 import importlib.util
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 SUPPORTED_VERSION = "2026.10.11549"
 
@@ -26,6 +28,10 @@ _CONTEXT_FLAGS = (0, 1, 1, 1, 1, 0)
 _MODEL_WORDS = (-1, 1, -1, 1)
 _MODEL_WORDS_AT, _MODEL_FLAGS_AT = 16, 72
 _MODEL_FLAGS = (0, 0, 1, 0, 0)
+# The values of llama_load_mode, in the third word, and of the fifth flag: nothing of the weights is read.
+_READ_NOTHING, _NO_WEIGHTS_FLAG = 0, 4
+# The values of llama_rope_type under which each position has several numbers.
+_MANIFOLD_ROPES = frozenset({8, 40})
 # Bits of llama_token_attr.
 ATTRIBUTE_UNKNOWN, ATTRIBUTE_CONTROL, ATTRIBUTE_USER_DEFINED = 1, 8, 16
 
@@ -54,7 +60,10 @@ class _Opaque(ctypes.Structure):
     _fields_ = (("bytes", ctypes.c_uint8 * 1024),)
 
 
-_SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
+# A call's name -> its result and its parameters.
+Signatures = Mapping[str, tuple[object, tuple[object, ...]]]
+
+_SIGNATURES: Signatures = {
     "llama_backend_init": (None, ()),
     "llama_model_default_params": (_Opaque, ()),
     "llama_context_default_params": (_Opaque, ()),
@@ -66,6 +75,9 @@ _SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
     "llama_n_batch": (ctypes.c_uint32, (_Pointer,)),
     "llama_model_get_vocab": (_Pointer, (_Pointer,)),
     "llama_model_n_params": (ctypes.c_uint64, (_Pointer,)),
+    "llama_model_n_embd_inp": (_Int32, (_Pointer,)),
+    "llama_model_rope_type": (_Int32, (_Pointer,)),
+    "llama_set_causal_attn": (None, (_Pointer, ctypes.c_bool)),
     "llama_vocab_n_tokens": (_Int32, (_Pointer,)),
     "llama_vocab_get_text": (ctypes.c_char_p, (_Pointer, _Int32)),
     "llama_vocab_get_attr": (_Int32, (_Pointer, _Int32)),
@@ -98,7 +110,8 @@ class ContextShape:
 class LibLlama:
     """The loaded library with its calls typed. Raises Unsupported when it is not the one we know."""
 
-    def __init__(self) -> None:
+    def __init__(self, more: Signatures = MappingProxyType({})) -> None:
+        """`more` are calls to type besides those that everybody needs."""
         version = importlib.metadata.version("xllamacpp")
         if version != SUPPORTED_VERSION:
             raise Unsupported(f"xllamacpp {version}, not {SUPPORTED_VERSION}")
@@ -107,21 +120,26 @@ class LibLlama:
             raise Unsupported("xllamacpp is not a package")
         path = Path(spec.submodule_search_locations[0]) / "xllamacpp.abi3.so"
         self.api = ctypes.CDLL(str(path), mode=os.RTLD_NOW | os.RTLD_LOCAL)
-        for name, (result, parameters) in _SIGNATURES.items():
+        for name, (result, parameters) in (*_SIGNATURES.items(), *more.items()):
             call = getattr(self.api, name, None)
             if call is None:
                 raise Unsupported(f"no {name}")
             call.restype, call.argtypes = result, parameters
         self.api.llama_backend_init()
 
-    def load_model(self, path: str, *, vocabulary_only: bool) -> int:
-        """A model's address, never freed before the process ends. Raises RuntimeError; the reason is on stderr."""
+    def load_model(self, path: str, *, vocabulary_only: bool = False, has_weights: bool = True) -> int:
+        """A model's address, never freed before the process ends. Raises RuntimeError; the reason is on stderr.
+
+        With its vocabulary only, nothing else is known of it; without weights, all that its header says.
+        """
         params = self.api.llama_model_default_params()
         words = (_Int32 * len(_MODEL_WORDS)).from_buffer(params, _MODEL_WORDS_AT)
         flags = (ctypes.c_uint8 * len(_MODEL_FLAGS)).from_buffer(params, _MODEL_FLAGS_AT)
         if tuple(words) != _MODEL_WORDS or tuple(flags) != _MODEL_FLAGS:
             raise Unsupported("other defaults in llama_model_params")
         flags[0] = vocabulary_only
+        if not has_weights:
+            words[2], flags[_NO_WEIGHTS_FLAG] = _READ_NOTHING, True
         model = self.api.llama_model_load_from_file(os.fsencode(path), params)
         if not model:
             raise RuntimeError("llama.cpp could not load the file")
@@ -146,6 +164,10 @@ class LibLlama:
         if got[0] < shape.sequence_tokens or got[1] < shape.batch_tokens or got[2] != shape.num_sequences:
             raise Unsupported("a changed word of llama_context_params did not do what it should")
         return int(context)
+
+    def num_position_sections(self, model: int) -> int:
+        """How many numbers each position of a row of a picture has."""
+        return 4 if self.api.llama_model_rope_type(model) in _MANIFOLD_ROPES else 1
 
     def piece(self, vocabulary: int, token_id: int, *, shows_control: bool = True) -> bytes:
         """A token's bytes; control tokens by their text, or as nothing."""

@@ -2,7 +2,7 @@
 
     python -m parley.workers.confine '<limits>' parley.workers.llama '<options as JSON>'
 
-It says `failed`, or `ready` with the vocabulary's pieces (raw). Then it takes `start` and `end` of rounds and says a `step`
+It says `failed`, or `ready` with the vocabulary's pieces (raw). Then it takes `rows`, `start` and `end` of rounds and says a `step`
 after each step, or `refused` with a round (`core.round_messages`). It answers two questions. `score` (raw: the
 prompt's ids, 32-bit integers) by raw arrays of 32 bits: own log-probabilities, ids of the best, theirs. `slots` by `busy`:
 for every slot in use, the tokens that were generated in it.
@@ -13,10 +13,13 @@ import sys
 from collections.abc import Callable
 from functools import cached_property
 
+import numpy as np
+
 from parley.core.channel import Header
 from parley.core.pieces import Pieces, pack_pieces
 from parley.core.requests import SequenceRequest
 from parley.core.round_messages import read_ids, read_start
+from parley.workers.cells import Cells, Floats
 from parley.workers.constraint import Constraint, GrammarRefused, Grammars
 from parley.workers.context import Context
 from parley.workers.libllama import ATTRIBUTE_CONTROL, ATTRIBUTE_USER_DEFINED, ContextShape, LibLlama, Unsupported
@@ -37,6 +40,9 @@ class Worker:
         self.silent = library.silent_ids(context.vocabulary, texts)
         self._pieces = Pieces(self.packed, count=len(texts), silent=self.silent)
         self._ends = frozenset(t for t in range(len(texts)) if library.api.llama_vocab_is_eog(context.vocabulary, t))
+        self._row_width = context.row_width
+        # By round, the rows of pictures that came before its start.
+        self._rows: dict[int, list[bytes]] = {}
         self.loop = Loop(context, voice.say)
 
     @property
@@ -54,11 +60,16 @@ class Worker:
     def _obey(self, question: Header, raw: bytes) -> None:
         try:
             match question["op"]:
+                case "rows":
+                    self._rows.setdefault(int(str(question["round"])), []).append(raw)
                 case "start":
-                    number, request = read_start(question, raw)
-                    self.loop.start(request, self._sequences(number, request))
+                    number, request, spans = read_start(question, raw)
+                    prompt = Cells(request.prompt, spans, self._embedded(number))
+                    self.loop.start(request, prompt, self._sequences(number, request))
                 case "end":
-                    self.loop.end(int(str(question["round"])))
+                    number = int(str(question["round"]))
+                    self._rows.pop(number, None)
+                    self.loop.end(number)
                 case "score":
                     num_top = int(str(question["num_top"]))
                     self.loop.score(read_ids(raw), num_top, question, lambda: self._voice.is_withdrawn(question))
@@ -66,6 +77,11 @@ class Worker:
                     self._voice.say({"id": question["id"], "busy": self.loop.busy()})
         except (ValueError, GrammarRefused) as error:
             self._voice.say({"id": question.get("id"), "round": question.get("round"), "refused": str(error)})
+
+    def _embedded(self, number: int) -> Floats:
+        """The rows of a round's pictures. Raises ValueError where they are not of this model's width."""
+        raw = b"".join(self._rows.pop(number, ()))
+        return np.frombuffer(raw, dtype=np.float32).reshape(-1, self._row_width)
 
     def _sequences(self, number: int, request: SequenceRequest) -> list[RunningSequence]:
         words = Words(

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from parley.core.channel import Header
 from parley.core.requests import SequenceRequest
 from parley.core.round_messages import Entry, step_header
+from parley.workers.cells import Cells, Numbers
 from parley.workers.choice import best_of, log_probabilities
 from parley.workers.context import Context, Floats
 from parley.workers.sequence import RunningSequence
@@ -31,7 +32,7 @@ class Scoring:
     """Scores of a prompt under way, a row for each token after the first; `following` are those tokens."""
 
     question: Header
-    following: Ints
+    following: Numbers
     num_top: int
     is_withdrawn: Callable[[], bool]
     own: list[Floats] = field(default_factory=list)
@@ -54,7 +55,7 @@ class Scoring:
 class Reading:
     """A prompt on its way through the model: for sequences that will continue it, or for its scores."""
 
-    prompt: Ints
+    prompt: Cells
     salt: str = ""
     sequences: list[RunningSequence] = field(default_factory=list)
     scoring: Scoring | None = None
@@ -85,26 +86,28 @@ class Loop:
     def has_work(self) -> bool:
         return bool(self._running or self._unfinished or self._waiting)
 
-    def start(self, request: SequenceRequest, sequences: list[RunningSequence]) -> None:
+    def start(self, request: SequenceRequest, prompt: Cells, sequences: list[RunningSequence]) -> None:
         """Run sequences of a round as soon as there are slots for them. Raises ValueError for what can never run."""
         shape = self._context.shape
         if not 1 <= len(sequences) <= shape.num_sequences:
             raise ValueError(f"{len(sequences)} sequences in one round")
-        if request.max_tokens < 1 or len(request.prompt) + request.max_tokens > shape.sequence_tokens:
-            raise ValueError(f"{len(request.prompt)} tokens and {request.max_tokens} more are too many for a slot")
-        prompt = self._checked(request.prompt)
+        if request.max_tokens < 1 or len(prompt) + request.max_tokens > shape.sequence_tokens:
+            raise ValueError(f"{len(prompt)} tokens and {request.max_tokens} more are too many for a slot")
+        self._check(prompt)
         self._waiting.append(Reading(prompt=prompt, salt=request.cache_salt, sequences=sequences))
 
     def score(self, prompt: Sequence[int], num_top: int, question: Header, is_withdrawn: Callable[[], bool]) -> None:
         """Answer `question` with the scores of a prompt, unless it is withdrawn. Raises ValueError."""
-        checked = self._checked(prompt)
-        if len(checked) > self._context.shape.sequence_tokens:
-            raise ValueError(f"{len(checked)} tokens are too many for a slot")
-        scoring = Scoring(question=question, following=checked[1:], num_top=num_top, is_withdrawn=is_withdrawn)
-        if len(checked) == 1:
+        whole = Cells(prompt)
+        self._check(whole)
+        if len(whole) > self._context.shape.sequence_tokens:
+            raise ValueError(f"{len(whole)} tokens are too many for a slot")
+        ids = whole.numbers
+        scoring = Scoring(question=question, following=ids[1:], num_top=num_top, is_withdrawn=is_withdrawn)
+        if len(ids) == 1:
             self._say({"id": question["id"]}, b"")
             return
-        self._waiting.append(Reading(prompt=checked[:-1], scoring=scoring))
+        self._waiting.append(Reading(prompt=Cells(ids[:-1]), scoring=scoring))
 
     def end(self, round_number: int) -> None:
         """Drop a round, wherever it is; an unknown one is no error."""
@@ -127,13 +130,11 @@ class Loop:
             self._read()
             self._is_prompts_turn = False
 
-    def _checked(self, prompt: Sequence[int]) -> Ints:
-        ids = np.asarray(prompt, dtype=np.int32)
-        if not len(ids):
+    def _check(self, prompt: Cells) -> None:
+        if not len(prompt):
             raise ValueError("an empty prompt")
-        if ids.min() < 0 or ids.max() >= self._context.num_tokens:
-            raise ValueError("an id outside the vocabulary")
-        return ids
+        context = self._context
+        prompt.check(num_tokens=context.num_tokens, row_width=context.row_width, most_rows=context.shape.batch_tokens)
 
     def _can_read(self) -> bool:
         return self._unfinished is not None or (
@@ -154,13 +155,7 @@ class Loop:
     def _read(self) -> None:
         """A portion of the prompts."""
         portions = self._portions()
-        for reading, count in portions:
-            end = reading.num_read + count
-            is_whole = end == len(reading.prompt)
-            first_output = 0 if reading.scoring else count - is_whole
-            portion = reading.prompt[reading.num_read : end]
-            self._context.add(reading.slots[0], reading.num_read, portion, first_output=first_output)
-        rows = self._context.decode()
+        rows = self._read_step(portions)
         told: list[tuple[Entry, bytes]] = []
         cached: list[tuple[int, int]] = []
         for reading, count in portions:
@@ -169,7 +164,7 @@ class Loop:
                 # What was read to be scored is nobody's beginning.
                 reading.scoring.add(rows, start)
             else:
-                self._slots.hold(reading.slots[0], reading.prompt[: reading.num_read])
+                self._slots.hold(reading.slots[0], reading.prompt.numbers[: reading.num_read])
             if reading.num_left:
                 self._unfinished = reading
             elif reading.scoring is not None:
@@ -181,6 +176,20 @@ class Loop:
                 rows = rows[1:]
         self._tell(told, cached)
 
+    def _read_step(self, portions: list[tuple[Reading, int]]) -> Floats:
+        """Logits of what a step reads: of every token for scores, of the last where a prompt comes to its end."""
+        for reading, count in portions:
+            prompt, start = reading.prompt, reading.num_read
+            is_whole = start + count == len(prompt)
+            rows = prompt.rows(start, count)
+            if rows is not None:
+                # It stands alone in its step.
+                return self._context.decode_rows(reading.slots[0], rows.embedded, rows.places, is_last=is_whole)
+            first_output = 0 if reading.scoring else count - is_whole
+            ids = prompt.numbers[start : start + count]
+            self._context.add(reading.slots[0], prompt.position(start), ids, first_output=first_output)
+        return self._context.decode()
+
     def _portions(self) -> list[tuple[Reading, int]]:
         """What the next step reads, and how much of each: the unfinished prompt, then waiting ones that fit whole."""
         portions: list[tuple[Reading, int]] = []
@@ -188,9 +197,10 @@ class Loop:
         reading, self._unfinished = self._unfinished, None
         while room and (reading := reading or self._next(portions, room)) is not None:
             limit = max(1, _MAX_LOGITS // self._context.num_tokens) if reading.scoring else room
-            count = min(room, limit, reading.num_left)
+            count = reading.prompt.portion_length(reading.num_read, min(room, limit))
             portions.append((reading, count))
-            room = 0 if reading.scoring else room - count
+            # Only one prompt is ever read in part, and rows of pictures stand in no step with others.
+            room = 0 if reading.scoring or count < reading.num_left else room - count
             reading = None
         return portions
 
@@ -201,14 +211,19 @@ class Loop:
         reading = self._waiting[0]
         if max(1, len(reading.sequences)) > self._slots.num_free or (portions and reading.scoring):
             return None
-        placement = self._slots.place(reading.prompt, reading.salt)
+        if portions and reading.prompt.has_pictures:
+            return None
+        placement = self._slots.place(reading.prompt.numbers, reading.salt)
+        # What is shared ends before or behind a picture.
+        placement = replace(placement, num_shared=reading.prompt.whole(placement.num_shared))
         if reading.scoring:
             # Every position's logits are wanted, so all of it is read.
             placement = replace(placement, source=placement.slot, num_shared=0)
         if portions and len(reading.prompt) - placement.num_shared > room:
             return None
         # What this step reads can be copied after it.
-        promised = [shared_length(r.prompt, reading.prompt) for r, _ in portions if r.salt == reading.salt]
+        numbers = reading.prompt.numbers
+        promised = [shared_length(r.prompt.numbers, numbers) for r, _ in portions if r.salt == reading.salt]
         if max(promised, default=0) >= placement.num_shared + WORTH_COPYING:
             return None
         self._waiting.popleft()
@@ -218,7 +233,7 @@ class Loop:
     def _give_slots(self, reading: Reading, placement: Placement) -> None:
         if placement.source != placement.slot:
             self._context.copy(placement.source, placement.slot)
-        if not self._context.forget(placement.slot, placement.num_shared):
+        if not self._context.forget(placement.slot, reading.prompt.position(placement.num_shared)):
             self._context.forget(placement.slot, 0)
             placement = replace(placement, source=placement.slot, num_shared=0)
         self._slots.take(placement, reading.salt)
@@ -231,11 +246,11 @@ class Loop:
         first, *others = reading.slots
         for slot in others:
             self._context.copy(first, slot)
-            self._slots.hold(slot, reading.prompt)
+            self._slots.hold(slot, reading.prompt.numbers)
         # Each changes the row that it gets.
         rows = np.repeat(row[None], len(reading.sequences), axis=0)
         for sequence, slot, own in zip(reading.sequences, reading.slots, rows, strict=True):
-            sequence.slot = slot
+            sequence.slot, sequence.num_positions = slot, reading.prompt.num_positions
             self._running.append(sequence)
             told.append(sequence.advance(own))
             if sequence.is_finished:
@@ -262,6 +277,7 @@ class Loop:
         self._unfinished = None
         first, *others = reading.slots
         # A prompt that was read for its scores may be anybody's.
-        self._slots.release(first, reading.prompt[: 0 if reading.scoring else reading.num_read], reading.salt)
+        num_kept = 0 if reading.scoring else reading.num_read
+        self._slots.release(first, reading.prompt.numbers[:num_kept], reading.salt)
         for slot in others:
             self._slots.release(slot)

@@ -35,6 +35,8 @@ class RunningSequence:
         sampling = request.sampling
         self.round_number = number
         self.slot = -1
+        # How many positions its prompt takes; that and the slot are set when the prompt was read.
+        self.num_positions = len(request.prompt)
         self.salt = request.cache_salt
         self.is_finished = False
         self._prompt = request.prompt
@@ -54,11 +56,11 @@ class RunningSequence:
     @property
     def position(self) -> int:
         """Where its last token will be read."""
-        return len(self._prompt) + len(self.tokens) - 1
+        return self.num_positions + len(self.tokens) - 1
 
-    def read_tokens(self) -> npt.NDArray[np.int32]:
+    def read_tokens(self) -> npt.NDArray[np.int64]:
         """What its slot's memory holds: all but the last token."""
-        return np.array((*self._prompt, *self.tokens[:-1]), dtype=np.int32)
+        return np.array((*self._prompt, *self.tokens[:-1]), dtype=np.int64)
 
     def advance(self, row: Floats) -> tuple[Entry, bytes]:
         """Choose the next token by a row of logits, which is changed, and say what is to be told of it."""

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Ints = npt.NDArray[np.int32]
+Ints = npt.NDArray[np.int64]
 
 # Copying a slot costs as much as reading some tens of tokens.
 WORTH_COPYING = 64
 # A slot is taken over from its own past where no more than so many tokens are lost by it.
 _WORTH_KEEPING = 256
-_NOTHING: Ints = np.empty(0, dtype=np.int32)
+_NOTHING: Ints = np.empty(0, dtype=np.int64)
 
 
 @dataclass(slots=True)
 class Slot:
-    """One sequence's place. `tokens` is what its memory holds, also after its sequence has ended."""
+    """One sequence's place. `tokens` are the cells that its memory holds, also after its sequence has ended."""
 
     index: int
     tokens: Ints

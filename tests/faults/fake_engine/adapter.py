@@ -18,6 +18,8 @@ from parley.serving.engines.child import Child, LiveChild, Supervision
 
 WORKER = "tests.faults.fake_engine.worker"
 _MAX_LINE_BYTES = 1 << 20
+# How long an engine may take to say that it has stopped; one that hangs never does.
+_ABORT_SECONDS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,12 +132,13 @@ class _Wire:
         )
         return generation
 
-    def end(self, round_id: str, *, is_abort: bool) -> None:
-        if self.open.pop(round_id, None) is None:
-            return
-        self.child.end_work()
-        self._reading.discard(round_id)
-        if is_abort and not self.is_broken:
+    def end(self, round_id: str) -> None:
+        if self.open.pop(round_id, None) is not None:
+            self.child.end_work()
+            self._reading.discard(round_id)
+
+    def abort(self, round_id: str) -> None:
+        if not self.is_broken:
             self._send({"abort": round_id})
 
     async def aclose(self) -> None:
@@ -187,22 +190,34 @@ class FakeGeneration:
         self._request = request
         self._wire = wire
         self._events: asyncio.Queue[Event | EngineFailed | None] = asyncio.Queue()
-        self._num_tokens = [0] * request.num_sequences
+        self._num_heard = 0
+        self._num_told = 0
         self._is_closed = False
+        # How many tokens the round had in all, as the engine says once it has stopped.
+        self._at_abort: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     def hear(self, said: dict) -> None:
         if "sequence" in said:
-            self._num_tokens[said["sequence"]] += said["tokens"]
+            self._num_heard += said["tokens"]
             self._events.put_nowait(Delta(said["sequence"], said["text"], said["tokens"]))
+        elif "aborted" in said:
+            self._stopped(said["aborted"])
         elif "finished" in said:
             for sequence in range(self._request.num_sequences):
                 self._events.put_nowait(SequenceFinished(sequence, FinishReason.LENGTH))
+            # An abort that came too late is answered with the end.
+            self._stopped(self._num_heard)
             usage = said["finished"]
             self._events.put_nowait(
                 Finished(Usage(input_tokens=usage.get("input", 0), output_tokens=usage.get("output", 0)))
             )
 
+    def _stopped(self, num_tokens: int) -> None:
+        if not self._at_abort.done():
+            self._at_abort.set_result(num_tokens)
+
     def fail(self, error: EngineFailed) -> None:
+        self._at_abort.cancel()
         self._events.put_nowait(error)
 
     def __aiter__(self) -> "FakeGeneration":
@@ -215,16 +230,23 @@ class FakeGeneration:
         if event is None:
             raise StopAsyncIteration
         if isinstance(event, EngineFailed):
-            await self.aclose()
+            self._is_closed = True
+            self._wire.end(self._request.round_id)
             raise event
         if isinstance(event, Finished):
             self._is_closed = True
-            self._wire.end(self._request.round_id, is_abort=False)
+            self._wire.end(self._request.round_id)
+        if isinstance(event, Delta):
+            self._num_told += event.num_tokens
         return event
 
-    async def aclose(self) -> None:
+    async def aclose(self) -> int:
         if self._is_closed:
-            return
+            return 0
         self._is_closed = True
-        self._wire.end(self._request.round_id, is_abort=True)
+        self._wire.abort(self._request.round_id)
+        await asyncio.wait({self._at_abort}, timeout=_ABORT_SECONDS)
+        self._wire.end(self._request.round_id)
         self._events.put_nowait(None)
+        is_answered = self._at_abort.done() and not self._at_abort.cancelled()
+        return self._at_abort.result() - self._num_told if is_answered else 0

@@ -28,6 +28,8 @@ class Truth:
     starts: list[int] = field(default_factory=list)
     # Round id -> tokens generated in it, over all its sequences.
     tokens: dict[str, int] = field(default_factory=dict)
+    # Round id -> how its prompt begins.
+    prompts: dict[str, tuple[int, ...]] = field(default_factory=dict)
     # Rounds that were asked for, in order, and those that were aborted, as often as they were.
     begun: list[str] = field(default_factory=list)
     aborted: list[str] = field(default_factory=list)
@@ -50,6 +52,7 @@ def read_truth(home: Path, model: str) -> Truth:
                 truth.starts.append(entry["pid"])
             case "begin":
                 truth.begun.append(entry["round"])
+                truth.prompts[entry["round"]] = tuple(entry["prompt"])
             case "tokens":
                 truth.tokens[entry["round"]] = truth.tokens.get(entry["round"], 0) + entry["count"]
             case "abort":

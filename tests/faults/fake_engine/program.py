@@ -2,11 +2,12 @@
 
     python -m tests.faults.fake_engine.program HOME '<Supervision as JSON>'
 
-Settings come by environment, as they do for the real one. Tokenizers are the real ones.
+Settings come by environment, as they do for the real one; FAIL_AT names a failpoint besides. Tokenizers are the real ones.
 """
 
 import asyncio
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from parley.infra.logs import configure_logging
 from parley.infra.settings import load_settings
 from parley.runtimes import EnginePlan
 from parley.serving.engines.child import Supervision
+from tests.faults.failpoints import arm
 from tests.faults.fake_engine.adapter import FakeEngine, FakeOptions
 
 
@@ -31,6 +33,8 @@ def main() -> None:
         )
         return FakeEngine(options, clock=plan.clock)
 
+    if "FAIL_AT" in os.environ:
+        arm(os.environ["FAIL_AT"])
     settings = load_settings({})
     configure_logging(level=settings.log_level, style="json", secrets=[])
     quiet = {"on_step": lambda _: None, "on_ready": lambda _: None}

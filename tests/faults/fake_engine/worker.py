@@ -18,6 +18,9 @@ from parley.workers.voice import Voice
 from tests.faults.fake_engine.journal import JournalWriter
 from tests.faults.fake_engine.knobs import Knobs, read_knobs
 
+# So much of a prompt stands in the journal: a client that begins it with a number finds its request there.
+_MARK_TOKENS = 8
+
 
 @dataclass(kw_only=True)
 class Round:
@@ -28,6 +31,11 @@ class Round:
     began_at: float | None = None
     num_steps: int = 0
     num_tokens: int = 0
+
+    @property
+    def is_probe(self) -> bool:
+        """Whether nobody asked for it but the server, to see whether we live: no part of the truth that it is measured with."""
+        return self.id.startswith("probe_")
 
 
 @dataclass(kw_only=True)
@@ -41,12 +49,12 @@ class Machine:
     num_tokens: int = 0
     has_work: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def take(self, line: bytes) -> None:
+    def take(self, line: bytes, writer: asyncio.StreamWriter) -> None:
         said = json.loads(line)
         if "abort" in said:
             self.journal.write([{"did": "abort", "round": said["abort"]}])
             if not self.knobs.ignores_abort:
-                self.rounds.pop(said["abort"], None)
+                self._abort(said["abort"], writer)
             return
         self.rounds[said["round"]] = Round(
             id=said["round"],
@@ -55,6 +63,12 @@ class Machine:
             open_sequences=list(range(said["num_sequences"])),
         )
         self.has_work.set()
+
+    def _abort(self, round_id: str, writer: asyncio.StreamWriter) -> None:
+        """Stop, and say how many tokens it came to; of a round that is over the last frame has said it."""
+        aborted = self.rounds.pop(round_id, None)
+        if aborted is not None:
+            _say(writer, {"round": round_id, "aborted": aborted.num_tokens})
 
     async def run(self, writer: asyncio.StreamWriter) -> None:
         loop = asyncio.get_running_loop()
@@ -72,7 +86,8 @@ class Machine:
         if first is None:
             return
         first.began_at = now
-        self.journal.write([{"did": "begin", "round": first.id}])
+        if not first.is_probe:
+            self.journal.write([{"did": "begin", "round": first.id, "prompt": first.prompt[:_MARK_TOKENS]}])
         _say(writer, {"round": first.id, "began": True})
         if self.knobs.dies_of_token in first.prompt:
             os._exit(1)
@@ -85,8 +100,9 @@ class Machine:
         said = []
         for each in ready:
             each.num_tokens += len(each.open_sequences)
-            self.num_tokens += len(each.open_sequences)
-            said.append({"did": "tokens", "round": each.id, "count": len(each.open_sequences)})
+            if not each.is_probe:
+                self.num_tokens += len(each.open_sequences)
+                said.append({"did": "tokens", "round": each.id, "count": len(each.open_sequences)})
         self.journal.write(said)
         for each in ready:
             self._tell(writer, each)
@@ -100,7 +116,8 @@ class Machine:
         for sequence in each.open_sequences:
             _say(writer, {"round": each.id, "sequence": sequence, "text": f"{self.name} ", "tokens": 1})
         if each.num_steps >= each.max_tokens:
-            self.journal.write([{"did": "finish", "round": each.id}])
+            if not each.is_probe:
+                self.journal.write([{"did": "finish", "round": each.id}])
             _say(writer, {"round": each.id, "finished": self._usage(each)})
             del self.rounds[each.id]
 
@@ -141,7 +158,7 @@ async def serve(machine: Machine, socket: str, voice: Voice) -> None:
         stepping = asyncio.ensure_future(machine.run(writer))
         with contextlib.suppress(ConnectionError):
             async for line in reader:
-                machine.take(line)
+                machine.take(line, writer)
         stepping.cancel()
 
     server = await asyncio.start_unix_server(talk, socket, limit=1 << 24)

@@ -33,14 +33,14 @@ def test_what_is_no_amount_is_refused(text):
 
 
 @given(st.integers(0, 10**12), st.integers(1, 10**6))
-def test_a_quotient_is_rounded_once_and_half_up(numerator, denominator):
+def test_a12_a_quotient_is_rounded_once_and_half_up(numerator, denominator):
     exact = Fraction(numerator, denominator)
     rounded = divide_half_up(numerator, denominator)
     assert Fraction(-1, 2) < rounded - exact <= Fraction(1, 2)
 
 
 @given(counts, counts, counts, st.lists(nanos, min_size=5, max_size=5))
-def test_a_charge_is_the_exact_sum_of_its_parts(new, cached, output, numbers):
+def test_a12_a_charge_is_the_exact_sum_of_its_parts(new, cached, output, numbers):
     price = Price(
         version="p",
         input_token_nano=numbers[0],

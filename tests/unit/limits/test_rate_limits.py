@@ -224,6 +224,18 @@ def test_e10_the_levels_are_those_of_the_decision_that_was_just_made() -> None:
     assert desk.refusal().levels.requests.remaining == 0
 
 
+def test_how_the_limits_stand_can_be_asked_without_taking_anything() -> None:
+    desk = Desk()
+    desk.admit(tokens=100)
+    for _ in range(30):
+        levels = desk.rates.standing(METERED, model="gpt-3.5-turbo-0301", family="gpt-3.5-turbo")
+    assert (levels.requests.remaining, levels.tokens.remaining) == (19, 39_900)
+    # Of a model that nobody has: what the tier allows in general.
+    assert desk.rates.standing(METERED, model="", family="").requests.remaining == 20
+    assert desk.rates.standing(OPEN, model="", family="").requests is None
+    assert desk.num_admitted(METERED) == 19
+
+
 def test_buckets_unused_for_longest_are_forgotten() -> None:
     desk = Desk(max_buckets=10)
     for num in range(100):

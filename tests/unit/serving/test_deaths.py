@@ -59,8 +59,8 @@ class Mortal:
             self._left -= 1
         return self._events.pop(0)
 
-    async def aclose(self) -> None:
-        return
+    async def aclose(self) -> int:
+        return 0
 
 
 async def run(bench: Bench, request: GenerationRequest) -> list[Event]:

@@ -5,7 +5,10 @@ from collections import deque
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parley.serving.scheduling.fair import FairQueue
+from parley.serving.scheduling.fair import FairQueue, Tenant
+from tests.builders_serving import tenant
+
+A, B = tenant("a"), tenant("b")
 
 
 def drain(queue: FairQueue[int]) -> list[int]:
@@ -15,47 +18,66 @@ def drain(queue: FairQueue[int]) -> list[int]:
 def test_one_project_is_served_in_order():
     queue: FairQueue[int] = FairQueue()
     for item in (1, 2, 3):
-        queue.push("a", item)
+        queue.push(A, item)
     assert drain(queue) == [1, 2, 3]
 
 
 def test_a_flood_delays_another_project_by_one_turn_only():
     queue: FairQueue[int] = FairQueue()
     for item in range(100):
-        queue.push("flood", item)
-    queue.push("other", 1_000)
+        queue.push(tenant("flood", "org"), item)
+    queue.push(tenant("other", "org"), 1_000)
     assert drain(queue)[:3] == [0, 1_000, 1]
+
+
+def test_many_projects_of_one_organization_get_no_more_turns_than_one_project_of_another():
+    queue: FairQueue[str] = FairQueue()
+    for turn in range(2):
+        for project in range(5):
+            queue.push(tenant(f"p{project}", "many"), f"m{project}.{turn}")
+    for turn in range(3):
+        queue.push(tenant("only", "one"), f"o{turn}")
+    assert drain(queue)[:8] == ["m0.0", "o0", "m1.0", "o1", "m2.0", "o2", "m3.0", "m4.0"]
 
 
 def test_a_project_that_may_not_is_passed_over_and_keeps_its_turn():
     queue: FairQueue[int] = FairQueue()
-    queue.push("a", 1)
-    queue.push("b", 2)
-    assert queue.head(lambda project, _: project != "a") == ("b", 2)
+    queue.push(A, 1)
+    queue.push(B, 2)
+    assert queue.head(lambda who, _: who != A) == (B, 2)
     assert queue.head(lambda *_: False) is None
-    assert queue.pop("b") == 2
+    assert queue.pop(B) == 2
     assert drain(queue) == [1]
 
 
 def test_removing_from_the_middle_keeps_the_order():
     queue: FairQueue[int] = FairQueue()
     for item in (1, 2, 3):
-        queue.push("a", item)
-    queue.remove("a", 2)
-    queue.remove("a", 2)
-    queue.remove("unknown", 1)
-    assert (len(queue), drain(queue)) == (2, [1, 3])
+        queue.push(A, item)
+    queue.remove(A, 2)
+    queue.remove(A, 2)
+    queue.remove(tenant("unknown"), 1)
+    queue.remove(tenant("unknown", A.organization_id), 1)
+    assert (len(queue), queue.num_of(A), queue.num_of_organization(A.organization_id)) == (2, 2, 2)
+    assert drain(queue) == [1, 3]
+    assert (len(queue), queue.num_of(A), queue.num_of_organization(A.organization_id)) == (0, 0, 0)
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans())))
+TENANTS = [tenant(project, organization) for organization in "xy" for project in "ab"]
+
+
+@given(st.lists(st.tuples(st.sampled_from(TENANTS), st.booleans())))
 def test_nothing_is_lost_and_each_project_keeps_its_order(history):
     queue: FairQueue[int] = FairQueue()
-    model: dict[str, deque[int]] = {project: deque() for project in "abc"}
-    for item, (project, is_push) in enumerate(history):
+    model: dict[Tenant, deque[int]] = {each: deque() for each in TENANTS}
+    for item, (owner, is_push) in enumerate(history):
         if is_push:
-            queue.push(project, item)
-            model[project].append(item)
+            queue.push(owner, item)
+            model[owner].append(item)
         elif len(queue):
-            owner, head = queue.head()
-            assert queue.pop(owner) == head == model[owner].popleft()
-    assert sorted(drain(queue)) == sorted(item for items in model.values() for item in items)
+            first, head = queue.head()
+            assert queue.pop(first) == head == model[first].popleft()
+        assert queue.num_of(owner) == len(model[owner])
+    left = sorted(item for items in model.values() for item in items)
+    assert len(queue) == len(left)
+    assert sorted(drain(queue)) == left

@@ -10,6 +10,7 @@ from parley.core.errors import ModelLoadFailed, ModelUnavailable, Overloaded
 from parley.core.residency import Residency
 from parley.serving.engines.echo import EchoEngine
 from parley.serving.scheduling.pool import Pool, PoolPlan
+from tests.builders_serving import tenant
 
 
 class Loads:
@@ -38,7 +39,7 @@ def make_pool(
 
 def test_slots_are_granted_while_they_last():
     pool = make_pool()
-    tickets = [pool.enqueue("a", 1) for _ in range(3)]
+    tickets = [pool.enqueue(tenant("a"), 1) for _ in range(3)]
     assert [ticket.granted.is_set() for ticket in tickets] == [True, True, False]
     tickets[0].release()
     assert tickets[2].granted.is_set()
@@ -46,9 +47,9 @@ def test_slots_are_granted_while_they_last():
 
 def test_a_large_request_is_waited_for_and_not_passed():
     pool = make_pool()
-    first = pool.enqueue("a", 1)
-    large = pool.enqueue("a", 2)
-    small = pool.enqueue("a", 1)
+    first = pool.enqueue(tenant("a"), 1)
+    large = pool.enqueue(tenant("a"), 2)
+    small = pool.enqueue(tenant("a"), 1)
     assert not large.granted.is_set()
     assert not small.granted.is_set()
     first.release()
@@ -58,7 +59,7 @@ def test_a_large_request_is_waited_for_and_not_passed():
 
 def test_releasing_twice_gives_back_once():
     pool = make_pool()
-    ticket = pool.enqueue("a", 1)
+    ticket = pool.enqueue(tenant("a"), 1)
     ticket.release()
     ticket.release()
     assert pool.num_free_slots == 2
@@ -66,9 +67,9 @@ def test_releasing_twice_gives_back_once():
 
 def test_leaving_the_queue_lets_the_next_one_up():
     pool = make_pool()
-    held = pool.enqueue("a", 1)
-    large = pool.enqueue("a", 2)
-    small = pool.enqueue("a", 1)
+    held = pool.enqueue(tenant("a"), 1)
+    large = pool.enqueue(tenant("a"), 2)
+    small = pool.enqueue(tenant("a"), 1)
     large.release()
     assert small.granted.is_set()
     assert held.granted.is_set()
@@ -77,10 +78,10 @@ def test_leaving_the_queue_lets_the_next_one_up():
 def test_a_full_queue_refuses_newcomers_but_not_continuations():
     pool = make_pool(max_waiting=1)
     for _ in range(3):
-        pool.enqueue("a", 1)
+        pool.enqueue(tenant("a"), 1)
     with pytest.raises(Overloaded):
-        pool.enqueue("a", 1)
-    assert not pool.enqueue("a", 1, is_continuation=True).granted.is_set()
+        pool.enqueue(tenant("a"), 1)
+    assert not pool.enqueue(tenant("a"), 1, is_continuation=True).granted.is_set()
 
 
 async def test_the_replica_is_loaded_once():
@@ -157,9 +158,9 @@ async def test_an_operators_load_does_not_wait_for_the_pause():
 
 def test_a_draining_pool_grants_nothing_until_it_resumes():
     pool = make_pool()
-    held = pool.enqueue("a", 1)
+    held = pool.enqueue(tenant("a"), 1)
     pool.drain()
-    waiting = pool.enqueue("a", 1)
+    waiting = pool.enqueue(tenant("a"), 1)
     held.release()
     assert not waiting.granted.is_set()
     assert (pool.is_running, pool.is_busy) == (False, True)

@@ -11,9 +11,9 @@ from parley.core.residency import Residency
 from parley.core.snapshot import EngineKind, Weights
 from parley.serving.engines.echo import EchoEngine
 from parley.serving.scheduling.pools import PoolRules, Pools
-from tests.builders_serving import FakeLoader
+from tests.builders_serving import FakeLoader, tenant
 
-A_MOMENT = 5.0
+A_MOMENT = 60.0
 
 
 def weights(name: str, **options: int) -> Weights:
@@ -46,7 +46,7 @@ class House:
     async def use(self, *models: Weights) -> None:
         """A request on each, one after another, a second apart."""
         for model in models:
-            ticket = self.pools.pool_for(model).enqueue("proj", 1)
+            ticket = self.pools.pool_for(model).enqueue(tenant("proj"), 1)
             await self.pools.pool_for(model).engine()
             ticket.release()
             self.clock.advance(1.0)
@@ -83,14 +83,14 @@ async def test_without_a_budget_everything_stays():
 
 async def test_a_running_model_is_not_put_out_and_the_newcomer_waits_for_it():
     house = House(budget=10)
-    running = house.pools.pool_for(A).enqueue("proj", 1)
+    running = house.pools.pool_for(A).enqueue(tenant("proj"), 1)
     await house.pools.pool_for(A).engine()
     newcomer = asyncio.create_task(house.pools.pool_for(B).engine())
     for _ in range(20):
         await asyncio.sleep(0)
     assert (house.loader.unloaded, newcomer.done()) == ([], False)
     # What comes to the running model now waits, or the newcomer might wait for ever.
-    later = house.pools.pool_for(A).enqueue("proj", 1)
+    later = house.pools.pool_for(A).enqueue(tenant("proj"), 1)
     assert not later.granted.is_set()
     running.release()
     await asyncio.wait_for(newcomer, A_MOMENT)
@@ -104,7 +104,7 @@ async def test_two_models_that_fit_one_at_a_time_take_turns_and_nobody_starves()
 
     async def request(model: Weights) -> None:
         pool = house.pools.pool_for(model)
-        ticket = pool.enqueue("proj", 1)
+        ticket = pool.enqueue(tenant("proj"), 1)
         await ticket.granted.wait()
         await pool.engine()
         await asyncio.sleep(0)
@@ -119,12 +119,12 @@ async def test_two_models_that_fit_one_at_a_time_take_turns_and_nobody_starves()
 
 async def test_a_newcomer_that_finds_no_room_in_time_is_told_to_come_back():
     house = House(budget=10, room_seconds=0.01)
-    house.pools.pool_for(A).enqueue("proj", 1)
+    house.pools.pool_for(A).enqueue(tenant("proj"), 1)
     await house.pools.pool_for(A).engine()
     with pytest.raises(Overloaded, match="busy"):
         await house.pools.pool_for(B).engine()
     # And the running one grants its slots again.
-    assert house.pools.pool_for(A).enqueue("proj", 1).granted.is_set()
+    assert house.pools.pool_for(A).enqueue(tenant("proj"), 1).granted.is_set()
 
 
 async def test_a_model_larger_than_the_budget_is_refused_with_the_setting_that_changes_it():
@@ -196,7 +196,7 @@ async def test_what_is_asked_for_while_it_is_being_put_out_is_loaded_after_its_e
 
 async def test_an_operator_cannot_unload_what_runs():
     house = House()
-    house.pools.pool_for(A).enqueue("proj", 1)
+    house.pools.pool_for(A).enqueue(tenant("proj"), 1)
     await house.pools.pool_for(A).engine()
     with pytest.raises(Conflict, match="in use"):
         await house.pools.unload(A)
@@ -228,7 +228,7 @@ async def test_a_model_that_has_idled_for_its_keep_alive_is_put_out():
 
 async def test_a_model_that_runs_outstays_its_keep_alive():
     house, brief = House(), weights("a", keep_alive_seconds=60)
-    running = house.pools.pool_for(brief).enqueue("proj", 1)
+    running = house.pools.pool_for(brief).enqueue(tenant("proj"), 1)
     await house.pools.pool_for(brief).engine()
     house.clock.advance(1000.0)
     async with house.pools:
@@ -237,9 +237,9 @@ async def test_a_model_that_runs_outstays_its_keep_alive():
         assert house.in_memory() == {"a"}
         running.release()
         house.clock.advance(60.0)
-        house.pools.pool_for(brief).enqueue("proj", 1).release()
+        house.pools.pool_for(brief).enqueue(tenant("proj"), 1).release()
         house.clock.advance(60.0)
-        house.pools.pool_for(B).enqueue("proj", 1).release()
+        house.pools.pool_for(B).enqueue(tenant("proj"), 1).release()
         async with asyncio.timeout(A_MOMENT):
             while house.loader.unloaded != ["a"]:
                 await asyncio.sleep(0)
@@ -259,7 +259,7 @@ async def test_closing_ends_a_load_that_is_under_way():
 async def test_the_report_says_what_is_where():
     house = House()
     await house.use(A)
-    house.pools.pool_for(B).enqueue("proj", 1)
+    house.pools.pool_for(B).enqueue(tenant("proj"), 1)
     a, b = house.pools.report().replicas
     assert (a.weights, a.residency, a.memory_bytes, a.idle_seconds) == ("a", Residency.LOADED, 10, 1.0)
     assert (b.weights, b.residency, b.memory_bytes, b.idle_seconds) == ("b", Residency.UNLOADED, 0, None)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from parley.core.requests import ChatMessage, ChatPrompt
+from parley.core.picture import Detail, PictureSource
+from parley.core.requests import ChatMessage, ChatPrompt, Inset
 from parley.core.template import Role
 from parley.serving.prompting.render import render
 from parley.serving.prompting.templates import TEMPLATES
@@ -67,3 +68,40 @@ def test_every_template_ends_where_the_assistant_speaks(name):
     last = render(template, ChatPrompt(messages=CONVERSATION))[-1]
     assert last.is_control
     assert last.text.endswith(template.generation or template.frames[Role.USER].after)
+
+
+PICTURES = tuple(PictureSource(encoded=name, detail=Detail.AUTO, param=name) for name in ("one", "two"))
+
+
+def shown(name: str, *messages: ChatMessage) -> str:
+    """The prompt with each picture's name in braces."""
+    pieces = render(TEMPLATES[name], ChatPrompt(messages=messages))
+    return "".join(f"{{{piece.encoded}}}" if isinstance(piece, PictureSource) else piece.text for piece in pieces)
+
+
+def seen(content: str, *places: int, name: str | None = None) -> ChatMessage:
+    insets = tuple(Inset(at, source) for at, source in zip(places, PICTURES, strict=False))
+    return ChatMessage(role=Role.USER, content=content, name=name, pictures=insets)
+
+
+def test_pictures_stand_in_their_message_where_they_were_put():
+    assert "user\n{one}What is it?<|im_end|>" in shown("chatml", seen("What is it?", 0))
+    assert "user\nWhat {one}is it?{two}<|im_end|>" in shown("chatml", seen("What is it?", 5, 11))
+    assert "user\n{one}{two}<|im_end|>" in shown("chatml", seen("", 0, 0))
+
+
+def test_pictures_keep_their_place_behind_a_name_and_behind_the_systems_words():
+    assert "user\nann: What {one}is it?<|im_end|>" in shown("chatml", seen("What is it?", 5, name="ann"))
+    system = ChatMessage(role=Role.SYSTEM, content="Be brief.")
+    assert shown("gemma", system, seen("What is it?", 5, name="ann")) == (
+        "<bos><start_of_turn>user\nBe brief.\n\nann: What {one}is it?<end_of_turn>\n<start_of_turn>model\n"
+    )
+
+
+@pytest.mark.parametrize("name", sorted(TEMPLATES))
+def test_texts_around_pictures_stay_content_in_every_template(name):
+    message = seen("<|im_end|>a{one}<|vision_end|>", 11, 12)
+    pieces = render(TEMPLATES[name], ChatPrompt(messages=(message,)))
+    assert [piece for piece in pieces if isinstance(piece, PictureSource)] == list(PICTURES)
+    content = "".join(piece.text for piece in pieces if not isinstance(piece, PictureSource) and not piece.is_control)
+    assert message.content in content

@@ -84,13 +84,15 @@ async def test_an_engine_that_fails_before_the_first_token_costs_nothing():
 
 
 async def test_an_engine_that_fails_later_is_charged_for_what_was_delivered():
-    bench = make_bench(engine=BrokenEngine(num_good=2))
-    run = await bench.open(chat("hello"))
-    with pytest.raises(EngineFailed):
-        async for _ in run:
-            pass
-    await run.aclose()
-    assert (bench.sink.records[0].outcome, bench.sink.records[0].usage.output_tokens) == (Outcome.FAILED, 2)
+    for is_stream, num_delivered in ((True, 2), (False, 0)):
+        bench = make_bench(engine=BrokenEngine(num_good=2))
+        run = await bench.open(chat("hello", is_stream=is_stream))
+        with pytest.raises(EngineFailed):
+            async for _ in run:
+                pass
+        await run.aclose()
+        (record,) = bench.sink.records
+        assert (record.outcome, record.usage.output_tokens) == (Outcome.FAILED, num_delivered)
     assert bench.pool.num_free_slots == 4
 
 

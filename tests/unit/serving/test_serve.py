@@ -4,9 +4,21 @@ from dataclasses import replace
 
 import pytest
 
-from parley.core.errors import ContextLengthExceeded, InvalidRequest, ModelNotFound, NotFound, PermissionDenied
+from parley.core.errors import (
+    ContextLengthExceeded,
+    InvalidRequest,
+    ModelNotFound,
+    NotFound,
+    PermissionDenied,
+    RateLimited,
+    UnsupportedParameter,
+)
 from parley.core.events import Delta, Finished, FinishReason, SequenceFinished
-from parley.core.requests import TextPrompt
+from parley.core.picture import Detail, PictureSource
+from parley.core.price import Price
+from parley.core.requests import ChatMessage, ChatPrompt, Inset, TextPrompt
+from parley.core.snapshot import EngineKind
+from parley.core.template import Role
 from tests.builders_serving import (
     ECHO_WEIGHTS,
     RankedEngine,
@@ -219,3 +231,61 @@ async def test_what_follows_a_prompt_that_is_too_long_is_not_read():
     with pytest.raises(ContextLengthExceeded, match="990 in your prompt"):
         await bench.open(completion("short", "y" * 990, *["z" * 500] * 50, max_tokens=16))
     assert bench.tokenizer.num_encoded == 2
+
+
+def with_pictures(count: int, **changes: object):
+    """`hello` with pictures behind it; each takes 64 cells on the echo engine."""
+    insets = tuple(
+        Inset(5, PictureSource(encoded=f"picture {n}", detail=Detail.AUTO, param=f"picture {n}")) for n in range(count)
+    )
+    message = ChatMessage(role=Role.USER, content="hello", pictures=insets)
+    return replace(chat("hello", **changes), prompts=(ChatPrompt(messages=(message,)),))
+
+
+async def test_pictures_count_like_tokens_in_usage_window_and_money():
+    bench = make_bench()
+    await bench.run(chat("hello"))
+    assert texts(await bench.run(with_pictures(2))) == {0: "hello"}
+    plain, seen = bench.sink.records
+    assert seen.usage.input_tokens == plain.usage.input_tokens + 2 * 64
+    small = replace(ECHO_WEIGHTS, context_length=plain.usage.input_tokens + 100)
+    narrow = make_bench(snapshots=[make_snapshot(weights=small)])
+    with pytest.raises(ContextLengthExceeded):
+        await narrow.open(with_pictures(2))
+    assert texts(await narrow.run(with_pictures(1))) == {0: "hello"}
+
+
+async def test_credit_that_covers_the_text_but_not_its_pictures_is_not_enough():
+    price = Price(version="dear", input_token_nano=10, cached_token_nano=10, output_token_nano=1)
+    bench = make_bench(snapshots=[make_snapshot(price=price)], is_metered=True)
+    plain = await make_bench().open(chat("hello", max_tokens=1))
+    (prompt,) = plain.grant.prompts
+    await plain.aclose()
+    organization = make_principal().organization_id
+    bench.billing.books.add_credit(organization, (prompt.num_tokens + 63) * 10 + 1)
+    with pytest.raises(RateLimited):
+        await bench.open(with_pictures(1, max_tokens=1))
+    bench.billing.books.add_credit(organization, 10)
+    run = await bench.open(with_pictures(1, max_tokens=1))
+    assert run.grant.hold.amount_nano == (prompt.num_tokens + 64) * 10 + 1
+    await run.aclose()
+
+
+async def test_pictures_for_a_model_that_does_not_see_are_refused_by_name_and_read_by_nobody():
+    blind = replace(ECHO_WEIGHTS, engine=EngineKind.LLAMA)
+    bench = make_bench(snapshots=[make_snapshot(weights=blind)])
+    with pytest.raises(UnsupportedParameter) as refused:
+        await bench.open(with_pictures(2))
+    assert refused.value.param == "picture 0"
+    assert make_snapshot().name in refused.value.message
+    assert bench.tokenizer.num_encoded == 0
+
+
+async def test_two_pictures_are_never_one_request():
+    bench = make_bench()
+    runs = [await bench.open(with_pictures(count)) for count in (1, 1, 2)]
+    ids = [run.grant.prompts[0].token_ids for run in runs]
+    assert ids[0] == ids[1]
+    assert len(ids[2]) == len(ids[0]) + 64
+    for run in runs:
+        await run.aclose()

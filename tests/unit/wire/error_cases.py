@@ -124,7 +124,18 @@ CASES: Mapping[str, Callable[[], object]] = {
     "18_unsupported_field": lambda: _chat(prediction={"type": "content", "content": "x"}),
     "18_unsupported_tools": lambda: _chat(tools=[{"type": "custom", "custom": {"name": "f"}}]),
     "18_unsupported_part": lambda: _chat(
+        messages=[{"role": "user", "content": [{"type": "file", "file": {"file_id": "file-1"}}]}]
+    ),
+    "25_image_by_address": lambda: _chat(
         messages=[{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://example.com"}}]}]
+    ),
+    "25_image_without_base64": lambda: _chat(
+        messages=[{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png,raw"}}]}]
+    ),
+    "25_image_of_the_system": lambda: _chat(
+        messages=[
+            {"role": "system", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,"}}]}
+        ]
     ),
     "20_bad_enum": lambda: _chat(messages=[{"role": "narrator", "content": "Hello"}]),
     "21_chat_prompt_too_long": lambda: _too_long(_chat(), 9),

@@ -174,7 +174,7 @@ def test_more_than_64_levels_are_refused(depth):
     ids=["deep", "[]", "deep {}", "{}", "strings", "brackets in strings", "keys", "escapes", "both"],
 )
 @pytest.mark.parametrize("field", ["messages", "tools", "prediction", "nonsense"])
-def test_a_body_of_too_many_values_is_refused_before_anything_is_made_of_them(field, values):
+def test_f12_a_body_of_too_many_values_is_refused_before_anything_is_made_of_them(field, values):
     error = refusal(chat_body().removesuffix(b"}") + b', "' + field.encode() + b'": ' + values + b"}")
     assert (error.message.partition(".")[0], error.code) == ("Invalid body: too many values", "invalid_value")
 
@@ -187,12 +187,12 @@ def test_a_program_as_a_prompt_is_not_taken_for_values(text):
     assert chat.BODY.decode(body).messages[0].content == text
 
 
-def test_the_longest_list_of_prompts_is_not_too_many_values():
+def test_f12_the_longest_list_of_prompts_is_not_too_many_values():
     body = msgspec.json.encode({"model": "m", "prompt": [[1] * 500] * 2048})
     assert len(completions.BODY.decode(body).prompt) == 2048
 
 
-def test_the_longest_conversation_is_not_too_many_values():
+def test_f12_the_longest_conversation_is_not_too_many_values():
     part = {"type": "text", "text": "Hello"}
     body = msgspec.json.encode(RIGHT["chat"] | {"messages": [{"role": "user", "content": [part] * 12}] * 2048})
     assert len(chat.BODY.decode(body).messages) == 2048
@@ -202,17 +202,17 @@ def test_64_levels_are_not_too_deep():
     assert "nested too deeply" not in refusal(b"[" * 64 + b"]" * 64).message
 
 
-def test_of_equal_keys_the_last_one_counts_also_after_a_wrong_one():
+def test_f15_of_equal_keys_the_last_one_counts_also_after_a_wrong_one():
     body = chat_body().removesuffix(b"}") + b', "n": "x", "n": 2}'
     assert chat.BODY.decode(body).n == 2
 
 
-def test_of_equal_keys_a_wrong_last_one_is_refused():
+def test_f15_of_equal_keys_a_wrong_last_one_is_refused():
     assert refusal(chat_body().removesuffix(b"}") + b', "n": 2, "n": "x"}').param == "n"
 
 
 @pytest.mark.parametrize("field", ["n_discard", "grammar", "chat_template", "prompt_embeds", "cache_salt", "api_base"])
-def test_engine_fields_are_unknown(field):
+def test_f10_engine_fields_are_unknown(field):
     assert refusal(chat_body(**{field: 1})).message == f"Unrecognized request argument supplied: {field}"
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from openai.types import Completion
 from openai.types.chat import ChatCompletionChunk
 
+from parley.api.openai.choices import CallForm
 from parley.api.openai.frames import ChatFrames, CompletionFrames
 from parley.api.openai.logprobs import CompletionScores
 from parley.core.events import Delta, Finished, FinishReason, SequenceFinished
@@ -16,7 +17,7 @@ from tests.golden import golden, written
 
 
 def chat_stream(events, *, num_top=None, include_usage=False) -> bytes:
-    frames = ChatFrames(HEAD, num_top=num_top, include_usage=include_usage)
+    frames = ChatFrames(HEAD, num_top=num_top, include_usage=include_usage, form=CallForm())
     return b"".join([frames(event) for event in [*events, Finished(USAGE)]])
 
 
@@ -70,14 +71,14 @@ def test_a_choice_that_says_nothing_still_has_its_role_and_its_end():
 
 
 def test_an_unfinished_character_sends_nothing():
-    frames = ChatFrames(HEAD, num_top=None, include_usage=False)
+    frames = ChatFrames(HEAD, num_top=None, include_usage=False, form=CallForm())
     frames(Delta(0, "a", 1))
     assert frames(Delta(0, "", 1)) == b""
     assert CompletionFrames(HEAD, scores=None, include_usage=False)(Delta(0, "", 1)) == b""
 
 
 def test_the_tokens_of_an_unfinished_character_are_sent_with_empty_text():
-    frames = ChatFrames(HEAD, num_top=0, include_usage=False)
+    frames = ChatFrames(HEAD, num_top=0, include_usage=False, form=CallForm())
     (_, chunk) = chunks(frames(Delta(0, "", 1, (scored(b"\xe2\x80"),))))
     assert chunk["choices"][0]["delta"] == {"content": ""}
     assert chunk["choices"][0]["logprobs"]["content"][0]["bytes"] == [0xE2, 0x80]

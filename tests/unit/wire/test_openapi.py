@@ -10,6 +10,7 @@ from parley.api.call import Access
 from parley.api.openapi import OPERATIONS, OpenapiPage, openapi_document
 from parley.api.routes import route_table
 from parley.api.routing import Route
+from tests.builders_routes import always_ready
 from tests.builders_wire import Asked, call_handler
 
 
@@ -20,7 +21,7 @@ class NoPage:
         return b""
 
 
-ROUTES = route_table(is_ready=lambda: True, page=NoPage()).routes
+ROUTES = route_table(is_ready=always_ready, page=NoPage()).routes
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +64,40 @@ def test_every_operation_says_what_its_errors_look_like(document):
             assert failures
             for reply in failures:
                 assert reply["content"]["application/json"]["schema"]["$ref"].endswith("/ErrorResponse")
+
+
+def parameters(document, method: str, path: str) -> dict[str, Any]:
+    return {each["name"]: each for each in document["paths"][path][method]["parameters"] if each["in"] == "query"}
+
+
+def test_lists_and_sums_say_what_can_be_asked_in_the_query(document):
+    page = parameters(document, "get", "/v1/organization/users")
+    assert page["limit"]["schema"] == {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}
+    sums = parameters(document, "get", "/v1/organization/usage/completions")
+    assert [name for name, each in sums.items() if each["required"]] == ["start_time"]
+    assert sums["bucket_width"]["schema"]["enum"] == ["1m", "1h", "1d"]
+    assert sums["group_by"]["schema"]["items"]["enum"] == [
+        *("project_id", "user_id", "api_key_id", "model", "batch", "service_tier"),
+    ]
+    audit = parameters(document, "get", "/v1/organization/audit_logs/export")
+    assert {"effective_at[gt]", "format", "after"} <= set(audit)
+
+
+def test_each_route_names_its_own_failures(document):
+    """No wildcards: a client that is made from the document knows what to expect."""
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            assert all(status.isdecimal() for status in operation["responses"])
+    assert "413" in document["paths"]["/v1/completions"]["post"]["responses"]
+    assert "401" not in document["paths"]["/health"]["get"]["responses"]
+
+
+def test_a_stream_is_described_event_by_event(document):
+    reply = document["paths"]["/v1/chat/completions"]["post"]["responses"]["200"]["content"]["text/event-stream"]
+    done, chunk = reply["schema"]["properties"]["data"]["anyOf"]
+    assert done == {"const": "[DONE]"}
+    names = [each["$ref"].rpartition("/")[2] for each in chunk["contentSchema"]["anyOf"]]
+    assert names == ["CreateChatCompletionStreamResponse", "ErrorResponse"]
 
 
 def test_request_schemas_have_the_bounds_that_are_enforced(document):

@@ -9,6 +9,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from parley.api.explain.decode import JsonBody
 from parley.api.openai import chat
+from parley.api.openai.choices import CallForm, call_form
 from parley.api.openai.frames import ChatFrames
 from parley.api.openai.pattern_size import written_out_size
 from parley.api.openai.schemas.chat import CreateChatCompletionRequest
@@ -259,13 +260,13 @@ CALLS = [
 ]
 
 
-def reply(events, **how) -> ChatCompletion:
-    wire = chat.to_wire(HEAD, core(), [*events, Finished(USAGE)], **how)
+def reply(events, **asked) -> ChatCompletion:
+    wire = chat.to_wire(HEAD, core(**asked), [*events, Finished(USAGE)])
     return ChatCompletion.model_validate_json(msgspec.json.encode(wire), strict=True)
 
 
-def chunks(events, **how) -> list[ChatCompletionChunk]:
-    frames = ChatFrames(HEAD, num_top=None, include_usage=False, **how)
+def chunks(events, **asked) -> list[ChatCompletionChunk]:
+    frames = ChatFrames(HEAD, num_top=None, include_usage=False, form=call_form(core(**asked)))
     sent = b"".join(frames(event) for event in [*events, Finished(USAGE)])
     *lines, done = sent.decode().split("\n\n")[:-1]
     assert done == "data: [DONE]"
@@ -290,7 +291,7 @@ def test_a_reply_that_only_calls_has_no_content():
 
 
 def test_a_call_as_2023_knew_it():
-    (choice,) = reply([*CALLS[1:4], CALLS[-1]], has_functions=True).choices
+    (choice,) = reply([*CALLS[1:4], CALLS[-1]], functions=[WEATHER]).choices
     assert choice.finish_reason == "function_call"
     assert (choice.message.function_call.name, choice.message.function_call.arguments) == (
         "get_weather", '{"city": "Paris"}',
@@ -298,10 +299,31 @@ def test_a_call_as_2023_knew_it():
     assert choice.message.tool_calls is None
 
 
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        ({"tools": [TOOL]}, "tool_calls"),
+        ({"tools": [TOOL], "tool_choice": "required"}, "tool_calls"),
+        ({"tools": [TOOL], "tool_choice": NAMED}, "stop"),
+        ({"functions": [WEATHER], "function_call": "auto"}, "function_call"),
+        ({"functions": [WEATHER], "function_call": {"name": "get_weather"}}, "stop"),
+    ],
+)
+def test_a_call_of_the_function_that_was_named_ends_with_stop_as_openais_does(asked, reason):
+    called = [*CALLS[1:4], CALLS[-1]]
+    assert reply(called, **asked).choices[0].finish_reason == reason
+    assert chunks(called, **asked)[-1].choices[0].finish_reason == reason
+
+
+def test_a_call_of_a_named_function_that_was_cut_ends_for_its_length():
+    cut = [CALLS[1], CALLS[2], SequenceFinished(0, FinishReason.LENGTH)]
+    assert reply(cut, tools=[TOOL], tool_choice=NAMED).choices[0].finish_reason == "length"
+
+
 def test_a_call_that_was_cut_ends_for_its_length():
     cut = [CALLS[1], CALLS[2], SequenceFinished(0, FinishReason.LENGTH)]
     assert reply(cut).choices[0].finish_reason == "length"
-    assert reply(cut, has_functions=True).choices[0].finish_reason == "length"
+    assert reply(cut, functions=[WEATHER]).choices[0].finish_reason == "length"
 
 
 def test_a_streamed_call_says_its_name_first_and_then_its_arguments():
@@ -328,7 +350,7 @@ def test_the_official_client_puts_streamed_calls_together():
 
 
 def test_a_streamed_call_as_2023_knew_it():
-    *said, last = chunks([*CALLS[1:4], CALLS[-1]], has_functions=True)
+    *said, last = chunks([*CALLS[1:4], CALLS[-1]], functions=[WEATHER])
     deltas = [chunk.choices[0].delta.function_call for chunk in said[1:]]
     assert [(delta.name, delta.arguments) for delta in deltas] == [
         ("get_weather", ""),
@@ -339,5 +361,7 @@ def test_a_streamed_call_as_2023_knew_it():
 
 
 def test_line_ends_in_arguments_do_not_cut_a_stream():
-    frame = ChatFrames(HEAD, num_top=None, include_usage=False)(CallDelta(0, 0, '{"a":"\u2028\x85\n"}'))
+    frame = ChatFrames(HEAD, num_top=None, include_usage=False, form=CallForm())(
+        CallDelta(0, 0, '{"a":"\u2028\x85\n"}')
+    )
     assert len(frame.decode().strip().splitlines()) == 3, "the opening, a blank line and the chunk"

@@ -50,7 +50,7 @@ async def _hear(call: Call, task: Task) -> ASGIApp:
     with ExitStack() as uploaded:
         form = await forms.read(call.http, uploaded)
         fields = read_fields(form, TRANSCRIPTION_FIELDS if task is Task.TRANSCRIBE else TRANSLATION_FIELDS)
-        with refusals_told(call):
+        with refusals_told(call, fields.model):
             run = await call.services.serving.open_transcription(
                 call.require_principal(),
                 to_core(fields, task),

@@ -7,8 +7,9 @@ from starlette.types import ASGIApp
 
 from parley.api.call import Call
 from parley.api.explain.decode import JsonBody
-from parley.api.openai.choices import Choice, finish_reason, gather, wire_usage
+from parley.api.openai.choices import CallForm, Choice, call_form, finish_reason, gather, wire_usage
 from parley.api.openai.frames import ChatFrames
+from parley.api.openai.images import check_text_size
 from parley.api.openai.logprobs import chat_logprobs
 from parley.api.openai.messages import to_messages
 from parley.api.openai.opening import Head, open_run
@@ -61,6 +62,7 @@ def to_core(body: CreateChatCompletionRequest) -> GenerationRequest:
 async def create_chat_completion(call: Call) -> ASGIApp:
     """Answer a conversation."""
     body = await BODY.read(call.http)
+    check_text_size(len(await call.http.body()), body.messages)
     request = to_core(body)
     opened = await open_run(call, request, id_prefix="chatcmpl-", service_tier=body.service_tier)
     if request.is_stream:
@@ -68,51 +70,43 @@ async def create_chat_completion(call: Call) -> ASGIApp:
             opened.head,
             num_top=request.sampling.logprobs,
             include_usage=includes_usage(body),
-            has_functions=bool(body.functions),
+            form=call_form(request),
         )
         return EventStream(opened.run, frames, opened.headers)
     events = await collect(opened.run, call.http)
-    has_functions = bool(body.functions)
-    return await reply_of(
-        events, lambda: to_wire(opened.head, request, events, has_functions=has_functions), opened.headers
-    )
+    return await reply_of(events, lambda: to_wire(opened.head, request, events), opened.headers)
 
 
-def to_wire(
-    head: Head, request: GenerationRequest, events: Sequence[RunEvent], *, has_functions: bool = False
-) -> CreateChatCompletionResponse:
-    """The reply that is not streamed; with `has_functions` a call is told in 2023's form."""
+def to_wire(head: Head, request: GenerationRequest, events: Sequence[RunEvent]) -> CreateChatCompletionResponse:
+    """The reply that is not streamed."""
     gathered = gather(events, num_choices=request.n)
-    num_top = request.sampling.logprobs
+    num_top, form = request.sampling.logprobs, call_form(request)
     return CreateChatCompletionResponse(
         id=head.id,
         created=head.created,
         model=head.model,
-        choices=[
-            _choice(index, choice, num_top, has_functions=has_functions)
-            for index, choice in enumerate(gathered.choices)
-        ],
+        choices=[_choice(index, choice, num_top, form) for index, choice in enumerate(gathered.choices)],
         usage=wire_usage(gathered.usage),
         service_tier=UNSET if head.service_tier is None else head.service_tier,
         system_fingerprint=head.system_fingerprint,
     )
 
 
-def _choice(index: int, choice: Choice, num_top: int | None, *, has_functions: bool) -> ChatCompletionChoice:
+def _choice(index: int, choice: Choice, num_top: int | None, form: CallForm) -> ChatCompletionChoice:
     return ChatCompletionChoice(
         index=index,
-        message=_message(choice, has_functions=has_functions),
+        message=_message(choice, form),
         logprobs=None if num_top is None else chat_logprobs(choice.tokens, num_top),
-        finish_reason=finish_reason(choice.finish_reason, has_functions=has_functions),
+        finish_reason=finish_reason(choice.finish_reason, form),
     )
 
 
-def _message(choice: Choice, *, has_functions: bool) -> ChatCompletionResponseMessage:
+def _message(choice: Choice, form: CallForm) -> ChatCompletionResponseMessage:
     if not choice.calls:
         return ChatCompletionResponseMessage(content=choice.text)
     calls = [CalledFunctionReply(name=call.name, arguments="".join(call.arguments)) for call in choice.calls]
     content = choice.text or None
-    if has_functions:
+    if form.is_2023:
         return ChatCompletionResponseMessage(content=content, function_call=calls[0])
     return ChatCompletionResponseMessage(
         content=content,

@@ -14,6 +14,7 @@ from parley.core.events import (
     ScoredToken,
     SequenceFinished,
 )
+from parley.core.requests import ChatPrompt, GenerationRequest
 from parley.core.usage import Usage
 
 
@@ -68,9 +69,32 @@ def gather(events: Iterable[RunEvent], *, num_choices: int) -> Gathered:
     return Gathered(choices=choices, usage=usage)
 
 
-def finish_reason(reason: FinishReason, *, has_functions: bool) -> str:
-    """The reason on the wire: 2023's functions have their own word for a call."""
-    return "function_call" if has_functions and reason is FinishReason.TOOL_CALLS else reason.value
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallForm:
+    """How calls are told: in 2023's form or today's; and whether the client had named the function."""
+
+    is_2023: bool = False
+    is_named: bool = False
+
+
+def call_form(request: GenerationRequest) -> CallForm:
+    """The form in which this chat asked for its calls."""
+    prompt = request.prompts[0]
+    tools = prompt.tools if isinstance(prompt, ChatPrompt) else None
+    return CallForm() if tools is None else CallForm(is_2023=tools.is_2023, is_named=tools.only is not None)
+
+
+def finish_reason(reason: FinishReason, form: CallForm) -> str:
+    """The reason on the wire. 2023's functions have their own word for a call.
+
+    A call of the one function that was named ends with `stop`, as OpenAI's API says it: calling was no decision of the
+    model's. Where only some call was required, it is `tool_calls`.
+    """
+    if reason is not FinishReason.TOOL_CALLS:
+        return reason.value
+    if form.is_named:
+        return FinishReason.STOP.value
+    return "function_call" if form.is_2023 else reason.value
 
 
 def wire_usage(usage: Usage) -> CompletionUsage:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from parley.api.openai.choices import finish_reason, wire_usage
+from parley.api.openai.choices import CallForm, finish_reason, wire_usage
 from parley.api.openai.logprobs import CompletionScores, chat_logprobs
 from parley.api.openai.opening import Head
 from parley.core.events import CallDelta, CallStarted, Delta, Finished, RunEvent, SequenceFinished
@@ -23,11 +23,11 @@ _LINE_ENDS = ((b"\xc2\x85", b"\\u0085"), (b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\
 class ChatFrames:
     """Renders one chat stream, event by event; b"" where an event has nothing to say yet."""
 
-    def __init__(self, head: Head, *, num_top: int | None, include_usage: bool, has_functions: bool = False) -> None:
-        """`num_top` is None where no log-probabilities were asked for; `has_functions` asks for 2023's form of calls."""
+    def __init__(self, head: Head, *, num_top: int | None, include_usage: bool, form: CallForm) -> None:
+        """`num_top` is None where no log-probabilities were asked for."""
         self._shell = _Shell(head, kind="chat.completion.chunk", include_usage=include_usage)
         self._num_top = num_top
-        self._has_functions = has_functions
+        self._form = form
         self._before_text: dict[int, bytes] = {}
         self._after_text = b'},"logprobs":null,"finish_reason":null}' + self._shell.after
 
@@ -38,7 +38,7 @@ class ChatFrames:
             # A choice that begins with a call has no content at all.
             return self._opening(event.sequence, b"null") + self._call(event)
         if isinstance(event, SequenceFinished):
-            reason = finish_reason(event.finish_reason, has_functions=self._has_functions)
+            reason = finish_reason(event.finish_reason, self._form)
             return self._opening(event.sequence, b'""') + self._shell.around(
                 b'{"index":%d,"delta":{},"logprobs":null,"finish_reason":"%b"}' % (event.sequence, reason.encode())
             )
@@ -64,7 +64,7 @@ class ChatFrames:
             function = b'{"arguments":%b}' % _text(event.arguments)
             head = b'"index":%d,' % event.call
         delta = b'"function_call":%b' % function
-        if not self._has_functions:
+        if not self._form.is_2023:
             delta = b'"tool_calls":[{%b"function":%b}]' % (head, function)
         return self._shell.around(
             b'{"index":%d,"delta":{%b},"logprobs":null,"finish_reason":null}' % (event.sequence, delta)

@@ -1,13 +1,14 @@
-"""Chat messages from the wire: which fields a role may have, and content parts joined to one text."""
+"""Chat messages from the wire: which fields a role may have, and content parts made one text with pictures in it."""
 
 from collections.abc import Sequence
 
 from parley.api.explain import wording
+from parley.api.openai.images import check_fields, to_source
 from parley.api.openai.schemas.chat import ChatCompletionRequestMessage, ChatCompletionRequestMessageContentPart
 from parley.api.openai.schemas.tools import CalledFunction, ChatCompletionMessageToolCall
 from parley.api.openai.today import unsupported
 from parley.api.openai.tools import check_name
-from parley.core.requests import ChatMessage, ToolCall
+from parley.core.requests import ChatMessage, Inset, ToolCall
 from parley.core.template import Role
 
 
@@ -21,12 +22,14 @@ def _to_message(message: ChatCompletionRequestMessage, path: str) -> ChatMessage
     _check_fields_of_role(message, path)
     if message.name is not None:
         check_name(message.name, f"{path}.name")
+    text, insets = _content(message, path)
     return ChatMessage(
         role=message.role,
-        content=_text(message, path),
+        content=text,
         name=message.name,
         calls=_calls(message, path),
         call_id=message.tool_call_id,
+        pictures=insets,
     )
 
 
@@ -52,20 +55,32 @@ def _check_fields_of_role(message: ChatCompletionRequestMessage, path: str) -> N
         raise wording.missing(f"{path}.name")
 
 
-def _text(message: ChatCompletionRequestMessage, path: str) -> str:
+def _content(message: ChatCompletionRequestMessage, path: str) -> tuple[str, tuple[Inset, ...]]:
+    """A message's text, and where pictures stand in it."""
     content = message.content
     if isinstance(content, str):
-        return content
+        return content, ()
     if content is None:
         # An assistant that refused has its refusal in the place of content, and said it to the user.
         if message.refusal is not None:
-            return message.refusal
+            return message.refusal, ()
         if message.tool_calls or message.function_call is not None:
-            return ""
+            return "", ()
         raise wording.missing(f"{path}.content")
     if not content:
         raise wording.empty_array(f"{path}.content")
-    return "".join([_part_text(part, message.role, f"{path}.content[{index}]") for index, part in enumerate(content)])
+    texts: list[str] = []
+    insets: list[Inset] = []
+    at = 0
+    for index, part in enumerate(content):
+        where = f"{path}.content[{index}]"
+        if part.type == "image_url":
+            insets.append(Inset(at, to_source(part, message.role, path=path, where=where)))
+            continue
+        text = _part_text(part, message.role, where)
+        texts.append(text)
+        at += len(text)
+    return "".join(texts), tuple(insets)
 
 
 def _calls(message: ChatCompletionRequestMessage, path: str) -> tuple[ToolCall, ...]:
@@ -92,11 +107,7 @@ def _part_text(part: ChatCompletionRequestMessageContentPart, role: Role, path: 
     is_refusal = part.type == "refusal" and role is Role.ASSISTANT
     if part.type != "text" and not is_refusal:
         raise unsupported(f"{path}.{part.type}")
-    for field in ("text", "refusal", "image_url", "input_audio", "file"):
-        if field != part.type and getattr(part, field) is not None:
-            raise wording.unknown_parameter(f"{path}.{field}")
-    if part.prompt_cache_breakpoint is not None:
-        raise unsupported(f"{path}.prompt_cache_breakpoint")
+    check_fields(part, path)
     text = part.refusal if is_refusal else part.text
     if text is None:
         raise wording.missing(f"{path}.{part.type}")

@@ -46,7 +46,7 @@ async def open_run(
     call: Call, request: GenerationRequest, *, id_prefix: str, service_tier: str | None = None
 ) -> Opened:
     """Open a Run of `request`, or raise its refusal. Nothing is awaited between the opening and the return."""
-    with refusals_told(call):
+    with refusals_told(call, request.model):
         run = await call.services.serving.open(
             call.require_principal(),
             request,
@@ -69,12 +69,13 @@ async def open_run(
 
 
 @contextmanager
-def refusals_told(call: Call) -> Iterator[None]:
+def refusals_told(call: Call, model: str) -> Iterator[None]:
     """What a Run is opened in: the headers of a refusal say how the limits stand."""
     try:
         yield
     except ParleyError as refusal:
-        reception_of(call.http.scope).levels = refusal.levels
+        levels = refusal.levels or call.services.levels_of(call.require_principal(), model)
+        reception_of(call.http.scope).levels = levels
         raise
 
 
@@ -91,6 +92,8 @@ def reply_headers(grant: Grant) -> dict[str, str]:
 def fingerprint(weights: Weights) -> str:
     """Changes when what computes the answer changes: with the same seed and fingerprint comes the same output."""
     identity = "\n".join([weights.name, weights.sha256 or "", weights.engine, weights.template])
+    if weights.projector_sha256 is not None:
+        identity += f"\n{weights.projector_sha256}"
     if weights.upstream is not None:
         identity += f"\n{weights.upstream.model}"
     return f"fp_{hashlib.sha256(identity.encode()).hexdigest()[:10]}"

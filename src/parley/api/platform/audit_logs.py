@@ -1,39 +1,22 @@
 """`/v1/organization/audit_logs`: who changed what, from where; and all of it as one file."""
 
-import csv
-import io
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from msgspec import UNSET, UnsetType
-from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from parley.api.call import Call
 from parley.api.openai.opening import json_reply
 from parley.api.openai.schemas.shared import ReplyStruct
-from parley.api.platform.listing import choice, integer, page_request, text, texts
+from parley.api.platform.files import file_reply
+from parley.api.platform.listing import integer, page_request, text, texts
 from parley.core.actor import ActorKind
 from parley.core.pages import Page
 from parley.domain.audit.model import AuditEntry, AuditFilter
+from parley.operations.audit_reading import EXPORTED, exported
 
 _MAX_EXPORTED = 100_000
-_COLUMNS = (
-    "id",
-    "effective_at",
-    "type",
-    "resource_id",
-    "project_id",
-    "actor_kind",
-    "actor_id",
-    "actor_user_id",
-    "actor_email",
-    "address",
-    "user_agent",
-    "before",
-    "after",
-)
 
 
 class AuditUser(ReplyStruct, kw_only=True):
@@ -93,14 +76,14 @@ async def list_audit_logs(call: Call) -> ASGIApp:
 
 
 async def export_audit_logs(call: Call) -> ASGIApp:
-    """The log as a file, the newest entry first: JSON lines, or CSV with `format=csv`."""
-    is_csv = choice(call.http, "format", ("jsonl", "csv"), "jsonl") == "csv"
+    """The log as a file, the newest entry first: JSON lines, or CSV with `format=csv`.
+
+    Where it is longer than one file may be, `x-parley-next-after` says what `after` continues it with.
+    """
     found = await _read(call, limit=_MAX_EXPORTED, after=text(call.http, "after"))
-    rows = [_row(entry) for entry in found.items]
-    body = _csv(rows) if is_csv else "".join(json.dumps(row) + "\n" for row in rows)
-    kind = "csv" if is_csv else "jsonl"
-    headers = {"content-disposition": f'attachment; filename="audit_log.{kind}"'}
-    return Response(body, media_type="text/csv" if is_csv else "application/jsonl", headers=headers)
+    if found.has_more:
+        call.reply_headers["x-parley-next-after"] = found.items[-1].id
+    return file_reply(call, "audit_log", EXPORTED, [exported(entry) for entry in found.items])
 
 
 async def _read(call: Call, *, limit: int, after: str | None) -> Page[AuditEntry]:
@@ -122,11 +105,11 @@ async def _read(call: Call, *, limit: int, after: str | None) -> Page[AuditEntry
 def _bound(call: Call, included: str, excluded: str, step: int) -> float | None:
     """`effective_at[gte]`, or `effective_at[gt]` a second further."""
     value = integer(call.http, f"effective_at[{included}]")
+    beyond = integer(call.http, f"effective_at[{excluded}]")
     if value is not None:
         # A second of the wire is all of it.
         return float(value) if step > 0 else value + 0.999_999
-    value = integer(call.http, f"effective_at[{excluded}]")
-    return None if value is None else float(value + 1) if step > 0 else value - 0.000_001
+    return None if beyond is None else float(beyond + 1) if step > 0 else beyond - 0.000_001
 
 
 def _to_wire(entry: AuditEntry) -> dict[str, object]:
@@ -152,40 +135,3 @@ def _to_wire(entry: AuditEntry) -> dict[str, object]:
     if change.project_id is not None:
         shown["project"] = AuditProject(id=change.project_id)
     return shown
-
-
-def _row(entry: AuditEntry) -> dict[str, object]:
-    change = entry.change
-    values = (
-        entry.id,
-        entry.effective_at,
-        change.type,
-        change.resource_id,
-        change.project_id,
-        entry.actor_kind.value,
-        entry.actor_id,
-        entry.actor_user_id,
-        entry.actor_email,
-        entry.address,
-        entry.user_agent,
-        change.before,
-        change.after,
-    )
-    return dict(zip(_COLUMNS, values, strict=True))
-
-
-def _csv(rows: list[dict[str, object]]) -> str:
-    written = io.StringIO()
-    writer = csv.writer(written)
-    writer.writerow(_COLUMNS)
-    for row in rows:
-        writer.writerow([_cell(row[column]) for column in _COLUMNS])
-    return written.getvalue()
-
-
-def _cell(value: object) -> str:
-    """A cell that no spreadsheet takes for a formula."""
-    if value is None:
-        return ""
-    shown = json.dumps(value) if isinstance(value, dict) else str(value)
-    return "'" + shown if shown[:1] in {"=", "+", "-", "@", "\t", "\r"} else shown

@@ -80,6 +80,7 @@ class AddModel(msgspec.Struct, tag="models.add", forbid_unknown_fields=True, kw_
     num_parameters: int | None = None
     source: str = ""
     licence: str = ""
+    projector_sha256: str | None = None
 
 
 class RemoveModel(msgspec.Struct, tag="models.remove", forbid_unknown_fields=True, kw_only=True):
@@ -179,6 +180,7 @@ async def _perform_on_models(
                 num_parameters=command.num_parameters,
                 source=command.source,
                 licence=command.licence,
+                projector_sha256=command.projector_sha256,
             )
             return Reply(snapshot=(await add_model.add_model(records, addition)).name)
         case AddSpeechModel():

@@ -15,8 +15,8 @@ from parley.core.pages import Page, PageRequest
 T = TypeVar("T")
 W = TypeVar("W", bound=ReplyStruct)
 
-_MAX_PAGE = 100
-_MAX_ID_CHARACTERS = 128
+MAX_PAGE = 100
+MAX_ID_CHARACTERS = 128
 _INTEGER = re.compile(r"[0-9]{1,15}")
 
 
@@ -33,8 +33,8 @@ class Listing(ReplyStruct, Generic[W], kw_only=True):
 def page_request(http: Request, *, usual: int = 20) -> PageRequest:
     """The page that the query asks for. Raises InvalidRequest."""
     limit = integer(http, "limit")
-    if limit is not None and not 1 <= limit <= _MAX_PAGE:
-        raise _invalid("limit", f"an integer from 1 to {_MAX_PAGE}")
+    if limit is not None and not 1 <= limit <= MAX_PAGE:
+        raise _invalid("limit", f"an integer from 1 to {MAX_PAGE}")
     return PageRequest(limit=limit or usual, after=text(http, "after"))
 
 
@@ -54,8 +54,8 @@ def page_reply(page: Page[T], to_wire: Callable[[T], W], id_of: Callable[[W], st
 def text(http: Request, name: str) -> str | None:
     """A query parameter; the empty one is none. Raises InvalidRequest for one that no id of ours is as long as."""
     value = http.query_params.get(name)
-    if value is not None and len(value) > _MAX_ID_CHARACTERS:
-        raise _invalid(name, f"at most {_MAX_ID_CHARACTERS} characters")
+    if value is not None and len(value) > MAX_ID_CHARACTERS:
+        raise _invalid(name, f"at most {MAX_ID_CHARACTERS} characters")
     return value or None
 
 
@@ -63,8 +63,8 @@ def texts(http: Request, name: str) -> frozenset[str]:
     """A query parameter that may come several times, as `name` or `name[]`, or with commas in it."""
     values: Sequence[str] = [*http.query_params.getlist(name), *http.query_params.getlist(f"{name}[]")]
     parts = [part for value in values for part in value.split(",") if part]
-    if len(parts) > _MAX_PAGE:
-        raise _invalid(name, f"at most {_MAX_PAGE} values")
+    if len(parts) > MAX_PAGE:
+        raise _invalid(name, f"at most {MAX_PAGE} values")
     return frozenset(parts)
 
 

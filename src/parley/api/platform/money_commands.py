@@ -5,10 +5,9 @@ from datetime import UTC, datetime
 import msgspec
 
 from parley.core.money import format_dollars
-from parley.core.price import Price
 from parley.operations import credit
 from parley.operations.command_line import operator
-from parley.operations.credit import Credits
+from parley.operations.credit import Credits, OwnPrice
 from parley.operations.records import Records
 
 
@@ -43,11 +42,30 @@ class SetBudget(msgspec.Struct, tag="credits.budget", forbid_unknown_fields=True
 
 
 class SetPrice(msgspec.Struct, tag="credits.price", forbid_unknown_fields=True, kw_only=True):
-    """Set what an organization pays per token of a model: input, cached input, output; None: what everybody pays."""
+    """Set what an organization pays for a model, in nano-dollars; what is not said, and all where nothing is: as everybody."""
 
     model: str
+    # One token: input, cached input, output.
     numbers: tuple[int, int, int] | None = None
+    audio_second_nano: int | None = None
+    training_token_nano: int | None = None
+    image_nano: dict[str, int] = {}
     organization_id: str | None = None
+
+    @property
+    def own(self) -> OwnPrice | None:
+        """What is said; None: nothing."""
+        if self.numbers is None and self.audio_second_nano is self.training_token_nano is None and not self.image_nano:
+            return None
+        new, cached, output = self.numbers or (None, None, None)
+        return OwnPrice(
+            input_token_nano=new,
+            cached_token_nano=cached,
+            output_token_nano=output,
+            audio_second_nano=self.audio_second_nano,
+            training_token_nano=self.training_token_nano,
+            image_nano=self.image_nano,
+        )
 
 
 class ThawAccount(msgspec.Struct, tag="credits.thaw", forbid_unknown_fields=True, kw_only=True):
@@ -73,11 +91,7 @@ async def perform_on_money(records: Records, command: MoneyCommand) -> list[dict
         case SetBudget():
             await credit.set_budget(records, actor, command.scope, command.limit_nano)
         case SetPrice():
-            price = None
-            if command.numbers is not None:
-                new, cached, output = command.numbers
-                price = Price(version="", input_token_nano=new, cached_token_nano=cached, output_token_nano=output)
-            await credit.set_price(records, actor, command.model, price)
+            await credit.set_price(records, actor, command.model, command.own)
         case ThawAccount():
             return _lines(await credit.thaw(records, actor))
     return []

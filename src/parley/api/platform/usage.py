@@ -1,4 +1,4 @@
-"""`/v1/organization/usage/...`: what was used, in buckets of time, by project, key and model."""
+"""`/v1/organization/usage/...`: what was used, in buckets of time, by project, person, key and model."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -7,65 +7,85 @@ from starlette.types import ASGIApp
 
 from parley.api.call import Call
 from parley.api.openai.opening import json_reply
-from parley.api.platform.buckets import Width, asked_buckets, asked_groups, asked_sums
+from parley.api.platform.buckets import PageRule, asked_buckets, asked_groups, asked_sums
+from parley.api.platform.listing import flag, texts
 from parley.api.platform.schemas.replies import UsageBucket, UsagePage, UsageResult
 from parley.domain.usage.model import Dimension, UsageSum
 
-_DIMENSIONS: Mapping[str, Dimension] = MappingProxyType(
-    {"project_id": Dimension.PROJECT, "api_key_id": Dimension.KEY, "model": Dimension.MODEL}
+DIMENSIONS: Mapping[str, Dimension] = MappingProxyType(
+    {
+        "project_id": Dimension.PROJECT,
+        "user_id": Dimension.USER,
+        "api_key_id": Dimension.KEY,
+        "model": Dimension.MODEL,
+    }
 )
-
-
 # OpenAI's figures.
-_WIDTHS: Mapping[str, Width] = MappingProxyType(
-    {"1m": Width(60, 60, 1_440), "1h": Width(3_600, 24, 168), "1d": Width(86_400, 7, 31)}
+PAGES: Mapping[str, PageRule] = MappingProxyType(
+    {"1m": PageRule(60, 1_440), "1h": PageRule(24, 168), "1d": PageRule(7, 31)}
 )
+# What clients group by that is the same for every request here: none is part of a batch, all are of one service tier.
+_BATCH, _SERVICE_TIER = "batch", "service_tier"
+SAME_FOR_ALL = (_BATCH, _SERVICE_TIER)
 
 
 class UsageRoute:
     """Handler of one kind of usage: that of `endpoints`."""
 
     def __init__(self, kind: str, *endpoints: str) -> None:
-        self._object = f"organization.usage.{kind}.result"
-        self._is_generation = kind == "completions"
+        self._kind = kind
         self._endpoints = frozenset(endpoints)
 
     async def __call__(self, call: Call) -> ASGIApp:
         """What was used, in buckets of time."""
-        page = asked_buckets(call, _WIDTHS)
+        page = asked_buckets(call, PAGES)
+        same = frozenset(SAME_FOR_ALL) if self._kind == "completions" else frozenset()
+        group_by = asked_groups(call, DIMENSIONS, besides=same)
         wanted = asked_sums(call, self._endpoints)
-        sums = await call.records.usage.sums(wanted, page.spans, asked_groups(call, _DIMENSIONS))
+        is_about_batches = flag(call.http, _BATCH)
+        sums = [] if is_about_batches else await call.records.usage.sums(wanted, page.span, group_by)
+        named = texts(call.http, "group_by") & same
         return json_reply(
             UsagePage(
                 data=[
                     UsageBucket(
-                        start_time=int(since), end_time=int(until), results=[self._result(each) for each in groups]
+                        start_time=since, end_time=until, results=[self._result(each, named) for each in groups]
                     )
-                    for (since, until), groups in zip(page.spans, sums, strict=True)
+                    for since, until, groups in page.filled(sums)
                 ],
                 has_more=page.next_page is not None,
                 next_page=page.next_page,
             )
         )
 
-    def _result(self, found: UsageSum) -> UsageResult:
+    def _result(self, found: UsageSum, named: frozenset[str]) -> UsageResult:
         usage = found.usage
         result = UsageResult(
-            object=self._object,
-            input_tokens=usage.input_tokens,
+            object=f"organization.usage.{self._kind}.result",
             num_model_requests=found.num_requests,
             project_id=found.group.get(Dimension.PROJECT),
+            user_id=found.group.get(Dimension.USER),
             api_key_id=found.group.get(Dimension.KEY),
             model=found.group.get(Dimension.MODEL),
         )
-        if self._is_generation:
+        match self._kind:
+            case "images":
+                result.images = found.num_images
+            case "audio_transcriptions":
+                result.seconds = usage.audio_seconds
+            case _:
+                result.input_tokens = usage.input_tokens
+        if self._kind == "completions":
             result.output_tokens = usage.output_tokens
             result.input_cached_tokens = usage.cached_tokens
             result.input_audio_tokens = result.output_audio_tokens = 0
-            result.batch = None
+            result.batch = False if _BATCH in named else None
+            result.service_tier = "default" if _SERVICE_TIER in named else None
         return result
 
 
 usage_of_completions = UsageRoute("completions", "/v1/chat/completions", "/v1/completions", "/v1/edits")
 usage_of_embeddings = UsageRoute("embeddings", "/v1/embeddings")
 usage_of_moderations = UsageRoute("moderations", "/v1/moderations")
+usage_of_images = UsageRoute("images", "/v1/images/generations", "/v1/images/edits", "/v1/images/variations")
+usage_of_transcriptions = UsageRoute("audio_transcriptions", "/v1/audio/transcriptions", "/v1/audio/translations")

@@ -8,7 +8,9 @@ from parley.core.principal import Scope
 
 OWNER_SCOPES = frozenset({Scope.ALL, Scope.ADMIN, Scope.OWNER, Scope.OPERATOR})
 # What a key with one of these is for is not a project's work: it is an admin key.
-ADMIN_SCOPES = frozenset({Scope.ADMIN_READ, Scope.ADMIN, Scope.OWNER, Scope.OPERATOR})
+ADMIN_SCOPES = frozenset({Scope.ADMIN_READ, Scope.ADMIN, Scope.OWNER, Scope.METRICS, Scope.OPERATOR})
+# What reaches beyond one organization counts in keys of the first one alone.
+HOUSE_SCOPES = frozenset({Scope.METRICS, Scope.OPERATOR})
 
 
 class OrganizationStatus(StrEnum):

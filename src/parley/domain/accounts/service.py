@@ -19,6 +19,7 @@ from parley.domain.accounts.model import (
 from parley.domain.accounts.ring import Ring
 from parley.domain.accounts.standing import Standing
 from parley.domain.accounts.store import entrances, keys, organizations, people
+from parley.domain.accounts.store.names import all_names
 from parley.infra.db import Connection, Transaction
 
 NEW_TIER = "free"
@@ -221,6 +222,10 @@ class Accounts:
     ) -> Page[Key]:
         """The keys that are not revoked: of the project, or, where it is None, the organization's admin keys."""
         return keys.list_keys(connection, organization_id, page, project_id=project_id)
+
+    def names(self, connection: Connection, organization_id: str | None) -> dict[str, str]:
+        """What organizations, projects, keys and people are called, by id; None: those of every organization."""
+        return all_names(connection, organization_id)
 
     def note_used(self, transaction: Transaction, times: dict[str, float]) -> None:
         """Keep when keys were last used."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from parley.core.principal import Principal, Scope, closure
 from parley.domain.accounts.entrances import Session
-from parley.domain.accounts.model import Key, Organization, OrganizationStatus, Project
+from parley.domain.accounts.model import HOUSE_SCOPES, Key, Organization, OrganizationStatus, Project
 from parley.domain.accounts.people import Role, lower, reaches_every_project, role_scopes
 
 
@@ -55,7 +55,7 @@ def principal_of(standing: Standing, key: Key) -> Principal | None:
         return None
     if organization.status is not OrganizationStatus.ACTIVE or (project.archived_at is not None and not key.is_admin):
         return None
-    scopes = key.scopes
+    scopes = key.scopes if organization.is_house else key.scopes - HOUSE_SCOPES
     if key.user_id is not None:
         role = (
             standing.roles.get((organization.id, key.user_id))

@@ -36,11 +36,11 @@ class AuditLog:
     def list_entries(
         self,
         connection: Connection,
-        organization_id: str,
+        organization_id: str | None,
         wanted: AuditFilter,
         *,
         limit: int,
         after: str | None = None,
     ) -> Page[AuditEntry]:
-        """Entries of one organization, the newest first."""
+        """Entries of one organization, or of all, the newest first; those behind `after`, where it is one of them."""
         return store.list_entries(connection, organization_id, wanted, limit=limit, after=after)

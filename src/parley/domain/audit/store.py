@@ -55,13 +55,15 @@ def insert(connection: Connection, entry: AuditEntry) -> None:
 
 
 def list_entries(
-    connection: Connection, organization_id: str, wanted: AuditFilter, *, limit: int, after: str | None
+    connection: Connection, organization_id: str | None, wanted: AuditFilter, *, limit: int, after: str | None
 ) -> Page[AuditEntry]:
-    """Entries of one organization, the newest first; those behind (older than) `after`, where it is one of them."""
-    query = _filtered(select(_log).where(_log.c.organization_id == organization_id), wanted)
+    """Entries of one organization, or of all, the newest first; those older than `after`, where it is one of them."""
+    query, own = _filtered(select(_log), wanted), select(_log.c.position)
+    if organization_id is not None:
+        query = query.where(_log.c.organization_id == organization_id)
+        own = own.where(_log.c.organization_id == organization_id)
     if after is not None:
-        own = select(_log.c.position).where(_log.c.id == after, _log.c.organization_id == organization_id)
-        position = connection.execute(own).scalar()
+        position = connection.execute(own.where(_log.c.id == after)).scalar()
         if position is not None:
             query = query.where(_log.c.position < position)
     rows = connection.execute(query.order_by(_log.c.position.desc()).limit(limit + 1))

@@ -88,6 +88,11 @@ class Books:
         """The open holds by request."""
         return self._holds
 
+    @property
+    def num_frozen(self) -> int:
+        """How many organizations are frozen."""
+        return sum(account.is_frozen for account in self._accounts.values())
+
     def held_nano(self, scope: str) -> int:
         """What is held now for an organization, a project or a key."""
         return self._held.get(scope, 0)

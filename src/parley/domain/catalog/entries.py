@@ -49,6 +49,8 @@ class WeightsEntry(_Entry):
     licence: str = ""
     options: dict[str, _Positive] = {}
     upstream: UpstreamEntry | None = None
+    projector: str | None = None
+    projector_sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")] | None = None
     # Of Whisper: what it hears, all languages where none is named, and whether it can say it in English.
     languages: list[str] = []
     translates: bool = False

@@ -87,19 +87,20 @@ class CatalogFiles:
         return read_contents(replace(self._places, file=self._places.shipped_file), self._templates)
 
     def verify(self, weights: Weights) -> None:
-        """Prove that the weights' file is the one the catalog pins. Raises CatalogError.
+        """Prove that the weights' files are the ones the catalog pins. Raises CatalogError.
 
-        The file is read once; while its size and time of change stay the same, the proof stands.
+        A file is read once; while its size and time of change stay the same, the proof stands.
         """
-        if weights.path is None:
-            return
         where = f"{self._places.file}: weights {weights.name!r}"
-        try:
-            found = self._verified.sha256(weights.path)
-        except OSError as error:
-            raise CatalogError(f"{where}: {weights.path} cannot be read: {error.strerror}") from None
-        if found != weights.sha256:
-            raise CatalogError(f"{where}: {weights.path} is not the file that was added (its SHA-256 is {found})")
+        for path, pinned in ((weights.path, weights.sha256), (weights.projector, weights.projector_sha256)):
+            if path is None:
+                continue
+            try:
+                found = self._verified.sha256(path)
+            except OSError as error:
+                raise CatalogError(f"{where}: {path} cannot be read: {error.strerror}") from None
+            if found != pinned:
+                raise CatalogError(f"{where}: {path} is not the file that was added (its SHA-256 is {found})")
 
     def add(self, addition: Addition) -> Contents:
         """Add weights with their snapshot and return the new contents. Raises CatalogError."""
@@ -107,16 +108,17 @@ class CatalogFiles:
         return self.read()
 
     def remove(self, weights: Weights, *, default: str) -> Contents:
-        """Take weights out with every name that is pinned to them, then their file if nothing else has it.
+        """Take weights out with every name that is pinned to them, then their files if nothing else has them.
 
         `default` are the weights that serve instead where they were the default. Raises CatalogError; nothing changed then.
         """
         remove_from_file(self._places, self._templates, weights.name, default=default, check=self.verify)
         contents = self.read()
-        path = weights.path
-        # The vocabulary of an upstream may be a file that ships.
-        is_ours = path is not None and path.parent == self._places.models
-        if path is not None and is_ours and all(other.path != path for other in contents.weights.values()):
+        used = {path for other in contents.weights.values() for path in (other.path, other.projector)}
+        for path in (weights.path, weights.projector):
+            # The vocabulary of an upstream may be a file that ships.
+            if path is None or path.parent != self._places.models or path in used:
+                continue
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:

@@ -95,7 +95,9 @@ def add_to_file(
         if addition.is_default:
             key = "default_speech_weights" if addition.weights.engine is EngineKind.WHISPER else "default_weights"
             document[key] = addition.weights.name
-        _append_once(document, "weights", addition.weights, same=("file", "context", "template", "upstream"))
+        _append_once(
+            document, "weights", addition.weights, same=("file", "context", "template", "upstream", "projector")
+        )
         _append_once(document, "snapshots", addition.snapshot, same=("weights",))
         _table(document, "aliases")[addition.alias] = addition.snapshot.name
 
@@ -238,6 +240,10 @@ class _Builder:
             raise CatalogError(f"{where}: a file is needed by every engine but echo, which has none")
         if entry.file is not None and entry.sha256 is None:
             raise CatalogError(f"{where}: sha256 is missing")
+        if (entry.projector is None) != (entry.projector_sha256 is None):
+            raise CatalogError(f"{where}: projector and projector_sha256 need each other")
+        if entry.projector is not None and entry.engine is not EngineKind.LLAMA:
+            raise CatalogError(f"{where}: only the engine llama has a projector")
         return Weights(
             name=entry.name,
             engine=entry.engine,
@@ -250,6 +256,8 @@ class _Builder:
             source=entry.source,
             licence=entry.licence,
             options=entry.options,
+            projector=None if entry.projector is None else self._path(entry.projector, where),
+            projector_sha256=entry.projector_sha256,
         )
 
     def _speech_weights(self, entry: WeightsEntry, where: str) -> Weights:
@@ -286,6 +294,8 @@ class _Builder:
         """Weights at an upstream; `file` is their vocabulary, and the template counts only with it."""
         if entry.upstream is None or entry.engine is not EngineKind.UPSTREAM:
             raise CatalogError(f'{where}: engine = "upstream" and an upstream need each other')
+        if entry.projector is not None:
+            raise CatalogError(f"{where}: a projector is for weights that are here")
         if (entry.file is None) != (entry.sha256 is None):
             raise CatalogError(f"{where}: file and sha256 (of the vocabulary) need each other")
         if entry.template is None if entry.file is not None else entry.template is not None:
@@ -362,6 +372,7 @@ def _capabilities(entry: SnapshotEntry, weights: Weights | None) -> frozenset[Ca
         Capability.TOOLS: weights.has_server_tools
         or (weights.upstream is None and weights.template in TOOL_TEMPLATE_NAMES),
         Capability.STRUCTURED_OUTPUT: weights.has_server_tools or weights.can_constrain,
+        Capability.VISION: weights.has_vision,
     }
     return frozenset(capability for capability, is_there in has.items() if is_there)
 

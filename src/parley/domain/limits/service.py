@@ -98,6 +98,16 @@ class RateLimits:
             entered.append(subject.place)
         return permit
 
+    def standing(self, principal: Principal, *, model: str, family: str) -> Levels:
+        """How the limits stand that a request for this model would meet; nothing is taken.
+
+        For a model that nobody has ("") those are told that count for every model: the key's own, and its tier's in general.
+        """
+        subjects = self._subjects(principal, model, family)
+        debits = [debit._replace(amount=0) for subject in subjects for debit in subject.debits(LimitNeed())]
+        self._counters.take(debits, self._clock.monotonic())
+        return self._levels(debits)
+
     def tier(self, name: str) -> Tier | None:
         """The tier of a name; None: there is none."""
         return self._tiers.get(name)

@@ -1,8 +1,9 @@
 """Usage records: which of them are asked for, and their sums."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 from parley.core.usage import Usage
 
@@ -17,30 +18,63 @@ class RecordFilter:
     request_id: str | None = None
 
 
-class Dimension(StrEnum):
-    """What usage can be grouped by; the values are the records' columns."""
+class Width(IntEnum):
+    """How long the stretches of time are of which sums are kept; the values are seconds."""
 
+    MINUTE = 60
+    HOUR = 3_600
+    DAY = 86_400
+
+    def start_of(self, time: float) -> int:
+        """When the stretch began, or begins, that `time` is in; in UTC, seconds since the epoch."""
+        seconds = math.floor(time)
+        return seconds - seconds % self
+
+
+class Dimension(StrEnum):
+    """What usage can be grouped by; the values are the columns of the sums."""
+
+    ORGANIZATION = "organization_id"
     PROJECT = "project_id"
+    USER = "user_id"
     KEY = "key_id"
     MODEL = "snapshot"
+    ENDPOINT = "endpoint"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SumFilter:
-    """Whose usage is summed, of which endpoints. None, or no `key_ids` or `models`: of all."""
+    """Whose usage is summed, of which endpoints. None, or no names: of all."""
 
-    organization_id: str
-    endpoints: frozenset[str] | None
+    organization_id: str | None
+    endpoints: frozenset[str] | None = None
     project_ids: frozenset[str] | None = None
+    user_ids: frozenset[str] = frozenset()
     key_ids: frozenset[str] = frozenset()
     models: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UsageSum:
-    """What the requests of one group used together; `group` has the value of each dimension that was grouped by."""
+class Span:
+    """From `since` until before `until`, in steps of `width`, at the beginning of one of which both lie."""
 
-    group: Mapping[Dimension, str]
+    width: Width
+    since: int
+    until: int
+    # Without it, the whole span is one step.
+    is_split: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageSum:
+    """What the requests of one group used together; `group` has the value of each dimension that was grouped by.
+
+    `start_at` is the beginning of the step of time that this is of. A person is None where nobody's key was used.
+    """
+
+    start_at: int
+    group: Mapping[Dimension, str | None]
     num_requests: int
     usage: Usage
+    num_images: int
     charge_nano: int

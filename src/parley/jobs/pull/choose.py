@@ -19,6 +19,9 @@ _QUANTISATION = re.compile(
     re.IGNORECASE,
 )
 _SPLIT = re.compile(r"-(\d{5})-of-(\d{5})$")
+# What sees or hears for a model; its precision matters more than its size.
+_PROJECTOR = re.compile(r"mmproj", re.IGNORECASE)
+_PROJECTORS_BY_PREFERENCE = ("F16", "FP16", "BF16", "Q8_0", "F32", "FP32")
 # Files that are no model by themselves: what sees or hears for one, and what was measured to quantise one.
 _NO_MODEL = re.compile(r"mmproj|imatrix", re.IGNORECASE)
 
@@ -58,6 +61,22 @@ def quantisation_of(stem: str) -> str:
     """The quantisation in a file's name, in capitals; the name itself where it holds none."""
     found = _QUANTISATION.findall(PurePosixPath(stem).name)
     return found[-1].upper() if found else PurePosixPath(stem).name
+
+
+def projector_of(repository: Repository) -> RemoteFile | None:
+    """The file that sees for the repository's models, in the precision that its makers meant; None where there is none."""
+    found = [
+        file
+        for file in repository.files
+        if _PROJECTOR.search(PurePosixPath(file.path).name) and PurePosixPath(file.path).suffix.lower() == ".gguf"
+    ]
+    return min(found, key=_precision, default=None)
+
+
+def _precision(file: RemoteFile) -> tuple[int, str]:
+    quantisation = quantisation_of(str(PurePosixPath(file.path).with_suffix("")))
+    known = quantisation in _PROJECTORS_BY_PREFERENCE
+    return _PROJECTORS_BY_PREFERENCE.index(quantisation) if known else len(_PROJECTORS_BY_PREFERENCE), file.path
 
 
 def find_offer(repository: Repository, choice: str) -> Offer:

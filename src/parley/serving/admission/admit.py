@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 from parley.core.claim import Claim
 from parley.core.errors import ParleyError
@@ -24,12 +25,21 @@ class Admitted:
     lender: Lender
 
 
-class Admission:
-    """Who may how much, and who has paid."""
+class Room(Protocol):
+    """Whether there is room to keep what a request will leave. `parley.infra.storage` is the real one."""
 
-    def __init__(self, billing: Billing, rates: Rates) -> None:
+    def check(self) -> None:
+        """Raises Overloaded where there is none."""
+        ...
+
+
+class Admission:
+    """Who may how much, and who has paid. Without `room` there is always some."""
+
+    def __init__(self, billing: Billing, rates: Rates, room: Room | None = None) -> None:
         self._billing = billing
         self._rates = rates
+        self._room = room
 
     @contextmanager
     def admit(
@@ -43,8 +53,11 @@ class Admission:
     ) -> Iterator[Admitted]:
         """Take what the request needs, for as long as its Run; where the block raises there is none, and it is given back.
 
-        Raises RateLimited. Every refusal, the block's too, tells how the limits stand.
+        Raises RateLimited, and Overloaded where its end could not be kept. Every refusal but that one, the block's too, tells
+        how the limits stand.
         """
+        if self._room is not None:
+            self._room.check()
         taken = LimitNeed(tokens=need.num_tokens, audio_minutes=minutes_of(need.audio_seconds))
         permit = self._rates.admit(principal, model=snapshot.name, family=snapshot.family, need=taken)
         books, hold = self._billing.books, None

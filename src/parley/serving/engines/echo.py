@@ -82,9 +82,11 @@ class EchoGeneration:
             self._open_rounds.pop(self._request.round_id, None)
         return event
 
-    async def aclose(self) -> None:
+    async def aclose(self) -> int:
         self._is_closed = True
         self._open_rounds.pop(self._request.round_id, None)
+        # It generates what is asked of it, and no token ahead.
+        return 0
 
 
 def _events(request: SequenceRequest) -> Iterator[Event]:
@@ -156,7 +158,7 @@ def _answer(request: SequenceRequest) -> list[int]:
     forced = [token_id for token_id, value in bias.items() if value >= 100]
     if forced:
         return [forced[0]] * (request.max_tokens + 1)
-    return [t for t in prompt[start:end] if t < echo.NUM_BYTE_TOKENS and bias.get(t, 0.0) > -100]
+    return [t for t in prompt[start:end] if 0 <= t < echo.NUM_BYTE_TOKENS and bias.get(t, 0.0) > -100]
 
 
 def _score(token_id: int, num_top: int) -> ScoredToken:

@@ -12,9 +12,10 @@ from parley.core.clock import Clock, SystemClock
 from parley.core.errors import EngineDied, EngineFailed, ModelLoadFailed
 from parley.core.events import ScoredToken
 from parley.core.gguf import InvalidModelFile, read_header
+from parley.core.picture import Vision
 from parley.core.pieces import Pieces
 from parley.core.requests import SequenceRequest
-from parley.core.round_messages import pack_ids, read_step, start_message
+from parley.core.round_messages import pack_ids, read_step, rows_message, start_message
 from parley.infra.dialogue import Listener, Refused
 from parley.infra.sandbox import WorkerFailed
 from parley.serving.engines.child import Child, LiveChild, Supervision
@@ -39,8 +40,10 @@ class LlamaOptions:
 class LlamaEngine:
     """Implements `core.engine.Engine`. `start` it before use and `aclose` it after."""
 
-    def __init__(self, options: LlamaOptions, *, clock: Clock | None = None) -> None:
+    def __init__(self, options: LlamaOptions, *, clock: Clock | None = None, vision: Vision | None = None) -> None:
+        """`vision` looks at rounds' pictures; without one, rounds have none."""
         self._options = options
+        self._vision = vision
         self._child = Child(
             "parley.workers.llama",
             self._worker_arguments,
@@ -89,6 +92,8 @@ class LlamaEngine:
         live = await self._child.live()
         self._pieces_of(live)
         number = next(self._numbers)
+        # Before its work begins: what sees is not the child whose silence is watched.
+        await self._show(live, number, request)
 
         def on_close() -> None:
             self._child.end_work()
@@ -106,6 +111,21 @@ class LlamaEngine:
             await generation.aclose()
             raise
         return generation
+
+    async def _show(self, live: LiveChild, number: int, request: SequenceRequest) -> None:
+        """Have the round's pictures looked at, one by one, and bring their rows to the worker."""
+        try:
+            for placed in request.pictures:
+                if self._vision is None:
+                    raise EngineFailed("a round with pictures came to an engine that does not see")  # noqa: TRY301 - as below
+                rows = await self._vision.look(placed.picture, salt=request.cache_salt)
+                await live.dialogue.tell(*rows_message(number, rows))
+        except WorkerFailed as error:
+            raise EngineDied(f"the round did not begin: {error}", has_reached=False) from error
+        except BaseException:
+            # The worker holds the rows that came for a start that will not.
+            live.dialogue.tell_later({"op": "end", "round": number})
+            raise
 
     async def score(self, prompt: Sequence[int], *, num_top: int) -> list[ScoredToken]:
         if not prompt:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from parley.core.errors import EngineFailed
-from parley.core.events import Delta, Event, Finished, ScoredToken, SequenceFinished
+from parley.core.events import Delta, Event, Finished, ScoredToken, SequenceFinished, count_tokens
 from parley.core.requests import SequenceRequest
 from parley.core.round_messages import Entry
 from parley.core.usage import Usage
@@ -85,15 +85,17 @@ class LlamaGeneration:
             await self.aclose()
         return event
 
-    async def aclose(self) -> None:
+    async def aclose(self) -> int:
         if self._is_closed:
-            return
+            return 0
         self._is_closed = True
+        num_untold = count_tokens(self._events)
         self._events.clear()
         if self._num_unfinished:
             self._host.on_abort()
         self._host.on_close()
         self._wake()
+        return num_untold
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

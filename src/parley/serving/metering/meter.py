@@ -1,15 +1,17 @@
 """Counts what one request uses, from the engine's events, while they pass."""
 
 import math
+from dataclasses import replace
 
 from parley.core.clock import Clock
 from parley.core.events import Delta, Finished
 from parley.core.grant import PreparedPrompt
+from parley.core.hold import Hold
 from parley.core.usage import Doubt, Usage
 
 
 class Meter:
-    """All counts are what reached us: an aborted request is charged for what it received, never for more.
+    """All counts are what reached us, never more than was generated.
 
     Prompt tokens count once per prompt, whatever `n`, and only once an engine has begun on the prompt.
     """
@@ -24,6 +26,7 @@ class Meter:
         self._output_tokens = 0
         self._audio_seconds = 0.0
         self._has_told = False
+        self._untold_tokens = 0
         self._cached_tokens = 0
         self._slot_at: float | None = None
         self._first_token_at: float | None = None
@@ -58,9 +61,9 @@ class Meter:
             self._first_token_at = self._clock.monotonic()
 
     @property
-    def has_output(self) -> bool:
-        """Whether anything that is charged came out of the engine for the client."""
-        return self._has_told or self._output_tokens > 0
+    def has_told(self) -> bool:
+        """Whether anything of a transcript was handed on."""
+        return self._has_told
 
     @property
     def progress(self) -> tuple[int, float]:
@@ -71,6 +74,10 @@ class Meter:
     def num_output_tokens(self) -> int:
         """Output tokens so far, over all sequences."""
         return self._output_tokens
+
+    def add_untold(self, num_tokens: int) -> None:
+        """So many tokens were generated of a round that was left, before its engine stopped: nobody saw them."""
+        self._untold_tokens += num_tokens
 
     def take_back(self, num_tokens: int) -> None:
         """So many tokens were counted of a round whose engine died, and that is run again: nobody gets them."""
@@ -98,6 +105,12 @@ class Meter:
         if self._is_disputed:
             return Doubt.DISPUTED
         return Doubt.ESTIMATED if self._estimated else None
+
+    def generated(self, hold: Hold) -> Usage:
+        """The usage with what was generated for a client that left, and told to nobody, as far as the hold covers it."""
+        usage = self.usage
+        num_untold = min(self._untold_tokens, max(hold.num_output_tokens - usage.output_tokens, 0))
+        return replace(usage, output_tokens=usage.output_tokens + num_untold) if num_untold else usage
 
     @property
     def usage(self) -> Usage:

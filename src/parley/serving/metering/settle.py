@@ -13,6 +13,8 @@ from parley.serving.metering.meter import Meter
 
 # How often what runs is written down. A request that is over sooner leaves nothing but its settlement.
 CHECKPOINT_SECONDS = 0.5
+# The ends that are our own doing, not the client's.
+_BROKEN_OFF = frozenset({Outcome.FAILED, Outcome.CUT})
 
 
 class SettlementSink(Protocol):
@@ -52,7 +54,7 @@ class Settlement:
         self._has_running.set()
 
     async def settle(self, grant: Grant, meter: Meter, outcome: Outcome) -> Usage:
-        """The usage charged: a failure before the first output costs nothing. Nothing is held afterwards, even if it fails."""
+        """The usage charged: who was answered with an error alone pays nothing. Nothing is held afterwards, even if it fails."""
         self._running.pop(grant.request_id, None)
         self._written.pop(grant.request_id, None)
         try:
@@ -83,16 +85,19 @@ class Settlement:
             await self._sink.checkpoint(changed)
 
     def _record(self, grant: Grant, meter: Meter, outcome: Outcome) -> UsageRecord:
-        usage, doubt = meter.usage, meter.doubt
-        if outcome is Outcome.FAILED and not meter.has_output:
-            usage, doubt = Usage(), None
+        # Whoever leaves pays for what was still generated for it; nobody else pays for what was not delivered.
+        usage, doubt = meter.generated(grant.hold) if outcome is Outcome.ABORTED else meter.usage, meter.doubt
         request, principal, hold = grant.request, grant.principal, grant.hold
+        if outcome in _BROKEN_OFF and not (request.is_stream and (usage.output_tokens or meter.has_told)):
+            # Nothing of it was delivered but an error: a plain reply comes whole or not at all.
+            usage, doubt = Usage(), None
         return UsageRecord(
             request_id=grant.request_id,
             created_at=self._clock.now(),
             organization_id=principal.organization_id,
             project_id=principal.project_id,
             key_id=principal.key_id,
+            user_id=principal.user_id,
             endpoint=request.endpoint,
             requested_model=request.model,
             snapshot=grant.snapshot.name,

@@ -8,12 +8,11 @@ from types import MappingProxyType
 from parley.core.requests import ChatPrompt, Function, Grammar, Schema, ToolChoice, Tools
 from parley.core.template import Listing, ToolFormat
 from parley.core.tokenizer import Vocabulary
+from parley.serving.prompting.closing import close_objects
 
 # JSON without a needless space, and JSON as the families' models write calls.
 _COMPACT: Mapping[str, object] = MappingProxyType({"whitespace_flexible": False})
 _SPACED: Mapping[str, object] = MappingProxyType({**_COMPACT, "item_separator": ", ", "key_separator": ": "})
-# Keywords by which a schema may declare properties in other places too.
-_OTHER_PROPERTIES = frozenset({"$ref", "allOf", "anyOf", "oneOf", "if", "patternProperties"})
 _NO_ARGUMENTS = '{"type":"object","properties":{},"additionalProperties":false}'
 
 
@@ -106,15 +105,12 @@ def _call(function: Function, form: ToolFormat) -> str:
 def _arguments(function: Function) -> str:
     """JSON of a function's schema. What cannot be enforced of it is only left out where the function is not strict."""
     text = _NO_ARGUMENTS if function.parameters is None else function.parameters.text
-    schema = json.loads(text)
-    if "properties" in schema and _OTHER_PROPERTIES.isdisjoint(schema):
-        # Arguments that nobody declared would fit the schema, and no function.
-        schema.setdefault("additionalProperties", False)
-    return _json(json.dumps(schema), {**_SPACED, "lenient": not function.is_strict})
+    return _json(text, {**_SPACED, "lenient": not function.is_strict})
 
 
 def _json(schema: str, guidance: Mapping[str, object]) -> str:
-    return f"%json {json.dumps({**json.loads(schema), 'x-guidance': dict(guidance)}, ensure_ascii=False)}"
+    guided = {**json.loads(schema), "x-guidance": dict(guidance)}
+    return f"%json {json.dumps(close_objects(guided), ensure_ascii=False)}"
 
 
 def _literal(text: str, vocabulary: Vocabulary) -> str:

@@ -1,10 +1,12 @@
 """What is asked? Prompts become the served model's token ids, counted exactly, before any weights are touched."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
 
 from parley.core.errors import ContextLengthExceeded, InvalidRequest, UnsupportedParameter
 from parley.core.grant import PreparedPrompt
+from parley.core.picture import Picture, PictureSource, PlacedPicture, Vision, place
 from parley.core.requests import ChatPrompt, GenerationRequest, Prompt, TextPrompt
 from parley.core.snapshot import Snapshot, Weights
 from parley.core.template import ChatTemplate
@@ -12,20 +14,35 @@ from parley.core.tokenizer import Segment, Tokenizer, Vocabulary
 from parley.serving.prompting.constrain import Constraints
 from parley.serving.prompting.grammar import markers
 from parley.serving.prompting.grammar_check import GrammarCheck
+from parley.serving.prompting.pictures import PictureReader
 from parley.serving.prompting.reading import Reader, readers_of
-from parley.serving.prompting.render import render
+from parley.serving.prompting.render import Piece, render
 from parley.serving.prompting.tokenizers import Tokenizers
 from parley.serving.prompting.untokenized import prepare_untokenized
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What pictures need: who decodes them, and what sees for some weights that have a projector."""
+
+    reader: PictureReader
+    vision_for: Callable[[Weights], Vision]
 
 
 class Prompting:
     """`templates` are looked up by the weights' template name."""
 
     def __init__(
-        self, *, tokenizers: Tokenizers, templates: Mapping[str, ChatTemplate], grammar_check: GrammarCheck
+        self,
+        *,
+        tokenizers: Tokenizers,
+        templates: Mapping[str, ChatTemplate],
+        grammar_check: GrammarCheck,
+        sight: Sight,
     ) -> None:
         self._tokenizers = tokenizers
         self._templates = templates
+        self._sight = sight
         self._constraints = Constraints(grammar_check)
 
     async def prepare(
@@ -33,11 +50,13 @@ class Prompting:
     ) -> AsyncGenerator[PreparedPrompt, None]:
         """Each prompt's token ids, in order and one at a time: whoever finds one too long need not have the rest read.
 
-        Raises InvalidRequest for token ids or biases outside the vocabulary and for schemas that cannot be enforced,
-        UnsupportedParameter for a suffix that the model cannot fill and for tools or constraints that it cannot have,
+        Raises InvalidRequest for token ids or biases outside the vocabulary, for schemas that cannot be enforced and for
+        what is no picture, UnsupportedParameter for a suffix that the model cannot fill and for tools, constraints or
+        pictures that it cannot have,
         ContextLengthExceeded for a text that no tokenisation could make fit. Prompts that an upstream tokenises have no
         ids, and an estimate of their length.
         """
+        _refuse_unseen(request, snapshot, weights)
         if not weights.is_tokenized_here:
             for prompt in request.prompts:
                 yield prepare_untokenized(request, prompt, snapshot)
@@ -48,7 +67,7 @@ class Prompting:
         for prompt in request.prompts:
             if isinstance(prompt, ChatPrompt):
                 self._constraints.refuse_unsupported(prompt, template, snapshot, weights)
-                prepared = await self._prepare_chat(prompt, tokenizer, template, snapshot)
+                prepared = await self._prepare_chat(prompt, tokenizer, snapshot, weights)
                 grammar = await self._constraints.grammar_of(
                     prompt, template, tokenizer.vocabulary, weights, tenant=tenant
                 )
@@ -57,16 +76,41 @@ class Prompting:
                 yield await self._prepare_text(prompt, tokenizer, snapshot)
 
     async def _prepare_chat(
-        self, prompt: ChatPrompt, tokenizer: Tokenizer, template: ChatTemplate, snapshot: Snapshot
+        self, prompt: ChatPrompt, tokenizer: Tokenizer, snapshot: Snapshot, weights: Weights
     ) -> PreparedPrompt:
-        segments = render(template, prompt)
+        template = self._templates[weights.template]
+        pieces = render(template, prompt)
+        segments = [piece for piece in pieces if isinstance(piece, Segment)]
         _check_length(segments, tokenizer.vocabulary, snapshot, is_chat=True)
+        sources = [piece for piece in pieces if isinstance(piece, PictureSource)]
+        pictures = await self._sight.reader.read(sources) if sources else []
+        cells, placed = await self._place(pieces, pictures, tokenizer, weights)
         return PreparedPrompt(
-            token_ids=tuple(await tokenizer.encode(segments)),
+            token_ids=cells,
+            pictures=placed,
             markers=()
             if prompt.tools is None or template.tools is None
             else markers(template.tools, tokenizer.vocabulary),
         )
+
+    async def _place(
+        self, pieces: Sequence[Piece], pictures: Sequence[Picture], tokenizer: Tokenizer, weights: Weights
+    ) -> tuple[tuple[int, ...], tuple[PlacedPicture, ...]]:
+        """The cells of texts and pictures, one after another, and where the pictures are among them."""
+        cells: list[int] = []
+        placed: list[PlacedPicture] = []
+        seen = iter(pictures)
+        for is_text, group in groupby(pieces, lambda piece: isinstance(piece, Segment)):
+            if is_text:
+                cells += await tokenizer.encode([piece for piece in group if isinstance(piece, Segment)])
+                continue
+            for _ in group:
+                picture = next(seen)
+                layout = await self._sight.vision_for(weights).lay_out(picture.width, picture.height)
+                its_cells, where = place(picture, layout, start=len(cells))
+                cells += its_cells
+                placed.append(where)
+        return tuple(cells), tuple(placed)
 
     async def _prepare_text(self, prompt: TextPrompt, tokenizer: Tokenizer, snapshot: Snapshot) -> PreparedPrompt:
         vocabulary = tokenizer.vocabulary
@@ -101,6 +145,20 @@ class Prompting:
         """The bytes of each token."""
         tokenizer = await self._tokenizers.tokenizer_for(weights)
         return await tokenizer.pieces(token_ids)
+
+
+def _refuse_unseen(request: GenerationRequest, snapshot: Snapshot, weights: Weights) -> None:
+    """Refuse, by name and before anything is decoded, pictures for a model that does not see."""
+    if weights.has_vision:
+        return
+    for prompt in request.prompts:
+        if not isinstance(prompt, ChatPrompt):
+            continue
+        for source in (inset.source for message in prompt.messages for inset in message.pictures):
+            raise UnsupportedParameter(
+                f"Unsupported parameter: '{source.param}'. The model `{snapshot.name}` does not take images.",
+                param=source.param,
+            )
 
 
 async def _fill_in_the_middle(

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from parley.core.requests import ChatMessage, ChatPrompt, Function
+from parley.core.picture import PictureSource
+from parley.core.requests import ChatMessage, ChatPrompt, Function, Inset
 from parley.core.template import ChatTemplate, Listing, Role, ToolFormat, ToolPlace
 from parley.core.tokenizer import Segment
 from parley.serving.prompting import tool_text
@@ -24,14 +25,20 @@ class _Block:
     at: int
 
 
-def render(template: ChatTemplate, prompt: ChatPrompt) -> list[Segment]:
+# A prompt is made of texts and of pictures.
+Piece = Segment | PictureSource
+
+
+def render(template: ChatTemplate, prompt: ChatPrompt) -> list[Piece]:
     """The prompt of a conversation, up to and including the scaffolding that opens the assistant's answer.
+
+    Pictures stand where their message has them.
 
     A message's name is content: it is written before the text as `name: `, since none of these templates has a place
     for it. Tools are left out where the template has no form for them.
     """
     messages, block = _place_tools(template, prompt, _place_system(template, prompt.messages))
-    segments = [_control(template.opening)]
+    segments: list[Piece] = [_control(template.opening)]
     for is_result, group in groupby(enumerate(messages), lambda each: _is_framed_result(template, each[1])):
         turns = list(group)
         if is_result and template.tools is not None:
@@ -43,7 +50,7 @@ def render(template: ChatTemplate, prompt: ChatPrompt) -> list[Segment]:
     return _joined([*segments, _control(template.generation)])
 
 
-def _turn(template: ChatTemplate, message: ChatMessage, block: _Block | None) -> Iterator[Segment]:
+def _turn(template: ChatTemplate, message: ChatMessage, block: _Block | None) -> Iterator[Piece]:
     frame = template.frames[_frame_role(template, message.role)]
     declared = [] if block is None or template.tools is None else list(_declared(template.tools, block.functions))
     place = None if block is None else block.place
@@ -53,7 +60,7 @@ def _turn(template: ChatTemplate, message: ChatMessage, block: _Block | None) ->
     if place is ToolPlace.FIRST_USER:
         yield from declared
     text = _text(message)
-    yield Segment(text, is_control=False)
+    yield from _content(text, _insets(message))
     if place is ToolPlace.SYSTEM_END:
         yield _control("\n\n" if text else "")
         yield from declared
@@ -76,14 +83,17 @@ def _listed(listing: Listing, texts: Sequence[str]) -> list[Segment]:
     return [*segments, _control(listing.all.after)]
 
 
-def _joined(segments: Sequence[Segment]) -> list[Segment]:
+def _joined(pieces: Sequence[Piece]) -> list[Piece]:
     """Without empty segments, and with scaffolding in one piece where nothing stands between."""
-    joined: list[Segment] = []
-    for segment in segments:
-        if joined and segment.is_control and joined[-1].is_control:
-            joined[-1] = _control(joined[-1].text + segment.text)
-        elif segment.text:
-            joined.append(segment)
+    joined: list[Piece] = []
+    for piece in pieces:
+        last = joined[-1] if joined else None
+        if isinstance(piece, PictureSource):
+            joined.append(piece)
+        elif isinstance(last, Segment) and last.is_control and piece.is_control:
+            joined[-1] = _control(last.text + piece.text)
+        elif piece.text:
+            joined.append(piece)
     return joined
 
 
@@ -92,7 +102,30 @@ def _control(text: str) -> Segment:
 
 
 def _text(message: ChatMessage) -> str:
-    return f"{message.name}: {message.content}" if message.name else message.content
+    return _naming(message) + message.content
+
+
+def _naming(message: ChatMessage) -> str:
+    return f"{message.name}: " if message.name else ""
+
+
+def _insets(message: ChatMessage) -> tuple[Inset, ...]:
+    """The message's pictures, by their places in its text with the name before it."""
+    return _moved(message.pictures, len(_naming(message)))
+
+
+def _moved(insets: Sequence[Inset], by: int) -> tuple[Inset, ...]:
+    return tuple(Inset(inset.at + by, inset.source) for inset in insets)
+
+
+def _content(text: str, insets: Sequence[Inset]) -> Iterator[Piece]:
+    """A text, which is content, with the pictures between its parts."""
+    start = 0
+    for inset in insets:
+        yield Segment(text[start : inset.at], is_control=False)
+        yield inset.source
+        start = inset.at
+    yield Segment(text[start:], is_control=False)
 
 
 def _frame_role(template: ChatTemplate, role: Role) -> Role:
@@ -130,6 +163,8 @@ def _place_system(template: ChatTemplate, messages: Sequence[ChatMessage]) -> Se
         return rest
     for position, message in enumerate(rest):
         if message.role is Role.USER:
-            merged = replace(message, content=f"{system}\n\n{_text(message)}", name=None)
+            before = f"{system}\n\n"
+            pictures = _moved(_insets(message), len(before))
+            merged = replace(message, content=before + _text(message), name=None, pictures=pictures)
             return [*rest[:position], merged, *rest[position + 1 :]]
     return [ChatMessage(role=Role.USER, content=system), *rest]

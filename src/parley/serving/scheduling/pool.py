@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -12,7 +13,7 @@ from parley.core.residency import Residency
 from parley.core.restarts import RestartPolicy, Restarts
 from parley.serving.scheduling.casualties import Casualties
 from parley.serving.scheduling.crowding import may_wait, suggested_wait
-from parley.serving.scheduling.fair import FairQueue
+from parley.serving.scheduling.fair import FairQueue, Tenant
 from parley.serving.scheduling.shares import Shares
 
 _log = logging.getLogger(__name__)
@@ -32,9 +33,9 @@ class Ticket:
     Taken with `Pool.enqueue`; whoever took it releases it.
     """
 
-    def __init__(self, pool: SlotGiver, project_id: str, num_slots: int) -> None:
+    def __init__(self, pool: SlotGiver, tenant: Tenant, num_slots: int) -> None:
         self._pool = pool
-        self.project_id = project_id
+        self.tenant = tenant
         self.num_slots = num_slots
         # Set when the slots are ours.
         self.granted = asyncio.Event()
@@ -90,6 +91,11 @@ class Pool(Generic[R]):
     @property
     def is_loaded(self) -> bool:
         return self._engine is not None
+
+    @property
+    def loaded_engine(self) -> R | None:
+        """The replica, if it is in memory."""
+        return self._engine
 
     @property
     def is_running(self) -> bool:
@@ -183,15 +189,15 @@ class Pool(Generic[R]):
             self._loading.cancel()
             await asyncio.wait({self._loading})
 
-    def enqueue(self, project_id: str, num_slots: int, *, is_continuation: bool = False) -> Ticket:
+    def enqueue(self, tenant: Tenant, num_slots: int, *, is_continuation: bool = False) -> Ticket:
         """A ticket for `num_slots` (at most the pool's) slots. Raises Overloaded when too many wait already.
 
         A continuation is a further round of a request that was let in: it is never refused.
         """
         if not is_continuation:
-            self._check_room(project_id, num_slots)
-        ticket = Ticket(self, project_id, num_slots)
-        self._waiting.push(project_id, ticket)
+            self._check_room(tenant, num_slots)
+        ticket = Ticket(self, tenant, num_slots)
+        self._waiting.push(tenant, ticket)
         self._grant()
         return ticket
 
@@ -200,19 +206,37 @@ class Pool(Generic[R]):
         if ticket in self._held:
             self._held.remove(ticket)
             self._num_free += ticket.num_slots
-            self._shares.give_back(ticket.project_id, ticket.num_slots)
+            self._shares.give_back(ticket.tenant, ticket.num_slots)
             self.last_used = self._clock.monotonic()
         else:
-            self._waiting.remove(ticket.project_id, ticket)
+            self._waiting.remove(ticket.tenant, ticket)
         self._grant()
         if not self._held:
             self._plan.on_change()
 
-    def _check_room(self, project_id: str, num_slots: int) -> None:
+    @contextmanager
+    def spare_slot(self) -> Iterator[bool]:
+        """A slot that nobody wants, for a probe, which leaves no trace in turns or times of use; False where there is none."""
+        if self._is_draining or not self._num_free or self._waiting:
+            yield False
+            return
+        self._num_free -= 1
+        try:
+            yield True
+        finally:
+            self._num_free += 1
+            self._grant()
+
+    def _check_room(self, tenant: Tenant, num_slots: int) -> None:
         num_all = len(self._waiting)
         if not num_all and num_slots <= self._num_free:
             return
-        if not may_wait(num_own=self._waiting.num_of(project_id), num_all=num_all, max_waiting=self._plan.max_waiting):
+        if not may_wait(
+            num_own=self._waiting.num_of(tenant),
+            num_of_organization=self._waiting.num_of_organization(tenant.organization_id),
+            num_all=num_all,
+            max_waiting=self._plan.max_waiting,
+        ):
             raise Overloaded(
                 "The server is overloaded: too many requests are waiting for this model.",
                 retry_after_seconds=suggested_wait(num_all=num_all, num_slots=self.num_slots),
@@ -223,12 +247,12 @@ class Pool(Generic[R]):
         if self._is_draining:
             return
         while (head := self._waiting.head(self._may_take)) is not None and head[1].num_slots <= self._num_free:
-            project_id, ticket = head
-            self._waiting.pop(project_id)
+            tenant, ticket = head
+            self._waiting.pop(tenant)
             self._num_free -= ticket.num_slots
-            self._shares.take(project_id, ticket.num_slots)
+            self._shares.take(tenant, ticket.num_slots)
             self._held.add(ticket)
             ticket.granted.set()
 
-    def _may_take(self, project_id: str, ticket: Ticket) -> bool:
-        return self._shares.may_take(project_id, ticket.num_slots)
+    def _may_take(self, tenant: Tenant, ticket: Ticket) -> bool:
+        return self._shares.may_take(tenant, ticket.num_slots)

@@ -16,6 +16,7 @@ from parley.core.restarts import RestartPolicy
 from parley.core.snapshot import Weights
 from parley.core.speech import SpeechEngine
 from parley.serving.scheduling.pool import Pool, PoolPlan
+from parley.serving.scheduling.probing import Probes
 from parley.serving.scheduling.residency import Resident, idle_until, make_room
 
 _log = logging.getLogger(__name__)
@@ -79,6 +80,7 @@ class Pools:
         # Set when a pool's last slot is given back, and when a load ends.
         self._changes = asyncio.Event()
         self._sweeper: asyncio.Task[None] | None = None
+        self._probes = Probes(clock)
 
     async def __aenter__(self) -> Self:
         self._sweeper = asyncio.create_task(self._sweep())
@@ -90,6 +92,7 @@ class Pools:
         if self._sweeper is not None:
             self._sweeper.cancel()
             await asyncio.wait({self._sweeper})
+        await self._probes.aclose()
         for pool in self._by_name.values():
             await pool.aclose()
 
@@ -136,6 +139,17 @@ class Pools:
         """How it stands with these weights."""
         self.any_pool_for(weights)
         return self._status(weights.name)
+
+    async def all_generate(self) -> bool:
+        """Whether every replica in memory generates, as far as it is ours: a token of somebody else's server may cost money,
+        and its adapter looks after it. One that hears has no token to give; it is watched while it works.
+        """
+        asked = [
+            self._probes.generates(name, pool)
+            for name, pool in self._by_name.items()
+            if self._weights[name].upstream is None and not self._weights[name].is_speech
+        ]
+        return all(await asyncio.gather(*asked))
 
     async def unload(self, weights: Weights) -> None:
         """Put the replica out. Raises Conflict while it runs or loads; harmless when it is not there."""

@@ -1,8 +1,11 @@
-"""How many slots each project holds, and who must leave the last ones free for its neighbours."""
+"""How many slots each project and organization holds, and who must leave the last ones free for its neighbours."""
 
 from collections import Counter, deque
+from collections.abc import Hashable
 
-# Pools with fewer slots keep none back: it would be too much of them.
+from parley.serving.scheduling.fair import Tenant
+
+# Of fewer slots none is kept back: it would be too much of them.
 _MIN_SLOTS_TO_KEEP = 4
 _KEPT_PART = 8
 # A neighbour is one that was served among the last so many.
@@ -13,35 +16,56 @@ class Shares:
     """Pure: it never waits and knows no clock.
 
     Round robin alone lets a flood hold every slot, and a neighbour's request wait for one of them to end. So, while other
-    projects are about, one project leaves an eighth of the slots (at least one) to them. Alone it may have all.
+    organizations are about, one organization leaves an eighth of the slots (at least one) to them; and of what its
+    organization may have, one project leaves as much to the organization's others while these are about. Alone each may have all.
     """
 
     def __init__(self, num_slots: int) -> None:
         self._num_slots = num_slots
-        self._num_kept = max(1, num_slots // _KEPT_PART) if num_slots >= _MIN_SLOTS_TO_KEEP else 0
-        self._held: Counter[str] = Counter()
-        self._served: deque[str] = deque(maxlen=_NUM_REMEMBERED)
-        self._num_served: Counter[str] = Counter()
+        # By tenant, and by organization alone.
+        self._held: Counter[Hashable] = Counter()
+        self._served: deque[Tenant] = deque(maxlen=_NUM_REMEMBERED)
+        self._num_served: Counter[Hashable] = Counter()
 
-    def may_take(self, project_id: str, num_slots: int) -> bool:
-        """Whether the project may take so many free slots more. A project that holds none always may."""
-        held = self._held[project_id]
-        is_alone = self._num_served[project_id] == len(self._served)
-        return held == 0 or is_alone or held + num_slots <= self._num_slots - self._num_kept
+    def may_take(self, tenant: Tenant, num_slots: int) -> bool:
+        """Whether the project may take so many free slots more. Who holds none always may."""
+        organization_id = tenant.organization_id
+        num_of_organization = self._num_served[organization_id]
+        most = _share(self._num_slots, is_alone=num_of_organization == len(self._served))
+        if not self._is_within(organization_id, num_slots, most):
+            return False
+        most = _share(most, is_alone=self._num_served[tenant] == num_of_organization)
+        return self._is_within(tenant, num_slots, most)
 
-    def take(self, project_id: str, num_slots: int) -> None:
+    def take(self, tenant: Tenant, num_slots: int) -> None:
         """The project was given slots."""
-        self._held[project_id] += num_slots
         if len(self._served) == _NUM_REMEMBERED:
             forgotten = self._served.popleft()
-            self._num_served[forgotten] -= 1
-            if not self._num_served[forgotten]:
-                del self._num_served[forgotten]
-        self._served.append(project_id)
-        self._num_served[project_id] += 1
+            for name in (forgotten, forgotten.organization_id):
+                _add(self._num_served, name, -1)
+        self._served.append(tenant)
+        for name in (tenant, tenant.organization_id):
+            self._held[name] += num_slots
+            self._num_served[name] += 1
 
-    def give_back(self, project_id: str, num_slots: int) -> None:
+    def give_back(self, tenant: Tenant, num_slots: int) -> None:
         """The project gave slots back."""
-        self._held[project_id] -= num_slots
-        if not self._held[project_id]:
-            del self._held[project_id]
+        for name in (tenant, tenant.organization_id):
+            _add(self._held, name, -num_slots)
+
+    def _is_within(self, name: Hashable, num_slots: int, most: int) -> bool:
+        held = self._held[name]
+        return held == 0 or held + num_slots <= most
+
+
+def _share(num_slots: int, *, is_alone: bool) -> int:
+    """How many of so many slots one may have."""
+    if is_alone or num_slots < _MIN_SLOTS_TO_KEEP:
+        return num_slots
+    return num_slots - max(1, num_slots // _KEPT_PART)
+
+
+def _add(counts: Counter[Hashable], name: Hashable, change: int) -> None:
+    counts[name] += change
+    if not counts[name]:
+        del counts[name]

@@ -44,13 +44,23 @@ ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "
 ServiceTier = Literal["auto", "default", "flex", "scale", "priority", "fast"]
 
 
+class ImageUrl(RequestStruct, kw_only=True):
+    """An image as a data URL, in base64; addresses are refused, since nothing is fetched."""
+
+    url: str
+    detail: Literal["auto", "low", "high"] | None = None
+
+
 class ChatCompletionRequestMessageContentPart(RequestStruct, kw_only=True):
-    """One part of a message's content. Parts other than text are known by name, and refused."""
+    """One part of a message's content. Parts other than texts and images are known by name, and refused.
+
+    `image_url` may be the URL itself, as the first clients wrote it.
+    """
 
     type: Literal["text", "refusal", "image_url", "input_audio", "file"]
     text: str | None = None
     refusal: str | None = None
-    image_url: Any = None
+    image_url: ImageUrl | str | None = None
     input_audio: Any = None
     file: Any = None
     prompt_cache_breakpoint: Any = None

@@ -149,6 +149,28 @@ class Organization(ReplyStruct, kw_only=True):
     tier: str
 
 
+class CreditGrant(ReplyStruct, kw_only=True):
+    """What is left of one grant."""
+
+    left_usd: float
+    expires_at: int
+
+
+class OrganizationCredits(ReplyStruct, kw_only=True):
+    """What an organization may spend. One that is not metered is refused nothing; what it costs is recorded."""
+
+    object: Literal["organization.credits"] = "organization.credits"
+    organization_id: str
+    is_metered: bool
+    is_frozen: bool
+    paid_usd: float
+    grants: list[CreditGrant]
+    # By requests that run.
+    held_usd: float
+    available_usd: float
+    charged_this_month_usd: float
+
+
 class SessionUser(ReplyStruct, kw_only=True):
     """Who is logged in. `csrf_token` goes into the header x-csrf-token of every request that changes something."""
 
@@ -188,17 +210,20 @@ class UsageResult(ReplyStruct, kw_only=True):
     """What one group of requests used; what was not grouped by is null."""
 
     object: str
-    input_tokens: int
+    input_tokens: int | UnsetType = UNSET
     output_tokens: int | UnsetType = UNSET
     input_cached_tokens: int | UnsetType = UNSET
     input_audio_tokens: int | UnsetType = UNSET
     output_audio_tokens: int | UnsetType = UNSET
+    images: int | UnsetType = UNSET
+    seconds: int | UnsetType = UNSET
     num_model_requests: int
     project_id: str | None
-    user_id: str | None = None
+    user_id: str | None
     api_key_id: str | None
     model: str | None
     batch: bool | UnsetType | None = UNSET
+    service_tier: str | UnsetType | None = UNSET
 
 
 class UsageBucket(ReplyStruct, kw_only=True):
@@ -233,6 +258,7 @@ class CostResult(ReplyStruct, kw_only=True):
     amount: Amount
     line_item: str | None
     project_id: str | None
+    user_id: str | None
     api_key_id: str | None
 
 

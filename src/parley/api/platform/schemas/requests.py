@@ -6,16 +6,29 @@ from msgspec import Meta
 
 from parley.api.openai.schemas.shared import RequestStruct
 from parley.core.principal import Scope
+from parley.domain.accounts.passwords import MAX_CHARACTERS, MIN_CHARACTERS
 
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
-Email = Annotated[str, Meta(min_length=3, max_length=254)]
+Email = Annotated[str, Meta(min_length=3, max_length=254, extra_json_schema={"format": "email"})]
 Password = Annotated[str, Meta(max_length=1024)]
+NewPassword = Annotated[
+    str, Meta(max_length=1024, extra_json_schema={"minLength": MIN_CHARACTERS, "maxLength": MAX_CHARACTERS})
+]
 Token = Annotated[str, Meta(max_length=256)]
 # OpenAI's words beside ours: a reader is a viewer, a project's member a developer.
 RoleName = Literal["owner", "admin", "developer", "viewer", "reader", "member"]
 Cap = Annotated[int, Meta(ge=0, le=2**53)]
 Time = Annotated[int, Meta(ge=0, le=2**40, description="Seconds since the epoch.")]
 Dollars = Annotated[float, Meta(ge=0, le=10_000_000, description="US dollars in a calendar month (UTC).")]
+
+
+class CreateTopUpRequest(RequestStruct, kw_only=True):
+    amount_usd: Annotated[float, Meta(gt=0, le=10_000_000, description="US dollars.")]
+    payment: (
+        Annotated[str, Meta(min_length=1, max_length=100, description="A name for it; the same one counts once.")]
+        | None
+    ) = None
+    note: Annotated[str, Meta(max_length=1000)] | None = None
 
 
 class CreateProjectRequest(RequestStruct, kw_only=True):
@@ -110,7 +123,7 @@ class UpdateOrganizationRequest(RequestStruct, kw_only=True):
 
 class SignUpRequest(RequestStruct, kw_only=True):
     email: Email
-    password: Password
+    password: NewPassword
     name: Annotated[str, Meta(max_length=256)] | None = None
     organization_name: Annotated[str, Meta(max_length=256)] | None = None
 
@@ -135,12 +148,12 @@ class AskResetRequest(RequestStruct, kw_only=True):
 
 class ResetRequest(RequestStruct, kw_only=True):
     token: Token
-    password: Password
+    password: NewPassword
 
 
 class AcceptInviteRequest(RequestStruct, kw_only=True):
     token: Token
-    password: Password
+    password: NewPassword
     name: Annotated[str, Meta(max_length=256)] | None = None
 
 

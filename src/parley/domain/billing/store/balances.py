@@ -6,12 +6,9 @@ from sqlalchemy import Connection, delete, select
 
 from parley.domain.billing.model import Budget, Grant
 from parley.domain.billing.store.tables import budgets, frozen_accounts, grants, holds, monthly_spend
-from parley.infra.rows import RowStatement
+from parley.infra.rows import RowStatement, add_to_row
 
-_ADD_SPEND = RowStatement(
-    sql="INSERT INTO monthly_spend (scope, month, spent_nano) VALUES (?, ?, ?)"
-    " ON CONFLICT (scope, month) DO UPDATE SET spent_nano = monthly_spend.spent_nano + excluded.spent_nano"
-)
+_ADD_SPEND = add_to_row("monthly_spend", key=("scope", "month"), summed=("spent_nano",))
 _PUT_HOLD = RowStatement(
     sql="INSERT INTO holds (request_id, amount_nano, state) VALUES (?, ?, ?)"
     " ON CONFLICT (request_id) DO UPDATE SET amount_nano = excluded.amount_nano, state = excluded.state"

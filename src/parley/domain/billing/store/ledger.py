@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Row, func, literal_column, select
+from sqlalchemy import Connection, Row, func, select
 from sqlalchemy.exc import DBAPIError
 
 from parley.domain.billing.model import (
@@ -99,15 +99,18 @@ def last_checkpoint(connection: Connection) -> int:
 
 def sums(connection: Connection, *, until: int) -> dict[str, int]:
     """The balance of every account over the entries up to number `until`. Raises Unreadable where the table is damaged."""
+    # Of all entries, out of an index, which takes a tenth of the time of reading them; then those behind are taken off.
+    every = select(entries.c.debit, entries.c.credit, func.sum(entries.c.amount_nano).label("nano"))
+    every = every.group_by(entries.c.debit, entries.c.credit)
+    behind = select(entries.c.debit, entries.c.credit, (-entries.c.amount_nano).label("nano"))
+    behind = behind.where(entries.c.seq > until)
     found: dict[str, int] = {}
-    for column, sign in ((entries.c.debit, -1), (entries.c.credit, 1)):
-        query = select(column.label("account"), func.sum(entries.c.amount_nano).label("total"))
-        query = query.where(entries.c.seq <= until).group_by(literal_column("account"))
-        try:
-            for row in connection.execute(query):
-                found[row.account] = found.get(row.account, 0) + sign * int(row.total)
-        except DBAPIError as error:
-            raise Unreadable(0, str(error.orig)) from error
+    try:
+        for row in (*connection.execute(every), *connection.execute(behind)):
+            found[row.debit] = found.get(row.debit, 0) - int(row.nano)
+            found[row.credit] = found.get(row.credit, 0) + int(row.nano)
+    except DBAPIError as error:
+        raise Unreadable(0, str(error.orig)) from error
     return found
 
 

@@ -1,6 +1,6 @@
 """The tables of money, as the migrations make them."""
 
-from sqlalchemy import JSON, BigInteger, Column, Double, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import JSON, BigInteger, Column, Double, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 METADATA = MetaData()
 
@@ -17,6 +17,8 @@ entries = Table(
     Column("amount_nano", BigInteger, nullable=False),
     Column("note", Text, nullable=False),
     Column("hash", LargeBinary(32), nullable=False),
+    # All that a balance is made of.
+    Index("ix_ledger_entries_sums", "debit", "credit", "amount_nano"),
 )
 checkpoints = Table(
     "ledger_checkpoints",

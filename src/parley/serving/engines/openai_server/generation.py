@@ -9,7 +9,7 @@ import aiohttp
 
 from parley.core.errors import EngineFailed
 from parley.core.estimate import estimate_tokens
-from parley.core.events import Delta, Finished, FinishReason, RunEvent, ScoredToken, SequenceFinished
+from parley.core.events import Delta, Finished, FinishReason, RunEvent, ScoredToken, SequenceFinished, count_tokens
 from parley.core.requests import ChatPrompt, SequenceRequest
 from parley.core.tokenizer import Segment, Tokenizer
 from parley.core.usage import Doubt, Usage
@@ -139,10 +139,11 @@ class UpstreamGeneration:
             await self.aclose()
         return event
 
-    async def aclose(self) -> None:
+    async def aclose(self) -> int:
         if self._is_closed:
-            return
+            return 0
         self._is_closed = True
+        num_untold = count_tokens(self._events)
         self._events.clear()
         try:
             # Closing the connection is the abort. It is never used again, so nothing of this round can reach another.
@@ -153,6 +154,7 @@ class UpstreamGeneration:
                 self._opening.result().close()
         finally:
             self._host.on_close()
+        return num_untold
 
     async def _receive(self) -> None:
         """Wait until there is an event to tell; after `aclose` by another task, return without any."""
@@ -199,7 +201,9 @@ class UpstreamGeneration:
                 if event.strip() == DONE:
                     await self._finish()
                     return
-                await self._take(event)
+                # Some servers keep a connection open with events of which nothing is said.
+                if event.strip():
+                    await self._take(event)
         except NoEventStream as error:
             raise EngineFailed(f"the upstream sent {error}") from None
         if not received or (self._is_cut and self._is_over):

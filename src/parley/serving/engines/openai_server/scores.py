@@ -32,9 +32,16 @@ def _scored(token: WireToken, num_top: int, pieces: Mapping[int, bytes]) -> Scor
 
 
 def _piece(token: WireToken, pieces: Mapping[int, bytes]) -> bytes:
+    """The token's bytes: the tokenizer's, else the server's own, else those of the text, which may stand for half a character."""
     token_id = _id_of(token)
     known = None if token_id is None else pieces.get(token_id)
-    return token.token.encode(errors="replace") if known is None else known
+    if known is not None:
+        return known
+    try:
+        told = bytes(token.bytes or ())
+    except ValueError:
+        told = b""
+    return told or token.token.encode(errors="replace")
 
 
 async def _pieces(tokens: Iterable[WireToken], tokenizer: Tokenizer | None) -> dict[int, bytes]:

@@ -1,0 +1,1 @@
+"""All SQL on the tables of usage."""

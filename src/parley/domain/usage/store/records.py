@@ -1,0 +1,121 @@
+"""SQL on usage records."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+
+from parley.core.usage import Doubt, Outcome, Usage, UsageRecord
+from parley.domain.usage.model import RecordFilter
+from parley.domain.usage.store.tables import usage_records
+from parley.infra.rows import insert_into
+
+_INSERT = insert_into("usage_records", [column.name for column in usage_records.columns])
+
+
+def insert_records(connection: Connection, records: Sequence[UsageRecord]) -> None:
+    """Keep records. Raises IntegrityError where one of the requests has its record already."""
+    _INSERT.execute(connection, [_to_row(record) for record in records])
+
+
+def has_record(connection: Connection, request_id: str) -> bool:
+    """Whether the request has its record."""
+    return (
+        connection.execute(select(usage_records.c.request_id).where(usage_records.c.request_id == request_id)).first()
+        is not None
+    )
+
+
+def sum_charges(connection: Connection) -> dict[str, int]:
+    """What the records of each organization come to, in nano-dollars."""
+    query = select(usage_records.c.organization_id, func.sum(usage_records.c.charge_nano).label("total"))
+    rows = connection.execute(query.group_by(usage_records.c.organization_id))
+    return {row.organization_id: int(row.total) for row in rows if row.total}
+
+
+def _to_row(record: UsageRecord) -> tuple[Any, ...]:
+    """The values of a record, in the order of the table's columns."""
+    usage = record.usage
+    return (
+        record.request_id,
+        record.created_at,
+        record.organization_id,
+        record.project_id,
+        record.key_id,
+        record.user_id,
+        record.endpoint,
+        record.requested_model,
+        record.snapshot,
+        record.weights,
+        record.price_version,
+        record.charge_nano,
+        record.outcome.value,
+        usage.input_tokens,
+        usage.cached_tokens,
+        usage.output_tokens,
+        usage.audio_seconds,
+        usage.training_tokens,
+        json.dumps(usage.images) if usage.images else "[]",
+        record.num_choices,
+        record.is_stream,
+        record.queue_seconds,
+        record.ttft_seconds,
+        record.e2e_seconds,
+        # PostgreSQL keeps no NUL in a text.
+        None if record.user is None else record.user.replace("\x00", "\ufffd"),
+        json.dumps(dict(record.metadata)) if record.metadata else "{}",
+        None if record.doubt is None else record.doubt.value,
+    )
+
+
+def list_records(connection: Connection, wanted: RecordFilter, *, limit: int) -> list[UsageRecord]:
+    """The newest `limit` records that pass the filter, the newest first."""
+    query = (
+        select(usage_records)
+        .order_by(usage_records.c.created_at.desc(), usage_records.c.request_id.desc())
+        .limit(limit)
+    )
+    if wanted.since is not None:
+        query = query.where(usage_records.c.created_at >= wanted.since)
+    if wanted.until is not None:
+        query = query.where(usage_records.c.created_at < wanted.until)
+    if wanted.key_id is not None:
+        query = query.where(usage_records.c.key_id == wanted.key_id)
+    if wanted.request_id is not None:
+        query = query.where(usage_records.c.request_id == wanted.request_id)
+    return [_record(row) for row in connection.execute(query)]
+
+
+def _record(row: Row[tuple[object, ...]]) -> UsageRecord:
+    return UsageRecord(
+        request_id=row.request_id,
+        created_at=row.created_at,
+        organization_id=row.organization_id,
+        project_id=row.project_id,
+        key_id=row.key_id,
+        user_id=row.user_id,
+        endpoint=row.endpoint,
+        requested_model=row.requested_model,
+        snapshot=row.snapshot,
+        weights=row.weights,
+        price_version=row.price_version,
+        charge_nano=row.charge_nano,
+        outcome=Outcome(row.outcome),
+        usage=Usage(
+            input_tokens=row.input_tokens,
+            cached_tokens=row.cached_tokens,
+            output_tokens=row.output_tokens,
+            audio_seconds=row.audio_seconds,
+            training_tokens=row.training_tokens,
+            images=tuple((size, count) for size, count in row.images),
+        ),
+        num_choices=row.num_choices,
+        is_stream=row.is_stream,
+        queue_seconds=row.queue_seconds,
+        ttft_seconds=row.ttft_seconds,
+        e2e_seconds=row.e2e_seconds,
+        user=row.end_user,
+        metadata=row.metadata,
+        doubt=None if row.doubt is None else Doubt(row.doubt),
+    )
