@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from parley.core.clock import SystemClock
-from parley.core.errors import EngineDied, ModelLoadFailed
+from parley.core.errors import EngineDied, EngineFailed, ModelLoadFailed
 from parley.core.speech import BYTES_PER_SECOND, Heard, HeardSegment, Hearing, Recording, Task, TranscriptFinished
 from parley.serving.engines.child import Supervision
 from parley.serving.engines.speech import SpeechOptions, WorkerSpeechEngine, WorkerTranscription
@@ -151,6 +151,16 @@ async def test_a_broken_checkpoint_is_not_loaded(tmp_path, checkpoint, broken):
     with pytest.raises(ModelLoadFailed):
         async with running("whisper", folder=str(tmp_path), num_threads=1):
             pass
+
+
+async def test_a_recording_that_the_worker_refuses_has_failed_and_its_worker_lives_on(whisper):
+    pid = whisper.pid
+    transcription = await whisper.transcribe("round_1", TRANSCRIBE)
+    whisper._hear({"round": 1, "refused": "out of memory"}, b"")
+    with pytest.raises(EngineFailed, match="Sorry about that"):
+        await anext(transcription)
+    assert texts(await hear(whisper, TRANSCRIBE, NOISE)) == SAID
+    assert whisper.pid == pid
 
 
 def recording(path: Path) -> Recording:

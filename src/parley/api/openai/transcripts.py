@@ -7,6 +7,7 @@ import msgspec
 from starlette.responses import Response
 
 from parley.api.openai.audio_fields import AudioFields
+from parley.api.openai.frames import one_line
 from parley.api.openai.schemas.audio import (
     DurationUsage,
     Transcript,
@@ -20,9 +21,6 @@ from parley.core.events import Finished
 from parley.core.languages import LANGUAGES
 from parley.core.speech import HeardSegment, Task, TranscriptEvent, TranscriptFinished
 from parley.core.usage import Usage
-
-# Line ends to `str.splitlines`, which some clients cut a stream with; JSON has an escape for each.
-_LINE_ENDS = ((b"\xc2\x85", b"\\u0085"), (b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\x80\xa9", b"\\u2029"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +161,4 @@ def _moment(seconds: float, mark: str) -> str:
 
 
 def _frame(body: msgspec.Struct) -> bytes:
-    encoded = msgspec.json.encode(body)
-    for line_end, escape in _LINE_ENDS:
-        encoded = encoded.replace(line_end, escape)
-    return b"data: %b\n\n" % encoded
+    return b"data: %b\n\n" % one_line(msgspec.json.encode(body))

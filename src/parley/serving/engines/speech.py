@@ -113,6 +113,9 @@ class WorkerSpeechEngine:
         transcription = self._open.get(number) if isinstance(number, int) else None
         if transcription is None:
             return
+        if "refused" in header:
+            transcription.fail(EngineFailed(f"the engine refused a recording: {header['refused']}"))
+            return
         try:
             transcription.push(_read_event(header))
         except (KeyError, ValueError, TypeError) as error:

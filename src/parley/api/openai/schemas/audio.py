@@ -8,13 +8,14 @@ from parley.api.openai.schemas.shared import ReplyStruct
 
 ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
 Granularity = Literal["word", "segment"]
+File = Annotated[str, msgspec.Meta(extra_json_schema={"format": "binary"})]
 Temperature = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class CreateTranslationRequest(msgspec.Struct, kw_only=True):
     """The form of a translation into English. It is sent as `multipart/form-data`."""
 
-    file: bytes
+    file: File
     model: str
     prompt: str | None = None
     response_format: ResponseFormat = "json"
@@ -24,7 +25,7 @@ class CreateTranslationRequest(msgspec.Struct, kw_only=True):
 class CreateTranscriptionRequest(msgspec.Struct, kw_only=True):
     """The form of a transcription. It is sent as `multipart/form-data`; `chunking_strategy` may be "auto", which it is."""
 
-    file: bytes
+    file: File
     model: str
     language: str | None = None
     prompt: str | None = None
