@@ -232,7 +232,9 @@ async def test_g5_the_index_may_stand_behind_the_sound(decoder, tmp_path):
 
 
 def children() -> list[int]:
-    return [int(pid) for pid in Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()]
+    """The media workers of this process."""
+    pids = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+    return [int(pid) for pid in pids if b"parley.workers.media" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def peak_kib(pid: int) -> int:

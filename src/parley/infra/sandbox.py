@@ -26,7 +26,7 @@ _GRACE_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a worker may take; None means no limit of that kind. It can always read what its user can."""
+    """What a worker may take; None means no limit of that kind. It can read what its user can, unless it has a folder."""
 
     # The llama.cpp worker maps its weights, so it has none.
     address_space_bytes: int | None = None
@@ -153,8 +153,8 @@ async def start_worker(
 ) -> Worker:
     """Start `module` under `limits`; it is confined when this returns, and its first own message may be received.
 
-    It runs in `folder`, where that is given. Raises WorkerFailed when the program cannot be started. A cancelled start leaves
-    nothing behind.
+    It runs in `folder`, where that is given, and reads nothing else but programs, if the kernel can see to it. Raises
+    WorkerFailed when the program cannot be started. A cancelled start leaves nothing behind.
     """
     given = {
         "parent": os.getpid(),
@@ -162,6 +162,7 @@ async def start_worker(
         "file_bytes": limits.file_bytes,
         "address_space_bytes": limits.address_space_bytes,
         "cpu_seconds": limits.cpu_seconds,
+        "folder": None if folder is None else str(folder),
     }
     command = ("-m", "parley.workers.confine", json.dumps(given), module, *arguments)
     pipe, its_end = await open_pipe()
