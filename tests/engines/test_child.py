@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from parley.core.errors import EngineFailed, ModelLoadFailed
+from parley.core.errors import EngineDied, EngineFailed, ModelLoadFailed
 from parley.infra.sandbox import confinement_report
 from parley.serving.engines.child import Supervision
 from parley.serving.engines.llama import LlamaEngine, LlamaOptions
@@ -49,6 +49,25 @@ async def test_killing_the_child_fails_its_rounds_and_the_service_returns(tmp_pa
             outcome = await run_round(engine, round_of(byte_ids("a"), max_tokens=2, temperature=0.0))
         assert outcome.num_tokens == [2]
         assert engine.pid != pid
+
+
+async def test_a_child_that_dies_before_it_takes_a_round_up_did_not_die_of_it(tmp_path: Path) -> None:
+    async with llama_engine(tmp_path) as engine:
+        taken = await engine.generate(round_of(byte_ids("a"), max_tokens=480, temperature=0.0))
+        await anext(taken)
+        pid = engine.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        waiting = await engine.generate(round_of(byte_ids("b"), max_tokens=2, temperature=0.0))
+        os.kill(pid, signal.SIGKILL)
+        deaths = []
+        async with asyncio.timeout(HANG_SECONDS):
+            for generation in (taken, waiting):
+                with pytest.raises(EngineDied) as died:
+                    async for _ in generation:
+                        pass
+                deaths.append(died.value.has_reached)
+        assert deaths == [True, False]
 
 
 async def test_a_score_on_a_dying_child_fails_and_the_next_one_works(tmp_path: Path) -> None:

@@ -63,6 +63,8 @@ class Worker:
                 case "rows":
                     self._rows.setdefault(int(str(question["round"])), []).append(raw)
                 case "start":
+                    # First of all: if this process dies of it, it is known to have had it.
+                    self._voice.say({"event": "taken", "round": question["round"]})
                     number, request, spans = read_start(question, raw)
                     prompt = Cells(request.prompt, spans, self._embedded(number))
                     self.loop.start(request, prompt, self._sequences(number, request))

@@ -164,6 +164,10 @@ class LlamaEngine:
                 if generation is not None:
                     generation.fail(EngineFailed(f"the engine refused a round: {header['refused']}"))
                 return
+            if header.get("event") == "taken":
+                if (generation := self._open.get(int(str(header["round"])))) is not None:
+                    generation.is_taken = True
+                return
             self._fan_out(header, raw)
         except (KeyError, ValueError, TypeError, IndexError) as error:
             raise WorkerFailed(f"the worker said what is no step: {error!r}") from error
@@ -182,8 +186,9 @@ class LlamaEngine:
                 generation.push(entry, scored)
 
     def _fail_all(self, error: WorkerFailed) -> None:
-        for generation in list(self._open.values()):
-            generation.fail(EngineDied(f"the engine ended: {error}"))
+        # Those that it never took are no suspects, and are out of the way before the others are judged.
+        for generation in sorted(self._open.values(), key=lambda each: each.is_taken):
+            generation.fail(EngineDied(f"the engine ended: {error}", has_reached=generation.is_taken))
 
     def _pieces_of(self, live: LiveChild) -> Pieces:
         """The vocabulary's pieces, the same through all restarts: the file does not change."""

@@ -27,6 +27,8 @@ class LlamaGeneration:
 
     def __init__(self, request: SequenceRequest, host: Host) -> None:
         self._host = host
+        # Whether the worker has it, and not only the pipe to it.
+        self.is_taken = False
         self._num_input = len(request.prompt)
         self._cached_tokens = 0
         self._num_tokens = 0
