@@ -2,10 +2,10 @@
 
     python -m parley.workers.confine '<limits>' parley.workers.media '<options as JSON>'
 
-It says `ready`, and opens the file only then. Options: `path` of the file, `reader` (the one demuxer that is tried), `is_probe`, `window_seconds`, `max_seconds`. A probe
-hears the beginning, says `opened` with the length that the file claims, and ends. Otherwise it says one `window` after the
-other (raw: 16-bit samples), then `finished`. Either may say `refused` with the reason. Whoever does not read its windows
-stops it from decoding further: memory stays flat however long a recording is.
+Options: `path` of the file, `reader` (the one demuxer that is tried), `is_probe`, `window_seconds`, `max_seconds`. It says
+`ready`, and opens the file only then. A probe hears the beginning, says `opened` with the length that the file claims, and
+ends. Otherwise it says one `window` after the other (raw: 16-bit samples), then `finished`. Either may say `refused` with the
+reason. Whoever does not read its windows stops it from decoding further: memory stays flat however long a recording is.
 """
 
 import json

@@ -64,6 +64,8 @@ class MediaDecoder:
             while True:
                 header, samples = await _receive(worker)
                 if header.get("event") == "finished":
+                    if num_broken := header.get("num_broken"):
+                        _log.info("media_broken_in_places", extra={"num_packets": num_broken})
                     return
                 if header.get("event") == "window":
                     yield samples
