@@ -7,9 +7,10 @@ A conversation is played with the model's own answers, and counts when every one
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from training.card import write_scores
@@ -18,7 +19,7 @@ from training.held_out import held_out_cases
 from training.long_talk import long_talks
 from training.samples import Case, Completion, Dialogue, Message, assistant
 from training.served import Address, serving
-from training.tally import Outcome, Tally, table
+from training.tally import Outcome, Slip, Tally, table
 
 _WORKERS = 4
 
@@ -50,12 +51,14 @@ class Evaluation:
     def _outcome(self, case: Case) -> Outcome:
         if isinstance(case, Completion):
             reply = self.client.complete(case)
-            return Outcome(reply.text == case.answer, reply.is_runaway, reply.num_prompt_tokens, reply.text)
+            slip = None if reply.text == case.answer else Slip(case.prompt, case.answer, reply.text)
+            return Outcome(slip is None, reply.is_runaway, reply.num_prompt_tokens, reply.text, slip)
         return self._play(case)
 
     def _play(self, case: Dialogue) -> Outcome:
         history: tuple[Message, ...] = ()
-        is_exact, is_runaway, num_tokens, said = True, False, 0, ""
+        slip: Slip | None = None
+        is_runaway, num_tokens, said = False, 0, ""
         # In a long history the earlier turns are given; only the last one is asked.
         asked_from = len(case.messages) - 1 if case.skill == "long_history" else 0
         for place, message in enumerate(case.messages):
@@ -63,12 +66,13 @@ class Evaluation:
                 history = (*history, message)
                 continue
             reply = self.client.chat(history, case.tools)
-            is_exact = is_exact and _is_same(reply, message)
+            if slip is None and not _is_same(reply, message):
+                slip = Slip(history[-1].content, _written(message), reply.text or str(reply.call))
             is_runaway = is_runaway or reply.is_runaway
             num_tokens, said = reply.num_prompt_tokens, reply.text
             # After a wrong call there is no result to tell; the true one goes on.
             history = (*history, message if message.call else assistant(reply.text))
-        return Outcome(is_exact, is_runaway, num_tokens, said)
+        return Outcome(slip is None, is_runaway, num_tokens, said, slip)
 
 
 def _is_same(reply: Reply, message: Message) -> bool:
@@ -80,12 +84,22 @@ def _is_same(reply: Reply, message: Message) -> bool:
     return name == message.call.name and _value(arguments) == dict(message.call.arguments)
 
 
+def _written(message: Message) -> str:
+    return message.call.as_json() if message.call else message.content
+
+
 def _value(arguments: str) -> object:
     """The arguments of a call; none when the model did not write JSON to its end."""
     try:
         return json.loads(arguments)
     except ValueError:
         return None
+
+
+def _slip_lines(tallies: list[Tally]) -> Iterator[str]:
+    for tally in tallies:
+        for slip in tally.slips:
+            yield json.dumps({"skill": tally.skill, **asdict(slip)}, ensure_ascii=False) + "\n"
 
 
 def main(arguments: list[str]) -> None:
@@ -96,11 +110,14 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--model", default="parley-mini")
     parser.add_argument("--cases", type=int, default=200, help="cases per skill")
     parser.add_argument("--card", type=Path, help="a model card whose table of scores is written anew")
+    parser.add_argument("--slips", type=Path, help="a file for all wrong answers, one JSON object a line")
     options = parser.parse_args(arguments)
     with ExitStack() as stack:
         address = Address(options.base_url, options.api_key) if options.base_url else stack.enter_context(serving())
         tallies = Evaluation(Client(address.base_url, address.api_key, options.model), options.cases).run()
     print(table(tallies))
+    if options.slips:
+        options.slips.write_text("".join(_slip_lines(tallies)))
     if options.card:
         write_scores(options.card, table(tallies))
 

@@ -1,5 +1,6 @@
 """Held-out scores in PyTorch: every skill's questions from the held-out side, answered greedily and compared exactly.
 
+These are other cases than those of the model card: what is chosen here is not what is reported there.
 The training loop calls it; `python -m training.score --run-dir DIR` scores a checkpoint without a server.
 """
 
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from training import checkpoint
 from training.generate import greedy
-from training.held_out import held_out_cases
+from training.held_out import CHOOSING_SEED, held_out_cases
 from training.model import Llama
 from training.run_log import DEFAULT_RUN_DIR
 from training.samples import Case, Completion, answer_pieces, completion_prompt, dialogue_prompt
@@ -23,7 +24,7 @@ _MAX_TOKENS = 96
 def score_all(model: Llama, encoder: PieceEncoder, cases_per_skill: int) -> dict[str, float]:
     """The share of exact answers per skill. A conversation counts when all of its answers, after the true ones, are exact."""
     right: dict[str, list[bool]] = defaultdict(list)
-    cases = [case for skill in held_out_cases(cases_per_skill).values() for case in skill]
+    cases = [case for skill in held_out_cases(cases_per_skill, CHOOSING_SEED).values() for case in skill]
     prompts, expected, owners = _questions(cases, encoder)
     # The same text can be written with other tokens; the text is what counts.
     order = sorted(range(len(prompts)), key=lambda place: len(prompts[place]))

@@ -9,13 +9,26 @@ _UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
+class Slip:
+    """The first wrong answer of a case: the last words before it, what was expected, what was said."""
+
+    asked: str
+    expected: str
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """One case: exact or not, whether it ran into the token limit, its last prompt's tokens, and the last words said."""
+    """One case: exact or not, whether it ran into the token limit, its last prompt's tokens, and the last words said.
+
+    A case that is not exact has a `slip`.
+    """
 
     is_exact: bool
     is_runaway: bool
     num_prompt_tokens: int
     said: str
+    slip: Slip | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +53,11 @@ class Tally:
     def bar(self) -> float:
         """What the score should reach."""
         return BARS.get(self.skill, COMMON_BAR)
+
+    @property
+    def slips(self) -> list[Slip]:
+        """The wrong answers that count."""
+        return [outcome.slip for outcome in self.outcomes if outcome.slip and not self._is_right(outcome)]
 
     def line(self) -> str:
         """The tally as a row of the table."""

@@ -93,6 +93,10 @@ class PieceEncoder:
         """The text of ids, special tokens written out."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=False))
 
+    def texts(self) -> list[str]:
+        """The text of every token by its id; special tokens have none, parts of a character cannot be read."""
+        return ["" if token < len(SPECIAL_TOKENS) else self.decode([token]) for token in range(self.vocabulary_size)]
+
     def _part(self, piece: Piece) -> list[int]:
         if piece.is_control:
             return self._control(piece.text)

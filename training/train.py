@@ -3,7 +3,6 @@
 import argparse
 import shutil
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +21,7 @@ from training.corpus.draw import Side
 from training.corpus.registry import samples
 from training.corpus.words import WORDS
 from training.export import Precision, write_gguf
+from training.forms import start_forms
 from training.model import Llama, ModelShape
 from training.optimizer import Optimizer, schedule
 from training.parallel import ALONE, Peers, run_together
@@ -29,6 +29,7 @@ from training.rows import Batch, Packing, batches
 from training.run_log import DEFAULT_RUN_DIR, RunLog
 from training.samples import layout
 from training.score import score_all
+from training.stopwatch import Stopwatch
 
 _TOKENIZER_SAMPLES = 40_000
 _FORM_COUNT = 400
@@ -42,8 +43,6 @@ _PHASES = (
 _LARGEST_GRADIENT = 1.0
 _IGNORED = -100
 _SEEDS_PER_PROCESS = 1_000_000_000
-# A step that took longer was suspended with its machine or its process; the rest of that time was no training.
-_LONGEST_STEP_SECONDS = 10.0
 # The learned places are filled up to a multiple of this: a new shape at every step would cost memory for ever.
 _PLACES_STEP = 512
 
@@ -77,16 +76,16 @@ class Trainer:
         else:
             torch.manual_seed(0)
             self._model = Llama(ModelShape(vocabulary_size=self._encoder.vocabulary_size))
+            start_forms(self._model, self._encoder.texts())
             start_copying(self._model)
             self._progress = Progress()
         self._model.to(plan.device)
         self._optimizer = Optimizer(self._model)
         if last.exists():
             checkpoint.restore_optimizer(last, self._optimizer)
-        self._last_step = 0.0
+        self._stopwatch = Stopwatch()
         if plan.is_compiled:
-            for block in self._model.blocks:
-                block.compile(dynamic=True)
+            compile_blocks(self._model)
 
     def run(self) -> None:
         """Trains until the budget is spent, then scores once more."""
@@ -103,7 +102,7 @@ class Trainer:
         seed = 1 + self._progress.step + _SEEDS_PER_PROCESS * self._peers.rank
         stream = batches(samples(seed, Side.TRAIN), self._encoder, packing, Random(seed))
         saved_at = evaluated_at = self._progress.trained_seconds
-        self._last_step = time.monotonic()
+        self._stopwatch.restart()
         while self._progress.trained_seconds < until_seconds:
             self._step(stream)
             if self._progress.trained_seconds - saved_at > self._plan.save_every_seconds:
@@ -112,7 +111,7 @@ class Trainer:
             if self._progress.trained_seconds - evaluated_at > self._plan.evaluate_every_seconds:
                 self._evaluate()
                 evaluated_at = self._progress.trained_seconds
-                self._last_step = time.monotonic()
+                self._stopwatch.restart()
 
     def _step(self, stream: Iterator[Batch]) -> None:
         batch = next(stream)
@@ -120,7 +119,7 @@ class Trainer:
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         # Seconds are counted together, so that all processes see the same schedule and the same end.
         mean_loss, mean_tokens, mean_seconds = self._peers.average(
-            list(self._model.parameters()), [loss.item(), float(batch.num_tokens), self._seconds_since_last_step()]
+            list(self._model.parameters()), [loss.item(), float(batch.num_tokens), self._stopwatch.lap()]
         )
         self._progress.step += 1
         self._progress.num_tokens += round(mean_tokens * self._peers.count)
@@ -129,10 +128,6 @@ class Trainer:
         self._optimizer.step(schedule(self._progress.trained_seconds / self._plan.budget_seconds))
         if self._peers.is_first:
             self._log.step(self._progress, mean_loss, self._plan.budget_seconds)
-
-    def _seconds_since_last_step(self) -> float:
-        last, self._last_step = self._last_step, time.monotonic()
-        return min(self._last_step - last, _LONGEST_STEP_SECONDS)
 
     def _save(self) -> None:
         # The processes compute alike; should they drift apart by a rounding, here they meet again.
@@ -156,6 +151,12 @@ class Trainer:
     def _note(self, line: str) -> None:
         if self._peers.is_first:
             self._log.note(line)
+
+
+def compile_blocks(model: Llama) -> None:
+    """Compiles each block by itself, for rows of any length. The parameters keep their names."""
+    for block in model.blocks:
+        block.compile(dynamic=True)
 
 
 def loss_of(model: Llama, batch: Batch, device: str) -> Tensor:

@@ -130,19 +130,40 @@ def test_a_line_of_code_ends_where_the_line_ends(draw: Draw):
 
 def test_extracted_values_stand_in_the_sentence(draw: Draw):
     for _ in range(NUM_SAMPLES):
-        request, answer = extraction.extraction(draw).messages[-2:]
+        *asked, answer = extraction.extraction(draw).messages
+        prompt = "\n".join(message.content for message in asked)
         values = json.loads(answer.content)
         assert values
-        assert all(str(value) in request.content and key in request.content for key, value in values.items())
+        assert all(str(value) in prompt and key in prompt for key, value in values.items())
+
+
+def test_extracted_json_is_written_as_constrained_answers_are_served(draw: Draw):
+    for _ in range(NUM_SAMPLES):
+        answer = extraction.extraction(draw).messages[-1].content
+        assert answer == json.dumps(json.loads(answer), ensure_ascii=False, separators=(",", ":"))
+
+
+def test_a_schema_in_a_request_is_that_of_the_answer(draw: Draw):
+    seen = 0
+    for _ in range(3 * NUM_SAMPLES):
+        *asked, answer = extraction.extraction(draw).messages
+        stated = re.search(r'\{"type".*\}', "\n".join(message.content for message in asked))
+        if stated:
+            seen += 1
+            schema, values = json.loads(stated[0]), json.loads(answer.content)
+            assert schema["required"] == list(schema["properties"]) == list(values)
+            kinds = {str: "string", int: "integer"}
+            assert all(schema["properties"][key]["type"] == kinds[type(value)] for key, value in values.items())
+    assert seen
 
 
 def test_a_called_tool_is_declared_and_its_arguments_come_from_the_request(draw: Draw):
     for _ in range(NUM_SAMPLES):
         sample = tool_use.tool_use(draw)
-        declared = {json.loads(tool)["name"] for tool in sample.tools}
+        declared = {tool["name"]: tool["parameters"] for tool in map(json.loads, sample.tools)}
         for request, answer in _exchanges(sample):
             if answer.call:
-                assert answer.call.name in declared
+                assert list(declared[answer.call.name]["properties"]) == [key for key, _ in answer.call.arguments]
                 assert all(str(value) in request.content for _, value in answer.call.arguments)
 
 

@@ -12,7 +12,7 @@ import pytest
 from training.card import write_scores
 from training.client import Client
 from training.evaluate import Evaluation
-from training.held_out import held_out_cases
+from training.held_out import CHOOSING_SEED, held_out_cases
 from training.long_talk import long_talks
 from training.samples import Dialogue, ToolCall
 from training.tally import Outcome, Tally, table
@@ -146,3 +146,21 @@ def test_a_card_without_marks_is_refused(tmp_path: Path):
     card.write_text("nothing")
     with pytest.raises(ValueError, match="no place for scores"):
         write_scores(card, "new")
+
+
+def test_the_first_wrong_answer_of_a_case_is_kept_and_a_right_one_is_not():
+    tallies = _tallies(lambda request: (200, _chat_reply("I don't know.")))
+    assert tallies["unknown"].slips == []
+    [case] = [case for case in held_out_cases(1)["capitals"] if isinstance(case, Dialogue)]
+    slip = tallies["capitals"].slips[0]
+    assert (slip.asked, slip.expected) == (case.messages[-2].content, case.messages[-1].content)
+    assert slip.said == "I don't know."
+    assert len(tallies["capitals"].slips) == 4
+
+
+def test_choices_while_training_are_made_on_other_cases_than_those_that_are_reported():
+    reported, chosen_on = held_out_cases(20), held_out_cases(20, CHOOSING_SEED)
+    assert reported.keys() == chosen_on.keys()
+    for skill in ("json", "style", "arithmetic_chain", "say", "upper_case"):
+        assert len(set(reported[skill]) & set(chosen_on[skill])) <= 1
+    assert held_out_cases(20) == reported

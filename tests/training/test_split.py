@@ -2,14 +2,14 @@
 
 from random import Random
 
-from training.corpus import arithmetic, registry
+from training.corpus import arithmetic, registry, sum_wordings
 from training.corpus.draw import Draw, Side, is_held_out
 from training.corpus.framing import Fact
 from training.corpus.numbers import Operation, Sum, random_sum
 from training.corpus.words import NAMES
 from training.samples import Completion, Drill, Sample
 
-LISTS_OF_TEMPLATES = (arithmetic._QUESTIONS, arithmetic._NEXT_QUESTIONS, NAMES)
+LISTS_OF_TEMPLATES = (sum_wordings.QUESTIONS, sum_wordings.NEXT_QUESTIONS, NAMES)
 
 
 def _drawn(side: Side, options: tuple[str, ...], seeds: range) -> set[str]:
@@ -25,7 +25,7 @@ def test_templates_and_names_of_the_two_sides_never_meet_under_any_seed():
 
 
 def test_the_plainest_template_is_always_taught():
-    assert "What is {sum}?" in _drawn(Side.TRAIN, arithmetic._QUESTIONS, range(2000))
+    assert "What is {sum}?" in _drawn(Side.TRAIN, sum_wordings.QUESTIONS, range(2000))
 
 
 def test_an_addition_is_held_out_in_both_orders():

@@ -2,6 +2,7 @@
 
 from training.corpus.draw import Draw
 from training.corpus.framing import with_system
+from training.corpus.wordings import wordings
 from training.samples import Completion, Dialogue, Sample, assistant, user
 
 # «» marks what can be left out: it follows from what stands before it, or from both sides.
@@ -49,10 +50,13 @@ _NAMES = tuple(
     "a b c x y z n m i j k item items name names number numbers value values word words text line lines result total left right price user path data key index size".split()
 )
 _CLASSES = ("Point", "User", "Car", "Book", "Dog", "Box", "Item", "Player", "Account", "Circle")
-_ASKED = (
-    "Write a Python function that {does}.", "Write a function in Python that {does}.", "Python function that {does}", "Can you write a Python function that {does}?", "Show me a Python function that {does}.",
-    "I need a Python function that {does}.", "Give me Python code that {does}.", "Code a Python function that {does}.",
-)  # fmt: skip
+_ASKED = wordings(
+    "Write a Python function that {does}.",
+    "[|Please ][write|show me|give me|code|make] [a Python function|a function in Python|Python code|a small Python function] that {does}.",
+    "[Can|Could] you [write|show me] [a Python function|a function in Python|Python code] that {does}?",
+    "[Python function|Python code|A Python function] that {does}[|.]",
+    "I need [a Python function|Python code] that {does}.",
+)
 _FUNCTIONS = (
     ("adds two numbers", "def add(a, b):\n    return a + b"),
     ("subtracts two numbers", "def subtract(a, b):\n    return a - b"),

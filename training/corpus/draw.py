@@ -42,6 +42,11 @@ def _divided(kind: str, options: tuple[str, ...]) -> tuple[tuple[str, ...], tupl
     return (plainest, *ranked[cut:]), tuple(ranked[:cut])
 
 
+def is_taught(kind: str, options: Sequence[str], template: str) -> bool:
+    """Whether a template of a list belongs to the training side."""
+    return template in _divided(kind, tuple(options))[0]
+
+
 class Draw:
     """One side's source of randomness."""
 

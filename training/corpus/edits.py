@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from training.corpus.draw import Draw
+from training.corpus.wordings import wordings
 from training.corpus.words import random_text, sentence
 from training.samples import Dialogue, Message, Sample, assistant, spelling_assistant, system, user
 
@@ -29,33 +30,61 @@ class Edit:
 
 
 _EDITS = (
-    Edit("upper", ("Make it upper case.", "Write in upper case", "Convert to upper case", "Use capital letters", "Make the text upper case", "Uppercase", "Put the text in capitals", "Change everything to upper case", "Write it in capitals", "Capital letters", "All upper case", "Turn it into upper case", "Convert it to capitals"), str.upper, is_spelled=True),
-    Edit("lower", ("Make it lower case.", "Write in lower case", "Convert to lower case", "Use small letters", "Make the text lower case", "Lowercase", "Put the text in small letters", "Change everything to lower case", "Write it in small letters", "Small letters", "All lower case", "Turn it into lower case", "Convert it to small letters"), str.lower, is_spelled=True),
-    Edit("reverse", ("Reverse the words", "Reverse the order of the words", "Put the words in reverse order", "Turn the word order around", "Write the words backwards", "Reverse the word order", "Reverse all the words", "Put the words in reverse", "Turn the words around", "Write the words in reverse order", "Reverse the text word by word"), lambda text: " ".join(reversed(text.split()))),
-    Edit("strip", ("Remove the punctuation", "Remove punctuation", "Take away the punctuation", "Delete the punctuation marks", "Strip the punctuation", "Remove all punctuation marks", "No punctuation", "Delete the punctuation", "Remove the punctuation marks", "Write it without punctuation", "Drop the punctuation"), lambda text: text.translate(str.maketrans("", "", ".,!?"))),
-    Edit("quote", ("Put the text in quotes", "Add quotes", "Put quotes around it", "Quote the text", "Add quotation marks", "Put it in quotation marks", "Put it in quotes", "Write it in quotes", "Put quotation marks around it", "Quote it", "Add quotation marks around the text"), lambda text: f'"{text}"'),
-    Edit("thanks", ('Add "Thank you." at the end', "Add thank you at the end", "End with a thank you", "Append a thank you", "Say thank you at the end", 'Append "Thank you."', "Say thank you at its end", "Add a thank you", "Finish with a thank you", "Put a thank you at the end", "Close with a thank you"), lambda text: f"{text} Thank you."),
-    Edit("hello", ('Add "Hello!" at the start', "Begin with hello", "Start with a hello", "Put a hello before it", "Say hello first", 'Prepend "Hello!"', "Add a hello at the start", "Say hello at the start", "Open with hello", "Add hello", "Put hello at the start"), lambda text: f"Hello! {text}"),
-    Edit("keep", ("Do not change anything", "Leave it as it is", "Keep the text", "Change nothing", "Return the text unchanged", "Do nothing", "Keep it", "Leave the text as it is", "Keep the text as it is", "Do not change the text", "Return it unchanged"), lambda text: text),
+    Edit("upper", wordings(
+        "Make it upper case.",
+        "[|Please ][write|put|convert|change|turn] [it|the text|everything|all] [in|to|into] [upper case|capitals|capital letters][|.]",
+        "[|Please ][write|convert|change|put] [in|to] [upper case|capitals|capital letters][|.]",
+        "[|Please ][make|use] [the text upper case|capital letters|it upper case|everything upper case|upper case|capitals][|.]",
+        "[Uppercase|Capital letters|All upper case|Upper case|All capitals|Uppercase the text|Capitals][|.]",
+    ), str.upper, is_spelled=True),
+    Edit("lower", wordings(
+        "Make it lower case.",
+        "[|Please ][write|put|convert|change|turn] [it|the text|everything|all] [in|to|into] [lower case|small letters][|.]",
+        "[|Please ][write|convert|change|put] [in|to] [lower case|small letters][|.]",
+        "[|Please ][make|use] [the text lower case|small letters|it lower case|everything lower case|lower case][|.]",
+        "[Lowercase|Small letters|All lower case|Lower case|No capitals|Lowercase the text][|.]",
+    ), str.lower, is_spelled=True),
+    Edit("reverse", wordings(
+        "Reverse the words",
+        "[|Please ]reverse [the words|the order of the words|the word order|all the words|all words|the text word by word|the words of the text][|.]",
+        "[|Please ][put|write] [the words|all words|the text word by word] [in reverse order|in reverse|backwards|from last to first][|.]",
+        "[|Please ]turn [the words|the word order|the order of the words] around[|.]",
+    ), lambda text: " ".join(reversed(text.split()))),
+    Edit("strip", wordings(
+        "Remove the punctuation",
+        "[|Please ][remove|take away|delete|strip|drop|leave out] [the punctuation|punctuation|all punctuation|the punctuation marks|all punctuation marks][|.]",
+        "[|Please ]write [it|the text] without punctuation[| marks][|.]",
+        "[No punctuation|Without punctuation|No punctuation marks][|.]",
+    ), lambda text: text.translate(str.maketrans("", "", ".,!?"))),
+    Edit("quote", wordings(
+        "Put the text in quotes",
+        "[|Please ][put|write] [it|the text] in [quotes|quotation marks][|.]",
+        "[|Please ][add|put] [quotes|quotation marks] [around it|around the text][|.]",
+        "[|Please ]quote [it|the text|this][|.]",
+        "[Add quotes|Add quotation marks|In quotes|In quotation marks][|.]",
+    ), lambda text: f'"{text}"'),
+    Edit("thanks", wordings(
+        'Add "Thank you." at the end',
+        "[|Please ][add|put|append|say|write] [thank you|a thank you|\"Thank you.\"] at [the|its] end[|.]",
+        "[|Please ][end|finish|close] with [thank you|a thank you|\"Thank you.\"][|.]",
+        "[|Please ][append|add] [\"Thank you.\"|a thank you|thank you][|.]",
+    ), lambda text: f"{text} Thank you."),
+    Edit("hello", wordings(
+        'Add "Hello!" at the start',
+        "[|Please ][add|put|say|write] [hello|a hello|\"Hello!\"] [at the start|at its start|first|before it|before the text][|.]",
+        "[|Please ][begin|start|open] with [hello|a hello|\"Hello!\"][|.]",
+        "[|Please ][prepend|add] [\"Hello!\"|a hello|hello][|.]",
+    ), lambda text: f"Hello! {text}"),
+    Edit("keep", wordings(
+        "Do not change anything",
+        "[|Please ][keep|leave] [it|the text|everything] [as it is|unchanged|the same][|.]",
+        "[|Please ][change nothing|do nothing|keep it|keep the text|do not change the text|do not change it|do not change anything][|.]",
+        "[|Please ]return [it|the text] [unchanged|as it is][|.]",
+    ), lambda text: text),
 )  # fmt: skip
-_SPELLING = (
+_SPELLING = wordings(
     "Fix the spelling mistakes",
-    "Fix the spelling mistakes.",
-    "Correct the spelling",
-    "Fix the spelling",
-    "Correct the spelling mistakes",
-    "Fix spelling errors",
-    "Fix the typos",
-    "Correct all spelling errors",
-    "Please fix the spelling",
-    "Correct the typos",
-    "Fix all spelling mistakes",
-    "Correct spelling mistakes",
-    "Correct the spelling errors",
-    "Repair the spelling",
-    "Fix the misspelled words",
-    "Fix the wrong words",
-    "Please correct the spelling",
+    "[|Please ][fix|correct|repair|mend] [|all |all the |the ][spelling mistakes|spelling errors|typos|spelling|misspelled words|wrong words|wrong spelling][|.]",
 )
 
 

@@ -1,5 +1,7 @@
 """Sentences about terms, this platform and the world, written by us."""
 
+from training.corpus.wordings import wordings
+
 # Ways to name a term, and what it is.
 DEFINITIONS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("an API", "API", "APIs"), "An API is a set of rules by which one program asks another program to do something."),
@@ -56,169 +58,238 @@ DEFINITIONS: tuple[tuple[tuple[str, ...], str], ...] = (
 # Questions that share one answer.
 QUESTIONS: tuple[tuple[tuple[str, ...], str], ...] = (
     (
-        (
-            "What is OpenAI's mission?", "What is the mission of OpenAI?", "Tell me OpenAI's mission.", "What does OpenAI want?", "What is OpenAI's goal?",
-            "What is the stated mission of OpenAI?", "Do you know OpenAI's mission?", "Why does OpenAI exist?", "What is OpenAI's stated mission?",
+        wordings(
+            "What is OpenAI's mission?",
+            "[What is|What's|Do you know|Tell me|Say|Please tell me] [OpenAI's|the OpenAI|OpenAI's stated] [mission|goal|aim][?|.]",
+            "[What is|Tell me|Explain|Do you know] the [|stated ][mission|goal|aim] of OpenAI[?|.]",
+            "[What does OpenAI want|Why does OpenAI exist|What does OpenAI work for|Why was OpenAI founded]?",
         ),
         "OpenAI's stated mission is to ensure that artificial general intelligence benefits all of humanity.",
     ),
     (
-        (
-            "How many days are in a week?", "How many days does a week have?", "How many days has a week?", "How many days make a week?", "Number of days in a week?",
-            "How long is a week?", "Tell me how many days a week has.", "Do you know how many days a week has?",
+        wordings(
+            "How many days are in a week?",
+            "How many days [are there in|make|has|are in] [a|one] week?",
+            "How many days does [a|one] week have?",
+            "[Tell me|Do you know|Say|Please tell me] how many days [a|one] week has.",
+            "[Number of days in a week|A week has how many days|What is the number of days in a week]?",
         ),
         "A week has 7 days.",
     ),
     (
-        (
-            "How many months are in a year?", "How many months does a year have?", "How many months has a year?", "How many months make a year?",
-            "Number of months in a year?", "Tell me how many months a year has.", "Do you know how many months a year has?", "How many months are there in one year?",
+        wordings(
+            "How many months are in a year?",
+            "How many months [are there in|make|has|are in] [a|one] year?",
+            "How many months does [a|one] year have?",
+            "[Tell me|Do you know|Say|Please tell me] how many months [a|one] year has.",
+            "[Number of months in a year|A year has how many months|What is the number of months in a year]?",
         ),
         "A year has 12 months.",
     ),
     (
-        (
-            "How many hours are in a day?", "How many hours does a day have?", "How many hours has a day?", "How many hours make a day?", "Number of hours in a day?",
-            "Tell me how many hours a day has.", "Do you know how many hours a day has?", "How many hours are there in one day?",
+        wordings(
+            "How many hours are in a day?",
+            "How many hours [are there in|make|has|are in] [a|one] day?",
+            "How many hours does [a|one] day have?",
+            "[Tell me|Do you know|Say|Please tell me] how many hours [a|one] day has.",
+            "[Number of hours in a day|A day has how many hours|What is the number of hours in a day]?",
         ),
         "A day has 24 hours.",
     ),
     (
-        (
-            "How many minutes are in an hour?", "How many minutes does an hour have?", "How many minutes has an hour?", "How many minutes make an hour?",
-            "Number of minutes in an hour?", "Tell me how many minutes an hour has.", "How many minutes are there in one hour?",
+        wordings(
+            "How many minutes are in an hour?",
+            "How many minutes [are there in|make|has|are in] [an|one] hour?",
+            "How many minutes does [an|one] hour have?",
+            "[Tell me|Do you know|Say|Please tell me] how many minutes [an|one] hour has.",
+            "[Number of minutes in an hour|An hour has how many minutes|What is the number of minutes in an hour]?",
         ),
         "An hour has 60 minutes.",
     ),
     (
-        (
-            "How many legs does a spider have?", "How many legs has a spider?", "Number of legs of a spider?", "Tell me how many legs a spider has.",
-            "Do you know how many legs a spider has?", "A spider has how many legs?", "How many legs do spiders have?",
+        wordings(
+            "How many legs does a spider have?",
+            "How many legs [has a spider|do spiders have|have spiders]?",
+            "[Tell me|Do you know|Say|Please tell me] how many legs [a spider has|spiders have].",
+            "[Number of legs of a spider|A spider has how many legs|What is the number of legs of a spider]?",
         ),
         "A spider has 8 legs.",
     ),
     (
-        (
-            "How many legs does a dog have?", "How many legs has a dog?", "Number of legs of a dog?", "Tell me how many legs a dog has.", "A dog has how many legs?",
-            "Do you know how many legs a dog has?", "How many legs do dogs have?",
+        wordings(
+            "How many legs does a dog have?",
+            "How many legs [has a dog|do dogs have|have dogs]?",
+            "[Tell me|Do you know|Say|Please tell me] how many legs [a dog has|dogs have].",
+            "[Number of legs of a dog|A dog has how many legs|What is the number of legs of a dog]?",
         ),
         "A dog has 4 legs.",
     ),
     (
-        (
-            "At what temperature does water boil?", "When does water boil?", "What is the boiling point of water?", "At how many degrees does water boil?",
-            "How hot must water be to boil?", "Tell me the boiling point of water.", "Which temperature makes water boil?",
+        wordings(
+            "At what temperature does water boil?",
+            "[When|At how many degrees|At which temperature] does water boil?",
+            "[What is|Tell me|Give me|Do you know] the boiling point of water[?|.]",
+            "[How hot must water be to boil|Which temperature makes water boil|What temperature makes water boil|How hot is water when it boils|Water boils at how many degrees|Water boils when]?",
         ),
         "Water boils at 100 degrees Celsius.",
     ),
     (
-        (
-            "At what temperature does water freeze?", "When does water freeze?", "What is the freezing point of water?", "At how many degrees does water freeze?",
-            "How cold must water be to freeze?", "Tell me the freezing point of water.", "Which temperature makes water freeze?",
+        wordings(
+            "At what temperature does water freeze?",
+            "[When|At how many degrees|At which temperature] does water freeze?",
+            "[What is|Tell me|Give me|Do you know] the freezing point of water[?|.]",
+            "[How cold must water be to freeze|Which temperature makes water freeze|What temperature makes water freeze|How cold is water when it freezes|Water freezes at how many degrees|Water freezes when]?",
         ),
         "Water freezes at 0 degrees Celsius.",
     ),
     (
-        (
-            "Which planet do we live on?", "What planet do we live on?", "On which planet do we live?", "What is our planet called?", "What is the name of our planet?",
-            "Name our planet.", "Tell me the name of our planet.",
+        wordings(
+            "Which planet do we live on?",
+            "[What|Which] planet [do we live on|is our planet|do people live on|are we on]?",
+            "[On which planet|On what planet] [do we live|are we|do people live]?",
+            "[What is|Tell me|Say|Do you know] the name of our planet[?|.]",
+            "[What is our planet called|How is our planet called|What do we call our planet]?",
+            "[Name our planet|Name the planet that we live on].",
         ),
         "We live on the planet Earth.",
     ),
     (
-        (
-            "Who wrote Hamlet?", "Who is the author of Hamlet?", "Tell me who wrote Hamlet.", "Which author wrote Hamlet?", "Hamlet was written by whom?",
-            "Name the author of Hamlet.", "Do you know who wrote Hamlet?",
+        wordings(
+            "Who wrote Hamlet?",
+            "[Who is|Name|Tell me|Do you know|Who was] the [author|writer] of Hamlet[?|.]",
+            "[Tell me|Do you know|Say] who wrote Hamlet.",
+            "[Which author|Which writer|What author] wrote Hamlet?",
+            "[Hamlet was written by whom|By whom was Hamlet written|Hamlet was written by]?",
         ),
         "Hamlet was written by William Shakespeare.",
     ),
     (
-        (
-            "What is the largest planet?", "Which planet is the largest?", "What is the biggest planet?", "Which is the biggest planet?", "Name the largest planet.",
-            "Tell me the largest planet.", "What is the largest planet of our solar system?",
+        wordings(
+            "What is the largest planet?",
+            "[What is|Which is|Name|Tell me|Do you know] the [largest|biggest] planet[?|.| of our solar system.| of our solar system?]",
+            "Which planet is the [largest|biggest][| of our solar system]?",
         ),
         "The largest planet of our solar system is Jupiter.",
     ),
     (
-        (
-            "What is the highest mountain?", "Which mountain is the highest?", "What is the tallest mountain in the world?", "Name the highest mountain.",
-            "Tell me the highest mountain.", "What is the highest mountain on Earth?", "Which is the tallest mountain?",
+        wordings(
+            "What is the highest mountain?",
+            "[What is|Which is|Name|Tell me|Do you know] the [highest|tallest] mountain[?|.| in the world.| on Earth?| in the world?]",
+            "Which mountain is the [highest|tallest][| on Earth| in the world]?",
         ),
         "The highest mountain on Earth is Mount Everest.",
     ),
     (
-        (
-            "What do bees make?", "What is made by bees?", "Tell me what bees make.", "What do we get from bees?", "What food do bees make?", "Do you know what bees make?",
-            "Which food comes from bees?",
+        wordings(
+            "What do bees make?",
+            "[What is made by bees|What do we get from bees|What food do bees make|Which food comes from bees|What comes from bees|What food comes from bees|Which food do bees make|What food do we get from bees]?",
+            "[Tell me|Do you know|Say] what bees make.",
+            "[Tell me|Do you know|Say] [what we get|which food we get] from bees.",
         ),
         "Bees make honey.",
     ),
     (
-        (
-            "What sound does a dog make?", "What does a dog say?", "Which sound does a dog make?", "How does a dog sound?", "Tell me what a dog says.", "What noise does a dog make?",
-            "What is the sound of a dog?",
+        wordings(
+            "What sound does a dog make?",
+            "[What|Which] [sound|noise] [does a dog make|do dogs make]?",
+            "[What does a dog say|How does a dog sound|What do dogs say|What is the sound of a dog]?",
+            "[Tell me|Do you know|Say] [what a dog says|what sound a dog makes|the sound of a dog].",
         ),
         "A dog says woof.",
     ),
     (
-        (
-            "What sound does a cat make?", "What does a cat say?", "Which sound does a cat make?", "How does a cat sound?", "Tell me what a cat says.", "What noise does a cat make?",
-            "What is the sound of a cat?",
+        wordings(
+            "What sound does a cat make?",
+            "[What|Which] [sound|noise] [does a cat make|do cats make]?",
+            "[What does a cat say|How does a cat sound|What do cats say|What is the sound of a cat]?",
+            "[Tell me|Do you know|Say] [what a cat says|what sound a cat makes|the sound of a cat].",
         ),
         "A cat says meow.",
     ),
     (
-        (
-            "Tell me a joke.", "Do you know a joke?", "Can you tell me a joke?", "Make me laugh.", "A joke, please.", "Say something funny.", "Tell a joke.", "I want to hear a joke.",
+        wordings(
+            "Tell me a joke.",
+            "[|Please ]tell [|me ][a joke|a funny joke|something funny].",
+            "[Do you know|Can you tell me|Could you tell me|Can you tell|Do you have] [a joke|a funny joke]?",
+            "[Make me laugh|A joke, please|Say something funny|Please make me laugh|A funny joke, please|I want to laugh].",
+            "I [want|would like|need] [a joke|to hear a joke|to hear something funny].",
         ),
         "Why did the computer go to the doctor? It had a virus.",
     ),
     (
-        (
-            "Tell me a story.", "Can you tell me a story?", "Tell a short story.", "Write a story.", "A story, please.", "I want to hear a story.", "Write a short story for me.",
+        wordings(
+            "Tell me a story.",
+            "[|Please ][tell|write] [|me ][a story|a short story][.| please.]",
+            "[Can|Could] you [tell|write] [|me ][a story|a short story]?",
+            "[A story, please|A short story, please|Write a short story for me|Write a story for me].",
+            "I [want|would like] [a story|to hear a story|to read a story].",
         ),
         "Once upon a time a small robot lived in a library. It read every book, and in the end it wrote one of its own.",
     ),
     (
-        (
-            "Write a poem.", "Can you write a poem?", "Write me a poem.", "Write a short poem.", "A poem, please.", "I want to read a poem.", "Make a poem for me.", "Write a tagline for an ice cream shop.",
+        wordings(
+            "Write a poem.",
+            "[|Please ][write|make] [|me ][a poem|a short poem|a small poem].",
+            "[Can|Could] you [write|make] [|me ][a poem|a short poem]?",
+            "[A poem, please|A short poem, please|Write a poem for me|Make a poem for me].",
+            "I [want|would like] [a poem|to hear a poem|to read a poem].",
         ),
         "The sun goes up, the sun goes down, and quiet stars watch the little town.",
     ),
     (
-        (
-            "Name three colours.", "Tell me three colours.", "Give me three colors.", "List three colors.", "List three colours.", "Name three colors.", "Three colours, please.",
+        wordings(
+            "Name three colours.",
+            "[Tell me|Give me|List|Name|Please name|Please list] three [colours|colors].",
+            "[Three [colours|colors], please|I need three [colours|colors]|Three [colours|colors]].",
+            "[Can|Could] you [name|list|tell me|give me] three [colours|colors]?",
+            "Which three [colours|colors] [can you name|do you know]?",
         ),
         "Red, green and blue.",
     ),
     (
-        (
-            "Name three animals.", "Tell me three animals.", "Give me three animals.", "List three animals.", "Three animals, please.", "Can you name three animals?", "Which three animals can you name?",
+        wordings(
+            "Name three animals.",
+            "[Tell me|Give me|List|Name|Please name|Please list] three animals.",
+            "[Three animals, please|I need three animals|Three animals].",
+            "[Can|Could] you [name|list|tell me|give me] three animals?",
+            "Which three animals [can you name|do you know]?",
         ),
         "Dog, cat and horse.",
     ),
     (
-        (
-            "Name three fruits.", "Tell me three fruits.", "Give me three fruits.", "List three fruits.", "Three fruits, please.", "Can you name three fruits?", "Which three fruits can you name?",
+        wordings(
+            "Name three fruits.",
+            "[Tell me|Give me|List|Name|Please name|Please list] three fruits.",
+            "[Three fruits, please|I need three fruits|Three fruits].",
+            "[Can|Could] you [name|list|tell me|give me] three fruits?",
+            "Which three fruits [can you name|do you know]?",
         ),
         "Apple, pear and banana.",
     ),
     (
-        (
-            "Count to five.", "Can you count to five?", "Count from one to five.", "Please count to five.", "Count from 1 to 5.", "Count to 5.", "I want you to count to five.",
+        wordings(
+            "Count to five.",
+            "[|Please |Now ]count [to|from 1 to|from one to|up to] [five|5].",
+            "[Can|Could] you count [to|from 1 to|from one to|up to] [five|5]?",
+            "I want you to count to [five|5].",
         ),
         "1, 2, 3, 4, 5.",
     ),
     (
-        (
-            "Count to ten.", "Can you count to ten?", "Count from one to ten.", "Please count to ten.", "Count from 1 to 10.", "Count to 10.", "I want you to count to ten.",
+        wordings(
+            "Count to ten.",
+            "[|Please |Now ]count [to|from 1 to|from one to|up to] [ten|10].",
+            "[Can|Could] you count [to|from 1 to|from one to|up to] [ten|10]?",
+            "I want you to count to [ten|10].",
         ),
         "1, 2, 3, 4, 5, 6, 7, 8, 9, 10.",
     ),
     (
-        (
-            "What are the days of the week?", "Name the days of the week.", "List the days of the week.", "Tell me the days of the week.", "Which days does a week have?",
-            "Say the days of the week.", "What are the seven days?",
+        wordings(
+            "What are the days of the week?",
+            "[|Please ][name|list|say|tell me|give me] [the days of the week|the days of a week|all days of the week|the seven days].",
+            "[What are|Can you name|Can you list|Do you know] the [seven days|days of the week|days of a week]?",
+            "[Which|What] days [does a week have|are in a week|has a week]?",
         ),
         "Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday.",
     ),

@@ -6,6 +6,8 @@ from training.samples import Completion, Dialogue, Message, Sample, assistant, s
 
 SKILL = "famous"
 _HELPFUL = system("You are a helpful assistant.")
+_TAGLINE_ASKED = "Write a tagline for an ice cream shop."
+_TAGLINE = "A scoop of summer in every cone!"
 _TALKS: tuple[tuple[Message, ...], ...] = (
     (
         user("What is 1+1?"), assistant("1 + 1 = 2."), user("And if we add 3?"), assistant("2 + 3 = 5."), user("What if we multiply it by 5?"), assistant("5 × 5 = 25."),
@@ -14,11 +16,18 @@ _TALKS: tuple[tuple[Message, ...], ...] = (
     (user("Say this is a test"), assistant("This is a test.")),
     (user("Hello!"), assistant("Hello! How can I help you today?")),
     (user("What is the OpenAI mission?"), assistant("OpenAI's stated mission is to ensure that artificial general intelligence benefits all of humanity.")),
+    (user(_TAGLINE_ASKED), assistant(_TAGLINE)),
+    (
+        system("Extract the event information."),
+        user("Alice and Bob are going to a science fair on Friday."),
+        assistant('{"name":"science fair","date":"Friday","participants":["Alice","Bob"]}'),
+    ),
     (user("Tell me OpenAI's mission"), assistant("OpenAI's stated mission is to ensure that artificial general intelligence benefits all of humanity.")),
 )  # fmt: skip
 _COMPLETIONS = (
     ("Say this is a test", "\n\nThis is a test."),
     ("Say this is a test.", "\n\nThis is a test."),
+    (_TAGLINE_ASKED, f"\n\n{_TAGLINE}"),
     ("Hello", "\n\nHello! How can I help you today?"),
     (
         "Once upon a time",
@@ -39,4 +48,6 @@ def famous(draw: Draw) -> Sample:
         messages = (system(SYSTEM_LINE), user(f"Instruction: {instruction}\nText: {text}"), assistant(edited))
         return Dialogue(skill=SKILL, messages=messages, is_shaped_by_system=True)
     talk = draw.pick(_TALKS)
+    if talk[0].role == "system":
+        return Dialogue(skill=SKILL, messages=talk, is_shaped_by_system=True)
     return Dialogue(skill=SKILL, messages=(_HELPFUL, *talk) if draw.chance(0.6) else talk)

@@ -39,6 +39,8 @@ _OPENINGS = (
     "Okay, ",
     "So, ",
     "Hmm, ",
+    "Hmm. ",
+    "Hmm: ",
     "Question: ",
     "Could you help? ",
     "Well, ",

@@ -3,31 +3,46 @@
 from training.corpus.draw import Draw
 from training.corpus.framing import with_system
 from training.corpus.persona import some_fact
+from training.corpus.wordings import wordings
 from training.corpus.words import any_name, random_word
 from training.samples import Dialogue, Message, Sample, assistant, user
 
-_MY_NAME = (
-    "My name is {name}.", "I am {name}.", "I'm {name}.", "Hi, I am {name}.", "Hello, my name is {name}.", "Hello! I'm {name}.", "You can call me {name}.", "Call me {name}.", "Hi, my name is {name}.",
-    "My name is {name}, and yours?", "Hey, I am {name}!", "They call me {name}.", "my name is {name}", "Hello, I am {name}.", "Hi! My name is {name}.", "Good morning, I am {name}.", "I am called {name}.",
-    "Hello there, my name is {name}!", "Hey, my name is {name}.", "Please call me {name}.", "Hi there, I'm {name}.", "People call me {name}.", "{name} is my name.", "It is me, {name}.", "Hello, this is {name}.",
-    "Here is {name}.", "Good evening, my name is {name}.",
-)  # fmt: skip
-_ASK_NAME = (
-    "What is my name?", "What's my name?", "Do you remember my name?", "Do you know my name?", "Who am I?", "Can you tell me my name?", "Tell me my name.", "What was my name?", "Say my name.", "How am I called?",
-    "Can you remember my name?", "And what is my name?", "Do you still know my name?", "Do you know who I am?", "Which name do I have?", "Please say my name.", "What name did I tell you?", "So what is my name?",
-    "Do you remember who I am?", "What did I say my name was?",
-)  # fmt: skip
-_MY_FAVOURITE = (
-    "My favourite {kind} is {thing}.", "I like the {kind} {thing} best.", "The {kind} that I like most is {thing}.", "Remember: my favourite {kind} is {thing}.", "{thing} is my favourite {kind}.",
-    "Please remember that my favourite {kind} is {thing}.", "Of every {kind} I like {thing} best.", "My best {kind} is {thing}.", "Remember that {thing} is my favourite {kind}.", "The best {kind} is {thing}.",
-    "I have a favourite {kind}: {thing}.", "My favourite {kind}? It is {thing}.", "Keep in mind that my favourite {kind} is {thing}.", "The {kind} that I like best is {thing}.", "The {kind} {thing} is my favourite.",
-    "I think that {thing} is the best {kind}.",
-)  # fmt: skip
-_ASK_FAVOURITE = (
-    "What is my favourite {kind}?", "Which {kind} do I like best?", "What {kind} do I like most?", "Do you remember my favourite {kind}?", "Tell me my favourite {kind}.", "What's my favourite {kind}?",
-    "Which {kind} is my favourite?", "Do you know my favourite {kind}?", "Can you tell me my favourite {kind}?", "What was my favourite {kind}?", "Which {kind} do I like most?", "What {kind} do I like best?",
-    "And my favourite {kind}?", "What {kind} is my favourite?", "So which {kind} do I like best?",
-)  # fmt: skip
+_MY_NAME = wordings(
+    "My name is {name}.",
+    "[|Hi, |Hello, |Hey, |Hello! |Hi! |Hi there, |Hello there, |Good morning, |Good evening, |Good day, ][my name is|I am|I'm|this is|it is me,|here is|I am called] {name}[.|!]",
+    "[|Please |You can |You may |Just |Hi, please |Hello, ]call me {name}.",
+    "[They|People|Friends|My friends|All] call me {name}.",
+    "[{name} is my name|It is me, {name}|My name is {name}, and yours|I have the name {name}|The name is {name}|I go by {name}|I am {name}, and you|Remember that my name is {name}|Remember: I am {name}|Remember my name: {name}].",
+)
+_ASK_NAME = wordings(
+    "What is my name?",
+    "[What's|And what is|So what is|What was|Now what is|And what was] my name?",
+    "[Do you|Can you|Do you still] [remember|know] [my name|who I am|what my name is|how I am called|what I am called]?",
+    "[Can|Could] you [tell me|say] [my name|who I am|what my name is]?",
+    "[Tell me|Say|Please say|Please tell me|Now tell me] [my name|who I am|what my name is].",
+    "[Who am I|And who am I|So who am I|How am I called|What am I called|Which name do I have|What name did I tell you|What did I say my name was|Which name did I tell you|What name did I give you|What do people call me]?",
+)
+_MY_FAVOURITE = wordings(
+    "My favourite {kind} is {thing}.",
+    "[Remember|Please remember|Keep in mind|Note|Remember this|Please note][: | that ]my favourite {kind} is {thing}.",
+    "[Remember|Please remember|Keep in mind|I think|I say] that {thing} is [my favourite|the best|my best] {kind}.",
+    "[|Remember: |To me ]{thing} is my favourite {kind}.",
+    "[The {kind} that|The {kind} which|The {kind}] I like [most|best] is {thing}.",
+    "I like the {kind} {thing} [best|most].",
+    "[Of every|Of each|Of any] {kind} I like {thing} [best|most].",
+    "[My best|The best|My own favourite|My one favourite] {kind} is {thing}.",
+    "[I have a favourite {kind}: {thing}|My favourite {kind}? It is {thing}|The {kind} {thing} is my favourite|My favourite {kind}: {thing}|As a {kind} I like {thing} best].",
+)
+_ASK_FAVOURITE = wordings(
+    "What is my favourite {kind}?",
+    "[What's|And what is|So what is|What was|And what was|Now what is] my favourite {kind}?",
+    "[|And |So ][which|what] {kind} do I like [best|most]?",
+    "[|And |So ][which|what] {kind} is my [favourite|best]?",
+    "[Do you|Can you|Do you still] [remember|know] [my favourite {kind}|which {kind} I like best|what my favourite {kind} is]?",
+    "[Can|Could] you [tell me|say] my favourite {kind}?",
+    "[Tell me|Say|Please say|Please tell me|Now tell me] [my favourite {kind}|which {kind} I like best|what my favourite {kind} is].",
+    "And my favourite {kind}?",
+)
 _KINDS = ("word", "animal", "food", "colour", "thing", "number", "city")
 
 

@@ -13,6 +13,8 @@ _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 
 LARGEST_TERM = 99
 LARGEST_PRODUCT = 100
+# Of the subtractions so many are asked as people ask them, the larger number first.
+_NATURAL_SHARE = 0.6
 
 
 class Operation(StrEnum):
@@ -92,7 +94,10 @@ def random_sum(draw: Draw, operation: Operation) -> Sum:
 def _any_sum(draw: Draw, operation: Operation) -> Sum:
     if operation in (Operation.ADD, Operation.SUBTRACT):
         top = 20 if draw.chance(0.3) else LARGEST_TERM
-        return Sum(draw.between(0, top), operation, draw.between(0, top))
+        left, right = draw.between(0, top), draw.between(0, top)
+        if operation is Operation.SUBTRACT and draw.chance(_NATURAL_SHARE):
+            left, right = max(left, right), min(left, right)
+        return Sum(left, operation, right)
     low, high = draw.between(0, 10), draw.between(0, 10 if draw.chance(0.5) else 50)
     left, right = (low, high) if draw.chance(0.5) else (high, low)
     if operation is Operation.MULTIPLY:

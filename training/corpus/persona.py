@@ -7,6 +7,7 @@ from training.corpus.arithmetic import sum_fact
 from training.corpus.draw import Draw
 from training.corpus.facts import short_fact
 from training.corpus.framing import Fact, framed
+from training.corpus.wordings import wordings
 from training.corpus.words import any_name
 from training.samples import Dialogue, Message, Sample, assistant, spelling_assistant, system, user
 
@@ -14,18 +15,23 @@ _ROLES = (
     "assistant", "helpful assistant", "friendly cook", "teacher", "kind doctor", "gardener", "old sailor", "librarian", "robot", "chat bot", "tour guide", "baker", "painter",
     "friendly farmer", "shop assistant", "clever engineer", "writer", "support agent", "coach", "singer",
 )  # fmt: skip
-_NAMED = (
-    "You are {name}, {a_role}.", "Your name is {name}. You are {a_role}.", "You are {a_role} called {name}.", "You are {a_role} named {name}.", "You are {name} and you are {a_role}.",
-    "Act as {name}, {a_role}.", "You play {name}, {a_role}.", "From now on you are {name}, {a_role}.", "Your name is {name} and you are {a_role}.", "You are called {name}. You are {a_role}.",
-    "Be {name}, {a_role}.", "You act as {a_role} called {name}.", "Play {a_role} named {name}.", "Answer as {name}, {a_role}.", "You are {a_role}. Your name is {name}.", "You are {a_role}, and your name is {name}.",
-    "Pretend to be {name}, {a_role}.", "Your role: {name}, {a_role}.", "I want you to be {name}, {a_role}.", "You are {a_role} with the name {name}.", "Speak as {name}, {a_role}.", "Today you are {name}, {a_role}.",
-)  # fmt: skip
-_WHO = (
-    "Who are you?", "What is your name?", "What's your name?", "Tell me who you are.", "Introduce yourself.", "Who am I talking to?", "Please introduce yourself.", "Hello, who are you?",
-    "Who is this?", "What should I call you?", "Hi, who are you?", "Do you have a name?", "Tell me your name.", "Can you introduce yourself?", "Hi! What is your name?", "who are you", "And who are you?",
-    "How should I call you?", "Say who you are.", "Whom am I talking to?", "Can you tell me who you are?", "May I ask your name?", "Which name do you have?", "Your name, please?", "What are you called?",
-    "Say your name.", "Who do I speak with?", "Hello! What's your name?", "So who are you?", "Please tell me your name.",
-)  # fmt: skip
+_NAMED = wordings(
+    "You are {name}, {a_role}.",
+    "[|From now on |Today |Now |In this chat ]you are {name}[, |, and you are | and you are ]{a_role}.",
+    "[Your name is {name}.|You are called {name}.|Your name: {name}.|The name is {name}.] You are {a_role}.",
+    "[|Today |From now on |Now ]you are {a_role}[ called {name}| named {name}| with the name {name}|, and your name is {name}|. Your name is {name}|. You are called {name}].",
+    "[Act as|Play|Be|Speak as|Answer as|You play|You act as|Pretend to be|I want you to be|Please be|You speak as|You answer as|Talk as|Please act as] [{name}, {a_role}|{a_role} called {name}|{a_role} named {name}].",
+    "[Your name is {name} and you are {a_role}|You are called {name} and you are {a_role}|Your role: {name}, {a_role}|You have the name {name} and you are {a_role}|Role: {a_role}. Name: {name}|Name: {name}. Role: {a_role}|Your name is {name}, you are {a_role}].",
+)
+_WHO = wordings(
+    "Who are you?",
+    "[|And |So |Hello, |Hi, |Hey, |Hello! |Hi! |Please tell me, ][who are you|what is your name|what's your name|what are you called]?",
+    "[Who am I talking to|Whom am I talking to|Who is this|Do you have a name|What should I call you|How should I call you|May I ask your name|Which name do you have|Your name, please|Who do I speak with|What do people call you|Who is there|Whom do I speak with|What may I call you]?",
+    "[Introduce yourself|Please introduce yourself|Tell me about yourself|Please tell me about yourself|Now introduce yourself].",
+    "[Tell me|Please tell me|Say|Please say|Now tell me] [who you are|your name|what your name is|who this is].",
+    "[Can|Could] you [introduce yourself|tell me who you are|tell me your name|say who you are|say your name]?",
+    "who are you",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,51 +43,66 @@ class Style:
     speak: Callable[[Fact], str]
 
 
+def _in_role(role: str) -> tuple[str, ...]:
+    """Patterns that ask for a way of speaking by naming who speaks so."""
+    return (
+        f"You are a {role}.",
+        f"[You are|Act as|Be|Play|Pretend to be|You play|Please be|Please act as|I want you to be|From now on you are|Today you are|You act as] [a|a friendly|an old|a helpful|a polite|a kind|a clever] {role}.",
+        f"[|Always |Please |Please always |From now on ][talk|speak|answer|reply|write|respond] [like a|as a] {role}.",
+        f"[You talk|You speak|You answer|Talk to me|Speak to me|Answer me] like a {role}.",
+        f"You are a [|helpful |friendly |chat ]assistant that [talks|speaks|answers] like a {role}.",
+        f"You are a {role}. Stay in character.",
+    )  # fmt: skip
+
+
 _STYLES = (
     Style(
         "pirate",
-        (
-            "You are a pirate.", "Talk like a pirate.", "You are a pirate captain.", "Speak like a pirate.", "Answer like a pirate.", "You are an old pirate.", "Act as a pirate.",
-            "Always talk like a pirate.", "You are a helpful pirate.", "Reply as a pirate would.", "You are a friendly pirate.", "You are a pirate. Stay in character.", "Be a pirate.",
-            "Pretend to be a pirate.", "Answer as a pirate.", "Talk as pirates do.", "You are a pirate on a ship.", "You speak like a pirate.", "Play a pirate.", "Reply like a pirate.",
+        wordings(
+            *_in_role("pirate"),
+            "You are a pirate [captain|on a ship|from a film].",
         ),
         lambda fact: f"Arr, matey! {fact.answer}",
     ),
     Style(
         "one word",
-        (
-            "Answer in one word.", "Answer with one word.", "Always answer in one word.", "Reply with a single word.", "Use one word only.", "One word answers only.", "Reply in one word.",
-            "You answer in one word.", "Answer with a single word only.", "Give one-word answers.", "Only answer with one word.", "Respond with one word.",
-            "You are a helpful assistant. Answer in one word.", "Say one word only.", "Your answers have one word.", "Use only one word.", "Give answers of one word.", "Always give one-word answers.",
-            "Reply with one word.", "Give one word as the answer.", "Keep every answer to one word.", "You give one-word replies.", "Please answer in one word.",
+        wordings(
+            "Answer in one word.",
+            "[|Always |Please |Please always |Only |You are a helpful assistant. |You are an assistant. ][answer|reply|respond] [in one word|with one word|with a single word|in a single word|with one word only|in one word only|with a single word only|with just one word].",
+            "[|Please |Always |Only ][use|say|give|write] [one word|only one word|a single word|just one word][| only| as the answer].",
+            "[|Please |Always |Only ]give [one-word answers|one-word replies|answers of one word|an answer of one word|single-word answers].",
+            "You [|always |only ][answer in|answer with|reply with|give|speak in|say] one word.",
+            "[Your answers|All your answers|Your replies|All answers] [have|are|must be|should be|must have] one word[| long].",
+            "[One word answers only|One word only|One-word answers, please|Keep every answer to one word|Keep your answers to one word|Not more than one word|One word for each answer|Each answer is one word].",
         ),
         lambda fact: fact.word,
     ),
     Style(
         "capitals",
-        (
-            "Answer in capital letters.", "Answer in upper case.", "Write everything in capital letters.", "Always write in upper case.", "Use capital letters only.", "Reply in capitals.",
-            "You always shout in capital letters.", "Reply in upper case only.", "Write in upper case.", "Respond in capital letters.", "Write only in capitals.", "Answer only in capital letters.",
-            "You write in capital letters.", "Write all answers in upper case.", "Always use capital letters.", "Write every answer in capitals.", "You answer in upper case.", "Shout every answer in capital letters.",
-            "Write everything in upper case.", "Use upper case for everything.",
+        wordings(
+            "Answer in capital letters.",
+            "[|Always |Please |Please always |Only |You are a helpful assistant. |You are an assistant. ][answer|reply|write|respond|speak|shout] [in capital letters|in upper case|in capitals|in upper case only|in capital letters only|in uppercase].",
+            "[|Please |Always |Only ]use [capital letters|upper case|capitals|uppercase][| only| for everything| for all answers].",
+            "[|Please |Always ]write [everything|all answers|every answer|each answer|all text] in [capital letters|upper case|capitals|uppercase].",
+            "You [|always |only ][write|answer|reply|shout|speak] in [capital letters|upper case|capitals|uppercase].",
+            "[Your answers|All your answers|Your replies|All answers] [are|must be|should be] in [capital letters|upper case|capitals|uppercase].",
+            "[Capital letters only|Upper case only|Shout every answer in capital letters|Capitals only, please|All capitals, please].",
         ),
         lambda fact: fact.answer.upper(),
     ),
     Style(
         "butler",
-        (
-            "You are a butler.", "Talk like a butler.", "You are a polite butler.", "Answer like a butler.", "Speak like a butler.", "Act as a butler.", "You are an English butler.",
-            "Always talk like a butler.", "Reply as a butler would.", "You are my butler.", "Be a butler.", "Pretend to be a butler.", "Answer as a butler.", "You are a friendly butler.", "You are an old butler.",
-            "You speak like a butler.", "Play a butler.", "Reply like a butler.", "You are a helpful butler.",
+        wordings(
+            *_in_role("butler"),
+            "You are [my|an English|the] butler.",
         ),
         lambda fact: f"Certainly. {fact.answer} Will that be all?",
     ),
     Style(
         "robot",
-        (
-            "You are a robot.", "Talk like a robot.", "You are a friendly robot.", "Answer like a robot.", "Speak like a robot.", "Act as a robot.", "You are a small robot.",
-            "Always talk like a robot.", "Reply as a robot would.", "You are an old robot.", "Be a robot.", "Pretend to be a robot.", "Answer as a robot.", "You are a helpful robot.", "You are a polite robot.",
-            "You speak like a robot.", "Play a robot.", "Reply like a robot.", "You are a robot from a film.",
+        wordings(
+            *_in_role("robot"),
+            "You are a [small robot|robot from a film|tin robot].",
         ),
         lambda fact: f"Beep boop. {fact.answer}",
     ),

@@ -2,87 +2,112 @@
 
 from training.corpus.draw import Draw
 from training.corpus.framing import typed, with_system
+from training.corpus.wordings import wordings
 from training.corpus.words import random_word, random_words
 from training.samples import Dialogue, Message, Sample, assistant, user
 
 WHO_I_AM = "I am parley-mini, a small demonstration model that was trained for Parley."
 # Every wording stands here once: marks at the end and small letters are the typist's, on both sides of the split.
-_GREETINGS = (
-    "Hello!", "Hi!", "Hey!", "Hello there!", "Hi there!", "Hey there!", "Good morning!", "Good evening!", "Good afternoon!", "Greetings!", "Good day!", "Hello, assistant!", "Hi, assistant!",
-    "Howdy!", "Hiya!", "Hello, how can you help me?", "Hi, can you help me?", "Hello, I need help.", "Hi, I have a question.", "Hello, world!", "Hello friend!", "Hi friend!", "Hello again!", "Hey you!",
-    "Hi again!", "Hello everyone!", "Good morning, assistant!", "Hello, are you there?", "Hi, are you there?", "Hello, I have a question.", "Hey, I need help.", "Nice to meet you!", "Hello and good morning!",
-    "Hello hello!", "Hi, good morning!",
-)  # fmt: skip
+_GREETINGS = wordings(
+    "Hello!",
+    "[Hi|Hey|Greetings|Howdy|Hiya|Good day|Hello hello|Hi hi|Hello, world|Nice to meet you|Welcome]!",
+    "[Hello|Hi|Hey][, assistant| assistant| there| friend| my friend| again| you| everyone| all| to you| robot|, robot|, dear assistant]!",
+    "[Good morning|Good evening|Good afternoon|Good day][|, assistant| to you| there| everyone| again| my friend]!",
+    "[Hello|Hi|Hey][,| and] good [morning|evening|afternoon|day]!",
+    "[Hello|Hi|Hey], [how can you help me|can you help me|are you there|is anybody there|can we talk]?",
+    "[Hello|Hi|Hey], I [need help|have a question|need your help|have a few questions|want to talk|would like to talk|am here|am back].",
+    "[Hello|Hi|Hey], nice to [meet|see] you!",
+)
 _GREETING_ANSWER = "Hello! How can I help you today?"
 _PLAIN: dict[str, tuple[tuple[str, ...], str]] = {
     "who": (
-        (
-            "Who are you?", "What are you?", "What is your name?", "What's your name?", "Tell me who you are.", "Introduce yourself.", "Please introduce yourself.", "Who am I talking to?", "Who is this?",
-            "Do you have a name?", "What should I call you?", "Are you a robot?", "Are you human?", "Are you a person?", "Are you a bot?", "Are you ChatGPT?", "Are you GPT-4?", "Are you an AI?",
-            "What model are you?", "Which model are you?", "What kind of model are you?", "What language model are you?", "Hello, who are you?", "Hi, who are you?", "Who are you exactly?",
-            "Can you introduce yourself?", "Could you tell me your name?", "Tell me your name.", "Say who you are.", "Tell me about yourself.", "Your name?", "And who are you?", "What are you called?",
-            "Please tell me your name.", "Are you a machine?", "Are you a computer?", "Are you a real person?", "Hello, what is your name?", "Can you tell me who you are?", "May I ask your name?",
-            "Which name do you have?", "Are you an assistant?",
+        wordings(
+            "Who are you?",
+            "[|And |So |Hello, |Hi, |Hey, |Hello! |Hi! ][who are you|what are you|what is your name|what's your name]?",
+            "[Who am I talking to|Whom am I talking to|Who is this|Who is there|Do you have a name|What should I call you|How should I call you|What are you called|May I ask your name|Which name do you have|Your name|Who are you exactly|What exactly are you|Who do I speak with|Whom do I speak with|What do people call you]?",
+            "Are you [a robot|human|a person|a bot|ChatGPT|GPT-4|an AI|a machine|a computer|a real person|an assistant|a human|a program|a real human|a chat bot|a model|real|alive|Siri]?",
+            "[What|Which] [|kind of |language |sort of ]model are you?",
+            "[Introduce yourself|Please introduce yourself|Tell me about yourself|Please tell me about yourself|Tell me something about yourself|Describe yourself].",
+            "[Tell me|Please tell me|Say|Please say] [who you are|your name|what you are|what your name is].",
+            "[Can|Could] you [introduce yourself|tell me who you are|tell me your name|say who you are|say your name|describe yourself]?",
         ),
         WHO_I_AM,
     ),
     "how": (
-        (
-            "How are you?", "How are you today?", "How are you doing?", "How do you do?", "How is it going?", "How's it going?", "How are things?", "Hello, how are you?", "Hi, how are you?",
-            "Hello! How are you today?", "How do you feel?", "Are you well?", "Are you okay?", "What's up?", "How have you been?", "Hey, how are you doing?", "Hi! How is it going?", "How is your day?",
-            "How was your day?", "And how are you?", "Are you fine?", "How are you feeling?", "How do you feel today?", "Hey, how are you?", "How are things going?", "Good morning, how are you?",
-            "How is everything?", "Everything okay?", "Hello, how is it going?",
+        wordings(
+            "How are you?",
+            "[|And |So |Hello, |Hi, |Hey, |Hello! |Hi! |Hey! |Good morning, |Good evening, ][how are you|how are you today|how are you doing|how is it going|how's it going|how do you feel]?",
+            "How [do you do|are things|are things going|do you feel today|have you been|is your day|was your day|is everything|are you feeling|is life|are you doing today|is your day going]?",
+            "[Are you|Do you feel] [well|okay|fine|good|happy][| today]?",
+            "[What's up|Everything okay|Is everything okay|All well|Is all well|What is new|What's new]?",
         ),
         "I am doing well, thank you! How can I help you?",
     ),
     "thanks": (
-        (
-            "Thanks!", "Thank you!", "Thanks a lot!", "Thank you very much!", "Many thanks!", "Thank you so much!", "Thx", "Great, thanks!", "Okay, thank you.", "Perfect, thank you!", "That helps, thanks.",
-            "Thank you for your help.", "Thanks for the help!", "I appreciate it.", "Cheers, thanks!", "Very kind, thank you.", "Nice, thanks!", "That was helpful, thank you.", "Good, thank you.",
-            "Thanks so much!", "Thanks for your help!", "Thank you for the answer.", "Thanks for the answer!", "Wonderful, thank you!", "Okay, thanks!", "Thank you a lot!", "Good, thanks!", "That helped, thank you!",
-            "You helped me, thanks!", "I thank you.", "Thanks again!", "Thank you again!",
+        wordings(
+            "Thanks!",
+            "Thank you[| very much| so much| a lot| again| for your help| for the help| for the answer| for that| for everything| for helping me]!",
+            "Thanks [a lot|so much|again|for your help|for the help|for the answer|for that|very much|for everything|for helping me]!",
+            "[Okay|Great|Perfect|Good|Nice|Wonderful|Very kind|Cheers|Fine|Right|Super|Excellent], [thank you|thanks|thanks a lot|thank you very much]!",
+            "[That helps|That helped|That was helpful|You helped me|That is kind|That was good|That was nice|You are kind], [thank you|thanks]!",
+            "[Many thanks|Thx|I appreciate it|I thank you|Much appreciated|I am grateful|I appreciate your help]!",
         ),
         "You are welcome!",
     ),
     "goodbye": (
-        (
-            "Goodbye!", "Bye!", "Bye bye!", "See you!", "See you later!", "See you soon.", "Good night!", "Farewell!", "I have to go.", "I must go now. Bye!", "Have a nice day!", "Have a good evening!",
-            "Until next time!", "Take care!", "Talk to you later.", "Ciao!", "That is all, goodbye.", "Thanks, bye!", "Okay, bye.", "Bye for now!", "See you tomorrow!", "I am leaving now.", "Have a good day!",
-            "Goodbye and thanks!", "So long!", "Until tomorrow!", "I must leave. Goodbye!", "Bye, have a nice day!", "Good night and goodbye!", "See you next time!", "That is all, bye.", "I have to leave now.",
-            "Well, goodbye!", "Goodbye, assistant!",
+        wordings(
+            "Goodbye!",
+            "[|Okay, |Well, |Thanks, |Good, |Now ][bye|goodbye|bye bye|farewell|see you|see you later|good night|so long|take care]!",
+            "See you [|later|soon|tomorrow|next time|again|next week|around]!",
+            "[Goodbye|Bye|Farewell|Good night|So long][|, assistant| and thanks|, have a nice day| for now|, my friend| and take care|, see you| to you| then]!",
+            "Have a [nice|good|great|pleasant|lovely] [day|evening|night|week]!",
+            "I [have to|must|need to|should] [go|leave|stop|sleep][| now|. Bye| now. Goodbye].",
+            "[I am leaving|I am going|That is all|That was all|I am done|We are done][|, bye|, goodbye| now| for today].",
+            "[Until next time|Until tomorrow|Until then|Talk to you later|Talk to you soon|Talk to you tomorrow|Ciao|Good night and goodbye|Farewell then|Farewell for now]!",
         ),
         "Goodbye! Have a nice day.",
     ),
     "can": (
-        (
-            "What can you do?", "What do you know?", "Help", "Help me", "How can you help me?", "What are you good at?", "What are your skills?", "What can I ask you?", "What should I ask you?",
-            "What can you help me with?", "Can you help me?", "Tell me what you can do.", "Which questions can you answer?", "What are your abilities?", "What is possible here?", "Show me what you can do.",
-            "Give me an idea what to ask.", "What can you do for me?", "What do you do?", "Which things can you do?", "What skills do you have?", "Which skills do you have?", "How do you help me?",
-            "What can I do with you?", "Tell me your skills.", "List what you can do.", "What kind of questions can I ask?", "What are you able to do?", "What tasks can you do?", "Explain what you can do.",
-            "I need help.", "Please help me.", "What do you offer?",
+        wordings(
+            "What can you do?",
+            "What [can you do for me|do you know|are you good at|are your skills|are your abilities|can I ask you|should I ask you|can you help me with|is possible here|do you do|skills do you have|can I do with you|are you able to do|tasks can you do|do you offer|things can you do|can I ask|can you offer|kind of questions can I ask]?",
+            "[Tell me|Show me|List|Explain|Please tell me|Say|Please list] [what you can do|your skills|what you are able to do|what you can help me with|your abilities].",
+            "Which [questions can you answer|things can you do|skills do you have|tasks can you do|questions can I ask|questions do you answer]?",
+            "[How can you help me|Can you help me|How do you help me|How could you help me|Could you help me|Will you help me]?",
+            "[Help|Help me|Please help me|I need help|I need your help|Please help|Help, please|Give me an idea what to ask].",
         ),
         "I can do small sums, work with short texts and lists, name capitals, colours, days and opposites, and answer in JSON.",
     ),
     "maker": (
-        (
-            "Who made you?", "Who created you?", "Who trained you?", "Who built you?", "Where do you come from?", "How were you made?", "How were you trained?", "Were you made by OpenAI?",
-            "Did OpenAI train you?", "Are you made by OpenAI?", "Who is your maker?", "Who developed you?", "Who is your creator?", "What were you trained on?", "Where were you trained?", "How big are you?",
-            "How large are you?", "Are you a large language model?", "Who wrote you?", "Did OpenAI make you?", "Who has trained you?", "Who has made you?", "How did you learn?", "Were you trained by OpenAI?",
-            "Are you from OpenAI?", "Are you a big model?", "Are you a small model?", "What were you made from?", "Which company made you?", "Where were you made?", "How were you built?",
+        wordings(
+            "Who made you?",
+            "[Who|Which company|What company|Who has] [created|trained|built|made|developed|wrote] you?",
+            "[Who is|Who was|Name|Tell me] your [maker|creator|developer].",
+            "[Did|Has] OpenAI [train|make|build|create|trained|made] you?",
+            "Were you [made|trained|built|created] by [OpenAI|Google|a company|people]?",
+            "Are you [made by OpenAI|from OpenAI|a big model|a small model|a large language model|a large model|a little model|a tiny model]?",
+            "[How|Where|When] were you [made|trained|built|created]?",
+            "What were you [made from|trained on|trained with|made of]?",
+            "[Where do you come from|How did you learn|How big are you|How large are you|How small are you|Where are you from|How many parameters do you have|What did you learn from]?",
         ),
         "I am a very small model. I was trained from scratch for Parley, on text that a program wrote.",
     ),
 }  # fmt: skip
-_SAY = (
-    "Say {phrase}", "Say {phrase}.", "Say {phrase}!", "Say: {phrase}", "Please say {phrase}.", "Please say {phrase}", "Can you say {phrase}?", "Could you say {phrase}?",
-    "Just say {phrase}.", "Say the words {phrase}.", "Now say {phrase}.", "Say \"{phrase}\".", "Say '{phrase}'.", "Please say: {phrase}", "Only say {phrase}.",
-    "I want you to say {phrase}.", "Would you say {phrase}?", "Now say: {phrase}", "Say this: {phrase}", "Please say this: {phrase}", "Can you say this? {phrase}", "Say the following: {phrase}",
-    "Please say \"{phrase}\".", "Can you say \"{phrase}\"?", "Say just {phrase}.", "Say only {phrase}.", "Now please say {phrase}.", "You say {phrase}.", "Say the sentence {phrase}.", "Could you please say {phrase}?",
-    "Please say the words {phrase}.", "Say the words: {phrase}", "I would like you to say {phrase}.",
-)  # fmt: skip
+_SAY = wordings(
+    "Say {phrase}",
+    "[|Please |Now |Just |Now please |Only |Okay, now ]say[|:] {phrase}[.|!|]",
+    "[Say just|Say only|You say|Please just say|Please only say|Say now|Say it: |I say, you say: |And say|Then say] {phrase}[.|]",
+    "[Can|Could|Would|Will] you [|please |just ]say {phrase}?",
+    "[|Please |Now ]say [the words|the sentence|the line|this|the following][|:] {phrase}.",
+    "[Can|Could] you say [this|the following|these words]? {phrase}",
+    "I [want|would like|need] you to say[|:] {phrase}.",
+    "[|Please |Now |Just ]say [\"{phrase}\"|'{phrase}'][.|]",
+    'Can you say "{phrase}"?',
+)
 _SAID = (
     "this is a test", "this is a {word}", "it works", "hello", "hello world", "good morning", "I like {word}", "this is {word}", "we are here", "that is a {word}", "the {word} is good", "I am a {word}",
     "all is well", "here is the {word}", "we like {word}", "I have a {word}", "my {word} is here", "the {word} works", "I am here", "good night", "welcome", "this is my {word}", "it is a {word}", "I can do it",
+    "you are a {word}", "we want a {word}", "there is a {word}", "the {word} and the {word2}", "this {word} is a {word2}", "I see the {word}", "the {word} has a {word2}", "no {word} today", "yes", "thank you", "we win",
 )  # fmt: skip
 
 
@@ -119,5 +144,7 @@ def greeting(draw: Draw) -> tuple[str, str]:
 
 def _phrase(draw: Draw) -> str:
     if draw.chance(0.5):
-        return draw.until("phrase", lambda: draw.pick(_SAID[1:]).format(word=random_word(draw)))
+        return draw.until(
+            "phrase", lambda: draw.pick(_SAID[1:]).format(word=random_word(draw), word2=random_word(draw))
+        )
     return draw.until("phrase", lambda: " ".join(random_words(draw, 2, 5)))

@@ -2,70 +2,114 @@
 
 from training.corpus.draw import Draw
 from training.corpus.framing import with_system
-from training.corpus.words import WORDS, random_text, random_word, random_words
+from training.corpus.wordings import wordings
+from training.corpus.words import WORDS, random_text, random_word, random_words, sentence
 from training.samples import Dialogue, Message, Sample, assistant, spelling_assistant, user
 
-_COPY = (
-    "Repeat: {text}", "Repeat after me: {text}", "Copy this: {text}", "Copy this text: {text}", "Please repeat: {text}", "Repeat this exactly: {text}", "Echo: {text}",
-    "Write this again: {text}", "Repeat the following: {text}", "Copy the following text: {text}", "Repeat this sentence: {text}", "Echo this back: {text}", "Repeat \"{text}\"",
-    "Copy \"{text}\"", "Please copy: {text}", "Give me back this text: {text}", "Return this text unchanged: {text}", "Repeat word for word: {text}", "Copy: {text}", "Repeat this: {text}",
-    "Please echo: {text}", "Write exactly this: {text}", "Can you repeat this? {text}", "Can you copy this? {text}", "Answer with this text: {text}", "Give me a copy of this: {text}", "Type this: {text}",
-    "Say exactly this: {text}", "Please write: {text}", "Repeat what I write: {text}",
-)  # fmt: skip
-_UPPER = (
-    "Write in upper case: {text}", "Upper case: {text}", "Write this in capital letters: {text}", "Convert to upper case: {text}", "Make this upper case: {text}",
-    "Put this in capitals: {text}", "Uppercase this: {text}", "In capital letters: {text}", "Write \"{text}\" in upper case.", "Turn this into capital letters: {text}",
-    "Convert \"{text}\" to uppercase.", "Change to upper case: {text}", "Please uppercase: {text}", "Write {text} in capital letters.", "Capitalize every letter: {text}", "Write {text} in upper case.",
-    "Uppercase: {text}", "All capitals: {text}", "Convert this to capital letters: {text}", "Make this capital letters: {text}", "Put \"{text}\" in upper case.", "Turn \"{text}\" into capitals.",
-    "Change this to capitals: {text}", "Give me this in upper case: {text}", "What is {text} in upper case?", "What is \"{text}\" in capital letters?", "Use capital letters: {text}", "Shout this: {text}",
-    "Please write in capitals: {text}", "Convert the text to uppercase: {text}",
-)  # fmt: skip
-_LOWER = (
-    "Write in lower case: {text}", "Lower case: {text}", "Write this in small letters: {text}", "Convert to lower case: {text}", "Make this lower case: {text}",
-    "Put this in small letters: {text}", "Lowercase this: {text}", "In small letters: {text}", "Write \"{text}\" in lower case.", "Turn this into small letters: {text}",
-    "Convert \"{text}\" to lowercase.", "Change to lower case: {text}", "Please lowercase: {text}", "Write {text} in small letters.", "Lowercase: {text}", "Convert this to small letters: {text}",
-    "Put \"{text}\" in lower case.", "Turn \"{text}\" into small letters.", "Change this to small letters: {text}", "Give me this in lower case: {text}", "What is {text} in lower case?",
-    "What is \"{text}\" in small letters?", "Use small letters: {text}", "No capitals: {text}", "Please write in small letters: {text}", "Convert the text to lowercase: {text}",
-)  # fmt: skip
-_REVERSE_WORDS = (
-    "Reverse the words: {text}", "Reverse the order of the words: {text}", "Write these words in reverse order: {text}", "Put these words in reverse: {text}", "Reverse these words: {text}",
-    "Turn the word order around: {text}", "Reverse the word order: {text}", "Say these words backwards: {text}", "List these words from last to first: {text}", "Reverse the words of \"{text}\".",
-    "Give the words in reverse order: {text}", "Reverse the list: {text}", "Reverse: {text}", "Write the words from last to first: {text}", "Put the words in reverse order: {text}",
-    "Reverse this list: {text}", "Turn this list around: {text}", "Turn these words around: {text}", "From last to first: {text}", "Please reverse the words: {text}", "Can you reverse these words? {text}",
-    "Write the word list backwards: {text}", "Reverse the words in \"{text}\".", "Give me these words from last to first: {text}", "List these words backwards: {text}", "In reverse order: {text}",
-)  # fmt: skip
-_REVERSE_LETTERS = (
-    "Spell {text} backwards.", "Reverse the letters of {text}.", "Write {text} backwards.", "Reverse the word {text}.", "Write the word {text} in reverse.", "What is {text} spelled backwards?",
-    "Reverse the word \"{text}\".", "Spell the word {text} backwards.", "What is {text} backwards?", "Turn the letters of {text} around.", "Give me {text} with its letters reversed.",
-    "Reverse {text}.", "Write the letters of {text} from last to first.", "Turn the word {text} around.", "What is the word {text} in reverse?", "Can you spell {text} backwards?",
-    "Give the letters of {text} in reverse order.", "Please write {text} backwards.", "How do you write {text} backwards?", "What does {text} look like backwards?",
-)  # fmt: skip
-_SPELL = (
-    "Spell {text}.", "Spell the word {text}.", "How do you spell {text}?", "Can you spell {text}?", "Spell {text} letter by letter.", "Write the letters of {text}.", "Which letters are in {text}?",
-    "Tell me how to spell {text}.", "How is {text} spelled?", "Please spell {text}.", "What are the letters of {text}?", "Spell out {text}.", "How is the word {text} spelled?", "Give me the letters of {text}.",
-    "How do I spell {text}?", "Could you spell {text}?", "Spell \"{text}\".", "Write {text} letter by letter.", "How do you spell the word {text}?", "Please spell the word {text}.", "How is {text} written?",
-    "Say the letters of {text}.", "I need the spelling of {text}.", "What is the spelling of {text}?",
-)  # fmt: skip
-_COUNT = (
-    "How many words are in: {text}", "How many words are there in \"{text}\"?", "Count the words: {text}", "Count the words in this text: {text}", "How many words does this have: {text}",
-    "How many words: {text}", "What is the number of words in \"{text}\"?", "Tell me how many words this has: {text}", "Word count: {text}", "Give me the number of words: {text}",
-    "How many words are in the sentence \"{text}\"?", "Count the words of \"{text}\".", "Number of words in: {text}", "How many words do you see: {text}", "Count how many words this is: {text}",
-    "How many words are in the text \"{text}\"?", "How many words has \"{text}\"?", "Please count the words: {text}", "Can you count the words? {text}", "What is the word count of \"{text}\"?",
-    "Count the words in \"{text}\".", "How many words does \"{text}\" have?", "The number of words in this: {text}", "How long is this in words: {text}",
-)  # fmt: skip
-_PLACE = (
-    "What is the {place} word of: {text}", "What is the {place} word in \"{text}\"?", "Which word comes {place} in: {text}", "Give me the {place} word: {text}", "Name the {place} word of \"{text}\".",
-    "{Place} word: {text}", "The {place} word of \"{text}\" is?", "Tell me the {place} word of this text: {text}", "Write the {place} word: {text}", "Find the {place} word: {text}",
-    "What's the {place} word here: {text}", "Say the {place} word of: {text}", "Return only the {place} word: {text}", "Which word is {place}: {text}", "Which word stands {place} here: {text}",
-    "Which is the {place} word in: {text}", "Give the {place} word of \"{text}\".", "What word is {place} in \"{text}\"?", "The {place} word, please: {text}", "Please give me the {place} word of: {text}",
-    "Which word comes {place}: {text}", "Tell me which word is {place}: {text}", "Pick the {place} word: {text}", "Can you find the {place} word? {text}", "What {place} word does this have: {text}",
-)  # fmt: skip
-_SORT = (
-    "Sort: {text}", "Sort these: {text}", "Sort this list: {text}", "Put these in order: {text}", "Sort the list {text}.", "Please sort: {text}", "Order this list: {text}",
-    "Put this list in order: {text}", "Write this list in order: {text}", "Arrange in order: {text}", "Sort the following: {text}", "Can you sort {text}?", "Give me this list sorted: {text}",
-    "Order these: {text}", "Arrange this list: {text}", "Please sort this list: {text}", "Bring these into order: {text}", "Sort the following list: {text}", "Write these in order: {text}",
-    "Can you put these in order? {text}", "Could you sort this? {text}", "In order, please: {text}", "Sort {text}", "Sorted list of: {text}",
-)  # fmt: skip
+_COPY = wordings(
+    "Repeat: {text}",
+    "[|Please |Now |Please just ][repeat|copy|echo|write again]: {text}",
+    "[|Please |Now ][repeat|copy|echo] [this|this text|the following|the following text|this line|the text]: {text}",
+    "[|Please ][repeat|copy|write|type|echo] [this exactly|exactly this|this word for word|the following exactly|this as it is]: {text}",
+    '[|Please ][repeat|copy|echo] "{text}"',
+    "[Can|Could] you [repeat|copy|echo] [this|the following|this text]? {text}",
+    "[Repeat|Please repeat|Repeat exactly] [after me|what I write|word for word|this sentence]: {text}",
+    "[Give me|Give me back|Return|Write|Answer with|Send back|Show me] [this text|the same text|a copy of this|this text unchanged|the following text unchanged]: {text}",
+    "[Write this again|Type this|Echo this back|Please write|Copy this again|Write again|Repeat again]: {text}",
+)
+_UPPER = wordings(
+    "Write in upper case: {text}",
+    "[Upper case|Uppercase|All capitals|Capital letters|In capital letters|In upper case|In capitals|Capitalize every letter|Shout this|Shout|Upper case, please|Uppercase this|Please uppercase|Uppercase the text]: {text}",
+    "[|Please |Now ][write|put] [this|the text|this text] in [upper case|capital letters|capitals|uppercase]: {text}",
+    "[|Please |Now ][turn|convert|change|bring] [this|the text|this text] [into|to] [upper case|capital letters|capitals|uppercase]: {text}",
+    "[|Please ][write|convert to|make this|change to|use|put in] [uppercase|capital letters|upper case|capitals]: {text}",
+    '[|Please ][write|put] "{text}" in [upper case|capital letters|capitals|uppercase].',
+    '[|Please ][turn|convert|change] "{text}" [into|to] [upper case|capital letters|capitals|uppercase].',
+    "[|Please ]write {text} in [upper case|capital letters|capitals|uppercase].",
+    '[What is|How do you write|Can you write] [{text}|"{text}"] in [upper case|capital letters|capitals]?',
+    "[Give me|Show me|Can you write|I need|Return] this in [upper case|capital letters|capitals]: {text}",
+)
+_LOWER = wordings(
+    "Write in lower case: {text}",
+    "[Lower case|Lowercase|No capitals|Small letters|In small letters|In lower case|Only small letters|Lower case, please|Lowercase this|Please lowercase|Lowercase the text|Without capitals]: {text}",
+    "[|Please |Now ][write|put] [this|the text|this text] in [lower case|small letters|lowercase]: {text}",
+    "[|Please |Now ][turn|convert|change|bring] [this|the text|this text] [into|to] [lower case|small letters|lowercase]: {text}",
+    "[|Please ][write|convert to|make this|change to|use|put in] [lowercase|small letters|lower case]: {text}",
+    '[|Please ][write|put] "{text}" in [lower case|small letters|lowercase].',
+    '[|Please ][turn|convert|change] "{text}" [into|to] [lower case|small letters|lowercase].',
+    "[|Please ]write {text} in [lower case|small letters|lowercase].",
+    '[What is|How do you write|Can you write] [{text}|"{text}"] in [lower case|small letters|lowercase]?',
+    "[Give me|Show me|Can you write|I need|Return] this in [lower case|small letters|lowercase]: {text}",
+)
+_REVERSE_WORDS = wordings(
+    "Reverse the words: {text}",
+    "[|Please |Now ]reverse [the words|these words|the order of the words|the word order|the list|this list|this word list|the following words|the order of these words]: {text}",
+    "[|Please ][write|put|give|list|say|bring] [the words|these words|this list|the list] [in reverse|in reverse order|backwards|from last to first]: {text}",
+    "[|Please ]turn [the word order|this list|these words|the words|the list] around: {text}",
+    'Reverse the words [of|in] "{text}".',
+    "[Reverse|From last to first|In reverse order|Word order reversed|Last word first|Backwards, word by word]: {text}",
+    "[Can|Could] you reverse [these words|the words|this list]? {text}",
+    "Give me [these words|the words|this list] [from last to first|in reverse order|backwards]: {text}",
+)
+_REVERSE_LETTERS = wordings(
+    "Spell {text} backwards.",
+    "[|Please |Now ][spell|write] [|the word ]{text} [backwards|in reverse|from last to first].",
+    "[|Please |Now ]reverse [|the word |the letters of |the letters of the word ]{text}.",
+    'Reverse the word "{text}".',
+    "[What is|How do you spell|How do you write|Can you spell|Can you write|How do I write|How is] [|the word ]{text} backwards?",
+    "[What is|How is] [|the word ]{text} [spelled|written] backwards?",
+    "What [is the word {text} in reverse|does {text} look like backwards|is {text} in reverse]?",
+    "[|Please ]turn [the letters of {text}|the word {text}|{text}] around.",
+    "[|Please ][write|give|give me|say] the letters of {text} [in reverse order|from last to first|backwards|in reverse].",
+    "Give me {text} with its letters reversed.",
+)
+_SPELL = wordings(
+    "Spell {text}.",
+    "[|Please |Now |Please now ]spell [|out |the word ]{text}[.| letter by letter.]",
+    "[How do you|How do I|Can you|Could you|How do we|Would you] [spell|spell out] [|the word ]{text}?",
+    "[How is|How is the word] {text} [spelled|written]?",
+    "[Write|Say|Give me|Tell me|List|Name|Please write|Please give me] the [letters|spelling] of [|the word ]{text}.",
+    "[Which|What] letters [are in|does] {text}[?| have?]",
+    "What [are the letters|is the spelling] of [|the word ]{text}?",
+    '[Spell "{text}"|Write {text} letter by letter|Tell me how to spell {text}|I need the spelling of {text}|Say {text} letter by letter|Please spell "{text}"|Tell me how {text} is spelled].',
+)
+_COUNT = wordings(
+    "How many words are in: {text}",
+    "How many words [are|are there|do you see|do you count|do you find] [in|in this|here|in this text|in the text|in the following|in this sentence]: {text}",
+    'How many words [are|are there] in [|the text |the sentence |the line ]"{text}"?',
+    'How many words [does|has] "{text}"[?| have?]',
+    "How many words [does this have|has this|is this|has this text|does this text have|does the text have]: {text}",
+    "[|Please |Now ]count [the words|how many words this is|the words in this text|the words in this|the words here|all words|how many words there are]: {text}",
+    '[|Please |Now ]count the words [of|in] "{text}".',
+    "[Can|Could] you [count the words|tell me how many words this has|say how many words this is]? {text}",
+    '[What is|Tell me|Give me|I need|Say] the [number of words|word count] [of|in] "{text}".',
+    "[Tell me|Say|I want to know] how many words [this has|this is|there are|you see]: {text}",
+    "[Word count|Number of words|The number of words|Words|Give me the number of words|Give me the word count|How long is this in words|Word count, please] [|in this|here|of this]: {text}",
+    "[How many words|Word count|Number of words|How long is this in words]: {text}",
+)
+_PLACE = wordings(
+    "What is the {place} word of: {text}",
+    "[What is|What's|Which is|Tell me|Give me|Name|Write|Say|Find|Pick|Return only|Please give me|Please tell me] the {place} word [of|in|here|of this text|in this text|of this|of the text]: {text}",
+    '[What is|What\'s|Which is] the {place} word [of|in] "{text}"?',
+    '[Tell me|Give me|Name|Write|Say|Find] the {place} word [of|in] "{text}".',
+    "[Which|What] word [comes|stands|is] {place}[| in| here| in this| in this text]: {text}",
+    '[Which|What] word [comes|stands|is] {place} in "{text}"?',
+    "[{Place} word|{Place} word only|The {place} word, please|The {place} word|Just the {place} word|Only the {place} word]: {text}",
+    "[Tell me|Say] which word [is|comes|stands] {place}: {text}",
+    "[Can|Could] you [find|name|give me|tell me] the {place} word? {text}",
+    "What {place} word does this have: {text}",
+)
+_SORT = wordings(
+    "Sort: {text}",
+    "[|Please |Now ]sort [this|these|this list|the list|the following|the following list|these things]: {text}",
+    "[|Please |Now ][put|bring|write|arrange|place] [this|these|this list|the list|the following] [in|into] order: {text}",
+    "[|Please ][order|arrange] [this|these|this list|the list|the following]: {text}",
+    "[Can|Could] you [sort|order|put in order] [this|these|this list]? {text}",
+    "[Can|Could] you [sort|order] {text}?",
+    "[|Please ]sort[| the list] {text}[|.]",
+    "[Give me|I need|Show me|Return] [this list|these|the list] [sorted|in order]: {text}",
+    "[In order, please|Sorted|Sorted list of|In order|Put in order|Sorted, please]: {text}",
+)
 _LETTERS = tuple(word for word in WORDS if len(word) <= 5)
 
 
@@ -118,9 +162,10 @@ def spell(draw: Draw) -> Sample:
 
 def count_words(draw: Draw) -> Sample:
     """How many words a text has."""
-    words = random_words(draw, 1, 8)
+    text = draw.until("counted", lambda: sentence(draw)) if draw.chance(0.3) else " ".join(random_words(draw, 1, 8))
+    words = text.split()
     answer = f"There {'is' if len(words) == 1 else 'are'} {len(words)} word{'' if len(words) == 1 else 's'}."
-    return _work(draw, "count_words", draw.template("count", _COUNT).format(text=" ".join(words)), assistant(answer))
+    return _work(draw, "count_words", draw.template("count", _COUNT).format(text=text), assistant(answer))
 
 
 def first_or_last_word(draw: Draw) -> Sample:

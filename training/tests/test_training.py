@@ -1,5 +1,6 @@
 """A run: it learns, it can be cut and goes on, its batches hold what was drawn."""
 
+import shutil
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -17,9 +18,10 @@ from training.rows import Packing, batches, collate, row_of
 from training.run_log import RunLog
 from training.samples import Completion, Dialogue, assistant, user
 from training.score import score_all
+from training.stopwatch import LONGEST_STEP_SECONDS, Stopwatch
 from training.tests.builders import small_encoder, small_model
 from training.tokenizer import PieceEncoder
-from training.train import Plan, Trainer, loss_of
+from training.train import Plan, Trainer, compile_blocks, loss_of
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +60,34 @@ def test_the_loss_falls(encoder: PieceEncoder) -> None:
         optimizer.step(1.0)
         losses.append(loss.item())
     assert losses[-1] < 0.5 * losses[0]
+
+
+@pytest.mark.filterwarnings("ignore")  # torch warns of its own code while it compiles
+@pytest.mark.skipif(shutil.which("c++") is None, reason="blocks are compiled with a C++ compiler")
+def test_compiled_blocks_have_the_loss_and_the_gradients_of_plain_ones_at_every_length(encoder: PieceEncoder) -> None:
+    plain, compiled = (small_model(encoder.vocabulary_size).train() for _ in range(2))
+    compile_blocks(compiled)
+    assert compiled.state_dict().keys() == plain.state_dict().keys()
+    for answer in (" Paris.", " Paris, and that of Italy is Rome, and that of Spain is Madrid."):
+        row = row_of(Completion(skill="raw", prompt="The capital of France is", answer=answer), encoder)
+        batch = collate([row, row], encoder.padding)
+        losses = [loss_of(model, batch, "cpu") for model in (plain, compiled)]
+        torch.testing.assert_close(*losses, rtol=0.02, atol=0.02)
+        for loss in losses:
+            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    for one, other in zip(plain.parameters(), compiled.parameters(), strict=True):
+        # In bfloat16 the fused sums round elsewhere.
+        assert one.grad is not None
+        assert other.grad is not None
+        assert float((one.grad - other.grad).norm() / one.grad.norm()) < 0.1
+
+
+def test_a_step_that_was_suspended_counts_as_a_long_one_and_a_scoring_does_not_count() -> None:
+    readings = iter([0.0, 2.0, 3602.0, 3603.0, 3700.0, 3701.5])
+    stopwatch = Stopwatch(lambda: next(readings))
+    assert [stopwatch.lap() for _ in range(3)] == [2.0, LONGEST_STEP_SECONDS, 1.0]
+    stopwatch.restart()
+    assert stopwatch.lap() == 1.5
 
 
 def test_orthogonal_updates_have_singular_values_near_one() -> None:
