@@ -71,7 +71,7 @@ def test_a_stream_reports_its_usage_when_asked(client: OpenAI) -> None:
 
 
 def test_the_stream_helper_gives_the_final_completion(client: OpenAI) -> None:
-    with client.chat.completions.stream(model=CHAT, messages=HELLO, max_tokens=8, temperature=0) as stream:
+    with client.chat.completions.stream(model=CHAT, messages=HELLO, max_tokens=60, temperature=0) as stream:
         said = "".join(event.delta for event in stream if event.type == "content.delta")
         final = stream.get_final_completion()
     assert final.choices[0].message.content == said

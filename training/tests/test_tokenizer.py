@@ -59,6 +59,14 @@ def test_words_in_capitals_are_letters(encoder: PieceEncoder) -> None:
     assert [encoder.decode([token]) for token in encoder.content("BREAD")] == list("BREAD")
 
 
+def test_the_texts_of_all_tokens_are_told_apart_from_special_ones(encoder: PieceEncoder) -> None:
+    texts = encoder.texts()
+    assert len(texts) == encoder.vocabulary_size
+    assert texts[: len(SPECIAL_TOKENS)] == [""] * len(SPECIAL_TOKENS)
+    for word in ("b", " the", "7"):
+        assert encoder.content(word) == [texts.index(word)]
+
+
 def test_a_spelled_answer_is_the_same_text_letter_by_letter(encoder: PieceEncoder) -> None:
     ids, learned = encoder.encode(answer_pieces(spelling_assistant("the bread")))
     assert [encoder.decode([token]) for token in ids] == list("the bread")

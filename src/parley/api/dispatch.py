@@ -53,14 +53,14 @@ class Dispatcher:
             raise RuntimeError("there is nowhere to look for repeated requests")
         scope = call.http.scope
         async with repeats.claimed(call.http, call.require_principal().project_id) as claimed:
-            if claimed is not None and claimed.reply is not None:
+            if claimed.reply is not None:
                 await claimed.reply(scope, receive, send)
                 return
-            call.claim = None if claimed is None else claimed.claim
+            call.claim = claimed.claim
             response = await match.route.handler(call)
             # What is kept is told as JSON again; subtitles and streams are not kept.
-            if isinstance(response, Response) and response.media_type == "application/json" and call.claim is not None:
-                await repeats.keep(call.claim, call.request_id, response)
+            if isinstance(response, Response) and response.media_type == "application/json":
+                await repeats.keep(claimed.claim, call.request_id, response)
             await _reply(response, scope, receive, send)
 
     def _call(self, match: Match, http: Request, reception: Reception) -> Call:

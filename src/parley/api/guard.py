@@ -12,11 +12,8 @@ from parley.core.errors import InvalidRequest, RequestTooLarge
 
 # A host name, an IPv4 address or an IPv6 address in brackets, with or without a port.
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.%]{2,64}\])(?::\d{1,5})?")
-# As the route table finds it, with or without a slash at the end.
-_CHATS = frozenset({"/v1/chat/completions", "/v1/chat/completions/"})
-
-
 # As the route table finds them, with or without a slash at the end.
+_CHATS = frozenset({"/v1/chat/completions", "/v1/chat/completions/"})
 _UPLOADS = frozenset(f"/v1/audio/{name}{end}" for name in ("transcriptions", "translations") for end in ("", "/"))
 
 
@@ -45,9 +42,9 @@ class GuardLimits:
                 overhead_bytes=UPLOAD_OVERHEAD_BYTES,
                 usual_bytes=usual,
             )
-        return (
-            replace(self.body, max_bytes=max(self.max_chat_bytes, self.body.max_bytes)) if path in _CHATS else self.body
-        )
+        if path in _CHATS:
+            return replace(self.body, max_bytes=max(self.max_chat_bytes, self.body.max_bytes))
+        return self.body
 
 
 class Guard:

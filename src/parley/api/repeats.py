@@ -41,16 +41,13 @@ class Repeats:
         self._running: dict[tuple[str, str], bytes] = {}
 
     @asynccontextmanager
-    async def claimed(self, http: Request, project_id: str) -> AsyncIterator[Claimed | None]:
-        """The claim that the request makes, for as long as it runs; None when it makes none.
+    async def claimed(self, http: Request, project_id: str) -> AsyncIterator[Claimed]:
+        """The claim that the request makes by its header, for as long as it runs.
 
         Raises Conflict while its twin runs, and InvalidRequest for a key that was used for another request, or whose
         reply is not kept.
         """
-        key = http.headers.get(HEADER)
-        if key is None:
-            yield None
-            return
+        key = http.headers.get(HEADER, "")
         if not _KEY.fullmatch(key):
             raise InvalidRequest(
                 "The Idempotency-Key header may have up to 255 printable ASCII characters without spaces.",

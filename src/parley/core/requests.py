@@ -194,9 +194,10 @@ class Grammar:
 class SequenceRequest:
     """One round for an engine: `num_sequences` continuations of one tokenised prompt.
 
-    `prompt` has the cells of `core.picture.place`: token ids, and negative numbers for the rows of `pictures`. `max_tokens` is at least 1 and fits the context. `round_id` is unique; abort is addressed by it. `markers` are the
-    texts of special tokens that a delta's text shows, such as `<tool_call>`; of all others it shows nothing. `source`
-    stands in for an empty `prompt` where the engine's server tokenises (see `core.grant.PreparedPrompt`).
+    `prompt` has the cells of `core.picture.place`: token ids, and negative numbers for the rows of `pictures`. `max_tokens`
+    is at least 1 and fits the context. `round_id` is unique; abort is addressed by it. `markers` are the texts of special
+    tokens that a delta's text shows, such as `<tool_call>`; of all others it shows nothing. `source` stands in for an empty
+    `prompt` where the engine's server tokenises (see `core.grant.PreparedPrompt`).
     """
 
     round_id: str

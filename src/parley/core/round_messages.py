@@ -1,8 +1,8 @@
 """What the llama.cpp adapter and its worker say to each other about rounds; the messages themselves are `core.channel`'s.
 
-The adapter says `start` and `end`; before `start`, for each of the round's pictures, `rows` (raw: the rows). The worker says `taken` when it
-comes to a start, and one `step` after each forward pass of the model: for every sequence that got a token an entry, in arrays, and behind
-them (raw) the scores of those tokens whose round asked for log-probabilities.
+The adapter says `start` and `end`; before `start`, for each of the round's pictures, `rows` (raw: the rows). The worker
+says `taken` when it comes to a start, and one `step` after each forward pass of the model: for every sequence that got a
+token an entry, in arrays, and behind them (raw) the scores of those tokens whose round asked for log-probabilities.
 """
 
 import array

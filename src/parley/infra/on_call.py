@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from parley.core.channel import Header
-from parley.core.errors import ModelLoadFailed, Overloaded
+from parley.core.errors import Overloaded
 from parley.infra.dialogue import Dialogue
-from parley.infra.sandbox import Limits, Worker, WorkerFailed, start_worker
+from parley.infra.sandbox import Limits, Worker, WorkerFailed, start_ready
 
 
 class OnCallWorker:
@@ -64,20 +64,9 @@ class OnCallWorker:
             await worker.stop(grace_seconds=0.0)
 
     async def _start(self) -> Dialogue:
-        try:
-            worker = await start_worker(self._module, self._arguments(), limits=self._limits)
-        except WorkerFailed as error:
-            raise ModelLoadFailed(f"{error}: {error.last_words}") from error
-        try:
-            facts, _ = await asyncio.wait_for(worker.receive(), self._start_seconds)
-            if facts.get("event") != "ready":
-                raise ModelLoadFailed(f"{facts.get('reason')}: {worker.last_words}")  # noqa: TRY301 - one clean-up for all
-        except (WorkerFailed, TimeoutError) as error:
-            await worker.stop(grace_seconds=0.0)
-            raise ModelLoadFailed(f"{self._module} did not start: {error!r} {worker.last_words}") from error
-        except BaseException:
-            await asyncio.shield(worker.stop(grace_seconds=0.0))
-            raise
+        worker, _, _ = await start_ready(
+            self._module, self._arguments(), limits=self._limits, load_seconds=self._start_seconds
+        )
         self._worker, self._dialogue = worker, Dialogue(worker)
         return self._dialogue
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import parley
 from parley.core.channel import Header
+from parley.core.errors import ModelLoadFailed
 from parley.infra.message_pipe import MessagePipe, OnMessage, open_pipe
 
 _MAX_STDERR_BYTES = 64 * 1024
@@ -178,10 +179,11 @@ async def start_worker(
             # Ctrl-C is for us; the workers are stopped when their work is done.
             start_new_session=True,
         )
-    except BaseException as error:
+    except OSError as error:
         pipe.close()
-        if isinstance(error, OSError):
-            raise WorkerFailed(f"{module} cannot be started: {error}") from error
+        raise WorkerFailed(f"{module} cannot be started: {error}") from error
+    except BaseException:
+        pipe.close()
         raise
     finally:
         os.close(its_end)
@@ -199,6 +201,34 @@ async def start_worker(
         await asyncio.shield(worker.stop(grace_seconds=0.0))
         raise
     return worker
+
+
+async def start_ready(
+    module: str, arguments: Sequence[str] = (), *, limits: Limits, load_seconds: float
+) -> tuple[Worker, Header, bytes]:
+    """Start a worker that says `ready` once it is, or `failed` with a reason; with what it said. Raises ModelLoadFailed.
+
+    A cancelled start leaves nothing behind.
+    """
+    try:
+        worker = await start_worker(module, arguments, limits=limits)
+    except WorkerFailed as error:
+        raise ModelLoadFailed(f"{error}: {error.last_words}") from error
+    facts: Header = {}
+    try:
+        facts, raw = await asyncio.wait_for(worker.receive(), load_seconds)
+        if facts.get("event") == "ready":
+            return worker, facts, raw
+        reason = str(facts.get("reason"))
+    except WorkerFailed as error:
+        reason = str(error)
+    except TimeoutError:
+        reason = f"{module} was not ready in time"
+    finally:
+        if facts.get("event") != "ready":
+            # Ended first, so that all of its last words are there.
+            await asyncio.shield(worker.stop(grace_seconds=0.0))
+    raise ModelLoadFailed(f"{reason}: {worker.last_words}")
 
 
 async def confinement_report() -> Mapping[str, bool]:

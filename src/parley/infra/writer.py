@@ -86,7 +86,7 @@ class _Item(_Unit):
 
 
 class Session(Protocol):
-    """The writer's connection, and what can be done when it breaks: SQLite's cannot, PostgreSQL's can."""
+    """The writer's connection, and what can be done when a commit fails: of a full disk, of a server that went away."""
 
     def connect(self) -> Connection: ...
 
@@ -194,7 +194,7 @@ class Writer:
                 resumed = self._session.resume(error)
                 if resumed is None:
                     raise
-                _log.warning("the database's connection broke", extra={"is_committed": resumed[1]})
+                _log.warning("a commit failed and is taken up again", extra={"is_committed": resumed[1]})
                 connection.close()
                 connection, is_committed = resumed
                 if not is_committed:

@@ -2,8 +2,8 @@
 
     python -m parley.workers.confine '<limits>' parley.workers.llama '<options as JSON>'
 
-It says `failed`, or `ready` with the vocabulary's pieces (raw). Then it takes `rows`, `start` and `end` of rounds and says a `step`
-after each step, or `refused` with a round (`core.round_messages`). It answers two questions. `score` (raw: the
+It says `failed`, or `ready` with the vocabulary's pieces (raw). Then it takes `rows`, `start` and `end` of rounds and
+says `taken` at each start, a `step` after each step, or `refused` with a round (`core.round_messages`). It answers two questions. `score` (raw: the
 prompt's ids, 32-bit integers) by raw arrays of 32 bits: own log-probabilities, ids of the best, theirs. `slots` by `busy`:
 for every slot in use, the tokens that were generated in it.
 """

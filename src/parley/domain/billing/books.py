@@ -62,7 +62,7 @@ class Books:
     def __init__(self, clock: Clock, contents: Contents | None = None, *, open_organization: str | None = None) -> None:
         contents = contents or Contents()
         self._clock = clock
-        self._open_organization = open_organization
+        self.open_organization = open_organization
         self._accounts: dict[str, Account] = {}
         self._holds: dict[str, Hold] = {}
         self._months = Months(contents.spent)
@@ -74,14 +74,6 @@ class Books:
             self._account(grant.organization_id).add_grant(grant)
         for organization_id in contents.frozen:
             self._account(organization_id).is_frozen = True
-
-    @property
-    def open_organization(self) -> str | None:
-        return self._open_organization
-
-    @open_organization.setter
-    def open_organization(self, organization_id: str | None) -> None:
-        self._open_organization = organization_id
 
     @property
     def holds(self) -> Mapping[str, Hold]:
@@ -267,7 +259,7 @@ class Books:
         """How much this principal may still hold, and what bounds it; None where nothing does. Raises for a frozen account."""
         tightest: tuple[int, Bound] | None = None
         organization_id = principal.organization_id
-        if organization_id != self._open_organization:
+        if organization_id != self.open_organization:
             account = self._account(organization_id)
             if account.is_frozen:
                 raise account_frozen()
@@ -291,7 +283,7 @@ class Books:
         if not charge:
             return ()
         organization_id = hold.principal.organization_id
-        if organization_id == self._open_organization:
+        if organization_id == self.open_organization:
             sources = [(open_account(organization_id), charge)]
         else:
             sources = self._account(organization_id).draw(charge, hold.opened_at)

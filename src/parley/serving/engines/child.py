@@ -11,7 +11,7 @@ from parley.core.clock import Clock
 from parley.core.errors import EngineFailed, ModelLoadFailed, ModelUnavailable
 from parley.core.restarts import RestartPolicy, Restarts
 from parley.infra.dialogue import Dialogue, Listener
-from parley.infra.sandbox import Limits, Worker, WorkerFailed, start_worker
+from parley.infra.sandbox import Limits, Worker, WorkerFailed, start_ready
 from parley.serving.engines.progress import Progress
 
 _log = logging.getLogger(__name__)
@@ -177,26 +177,9 @@ class Child:
         self._is_doubted = True
 
     async def _load(self) -> LiveChild:
-        try:
-            worker = await start_worker(self._module, self._arguments(), limits=self._limits)
-        except WorkerFailed as error:
-            raise ModelLoadFailed(f"{error}: {error.last_words}") from error
-        try:
-            async with asyncio.timeout(self._supervision.load_seconds):
-                facts, raw = await worker.receive()
-            if facts.get("event") != "ready":
-                # Ended first, so that all of its last words are there.
-                await worker.stop()
-                raise ModelLoadFailed(f"{facts.get('reason')}: {worker.last_words}")  # noqa: TRY301 - one clean-up for all
-        except WorkerFailed as error:
-            await worker.stop(grace_seconds=0.0)
-            raise ModelLoadFailed(f"{error}: {error.last_words}") from error
-        except TimeoutError:
-            await worker.stop(grace_seconds=0.0)
-            raise ModelLoadFailed(f"{self._module} was not ready in time: {worker.last_words}") from None
-        except BaseException:
-            await asyncio.shield(worker.stop(grace_seconds=0.0))
-            raise
+        worker, facts, raw = await start_ready(
+            self._module, self._arguments(), limits=self._limits, load_seconds=self._supervision.load_seconds
+        )
         listener = Listener(
             on_progress=self.progressed,
             on_event=self._listener.on_event,

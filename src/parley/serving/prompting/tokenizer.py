@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from parley.core.channel import Header
-from parley.core.errors import EngineDied, EngineFailed, ModelLoadFailed, Overloaded
+from parley.core.errors import EngineDied, EngineFailed, Overloaded
 from parley.core.pieces import Pieces
 from parley.core.tokenizer import Segment, Vocabulary
 from parley.infra.dialogue import Dialogue, Refused
-from parley.infra.sandbox import Limits, Worker, WorkerFailed, start_worker
+from parley.infra.sandbox import Limits, Worker, WorkerFailed, start_ready
 
 # 4 MB of one letter took 475 MB of address space, a tokenizer of 150,000 entries takes less than one GiB more.
 _LIMITS = Limits(address_space_bytes=8 << 30, num_files=64)
@@ -132,24 +132,11 @@ class WorkerTokenizer:
             return await self._load()
 
     async def _load(self) -> Dialogue:
+        worker, header, raw = await start_ready(
+            "parley.workers.tokenizer", [str(self._path)], limits=_LIMITS, load_seconds=_LOAD_SECONDS
+        )
         try:
-            worker = await start_worker("parley.workers.tokenizer", [str(self._path)], limits=_LIMITS)
-        except WorkerFailed as error:
-            raise ModelLoadFailed(f"{error}: {error.last_words}") from error
-        try:
-            async with asyncio.timeout(_LOAD_SECONDS):
-                header, raw = await worker.receive()
-            if header.get("event") != "ready":
-                # Ended first, so that all of its last words are there.
-                await worker.stop()
-                raise ModelLoadFailed(f"{header.get('reason')}: {worker.last_words}")  # noqa: TRY301 - one clean-up for all
             self._vocabulary, self._pieces = _vocabulary(header), Pieces(raw, count=_number(header["num_tokens"]))
-        except WorkerFailed as error:
-            await worker.stop(grace_seconds=0.0)
-            raise ModelLoadFailed(f"{error}: {error.last_words}") from error
-        except TimeoutError:
-            await worker.stop(grace_seconds=0.0)
-            raise ModelLoadFailed("the vocabulary was not loaded in time") from None
         except BaseException:
             await asyncio.shield(worker.stop(grace_seconds=0.0))
             raise
