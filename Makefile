@@ -16,6 +16,8 @@ SERVE := $(VENV)/.ready-serve
 TEST := $(VENV)/.ready-test
 CHECK := $(VENV)/.ready-check
 TRAIN := .venv-train/.ready
+# What serve and its workers import, compiled once at the installation: later nobody may be allowed to write it down.
+IMPORTED := parley.app, parley.cli.main, sqlalchemy.dialects.sqlite, psycopg, PIL.Image, av, faster_whisper, llguidance, pocketsphinx, xllamacpp
 OLD_CLIENT := $(CLIENT_2023)/.ready
 
 .PHONY: help serve test check bench faults fuzz train-mini eval-mini test-train clean
@@ -65,6 +67,7 @@ clean: ## remove the environments and caches (your data stays)
 $(SERVE): $(RECIPE)
 	@$(SET_UP) $(VENV) requirements.lock serve
 	@$(PY) -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@env -u PYTHONDONTWRITEBYTECODE $(PY) -c 'import $(IMPORTED)'
 	@touch $@
 
 $(TEST): $(SERVE)

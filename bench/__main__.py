@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import abort, edge, fairness, gateway, litellm_peer, prefix, start, text
+from bench import abort, edge, fairness, gateway, litellm_peer, prefix, speech, start, text
 from bench.probe_model import probe_model
 from bench.processes import machine_seconds, run_seconds
 from bench.report import Row, machine_line, table
 
 HERE = Path(__file__).parent
 SHIPPED = HERE.parent / "src" / "parley" / "bundled" / "parley-mini.gguf"
-PARTS = ("start", "echo", "gateway", "fairness", "probe", "shipped", "prefix", "abort")
+PARTS = ("start", "echo", "gateway", "fairness", "probe", "shipped", "prefix", "abort", "speech")
 # Requests at each number of streams, so that each run takes some seconds: probe is the slow model.
 PROBE_REQUESTS = {1: 6, 4: 12, 16: 32, 32: 64}
 SHIPPED_REQUESTS = {1: 20, 4: 40, 16: 96, 32: 128}
@@ -38,6 +38,14 @@ def measure(parts: list[str], folder: Path, *, is_quick: bool) -> Iterator[list[
     if "fairness" in parts:
         _say("neighbours of a flood")
         yield fairness.measure(folder / "fairness", num_passes=num_passes, seconds=40.0)
+    yield from _measure_models(parts, folder, num_passes=num_passes, num_tries=4 if is_quick else 10)
+    if "speech" in parts:
+        _say("speech as it ships, on a real speaker")
+        yield speech.measure(folder / "speech", num_passes=num_passes)
+
+
+def _measure_models(parts: list[str], folder: Path, *, num_passes: int, num_tries: int) -> Iterator[list[Row]]:
+    """The rows of the parts that generate text with a model."""
     if "probe" in parts:
         _say("189 M random weights beside the engine's own server")
         path = probe_model(HERE / ".cache")
@@ -57,7 +65,6 @@ def measure(parts: list[str], folder: Path, *, is_quick: bool) -> Iterator[list[
     if "abort" in parts:
         _say("aborts, from the client's leaving to the free slot")
         path = probe_model(HERE / ".cache", context_length=abort.CONTEXT_LENGTH)
-        num_tries = 4 if is_quick else 10
         yield abort.measure("probe 189M q8_0", path, num_tries=num_tries)
         yield abort.measure("parley-mini", SHIPPED, num_tries=num_tries)
 

@@ -58,6 +58,8 @@ is_usable || make_environment
 wanted=$folder/wanted.txt
 sections "$@" >"$wanted"
 grep -q '==' "$wanted" || fail "$lock has no section among: $*"
+# A tenth of what serve needs would be bytecode of modules that nothing imports; `make` has the others compiled by importing them.
+case "$*" in serve) compiling=--no-compile ;; *) compiling=--compile ;; esac
 echo "Installing $(grep -c '^[a-z0-9].*==' "$wanted") packages ($lock${1:+: $*})"
-"$folder/bin/python" -m pip install -qq --disable-pip-version-check --require-hashes --requirement "$wanted" ||
+"$folder/bin/python" -m pip install -qq --disable-pip-version-check $compiling --require-hashes --requirement "$wanted" ||
     fail "installing from $lock failed; is the package registry reachable? Then: make clean, and try again"

@@ -23,6 +23,7 @@ from parley.core.requests import (
     TextPrompt,
 )
 from parley.core.snapshot import Capability, EngineKind, Snapshot, Weights
+from parley.core.speech import SpeechEngine
 from parley.core.template import Role
 from parley.core.tokenizer import Segment
 from parley.core.usage import Usage, UsageRecord
@@ -33,6 +34,7 @@ from parley.serving.admission.admit import Admission
 from parley.serving.admission.rates import Rates, Unlimited
 from parley.serving.engines.echo import EchoEngine
 from parley.serving.engines.vision import EchoVision
+from parley.serving.media.decoder import MediaDecoder, MediaRules
 from parley.serving.metering.settle import Settlement
 from parley.serving.prompting.echo_tokenizer import EchoTokenizer
 from parley.serving.prompting.prepare import Prompting, Sight
@@ -200,8 +202,15 @@ class CountingTokenizer(EchoTokenizer):
 class FakeLoader:
     """Loads what `make` gives, at once or when `gate` opens; remembers what came and went. `sizes` are bytes by name."""
 
-    def __init__(self, make: Callable[[Weights], Engine], *, sizes: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        make: Callable[[Weights], Engine],
+        *,
+        sizes: Mapping[str, int] | None = None,
+        speech: SpeechEngine | None = None,
+    ) -> None:
         self._make = make
+        self._speech = speech
         self._sizes = sizes or {}
         self.gate = asyncio.Event()
         self.gate.set()
@@ -214,7 +223,7 @@ class FakeLoader:
         self.failures: list[str] = []
 
     def num_slots(self, weights: Weights) -> int:
-        return self._make(weights).num_slots
+        return (self._speech if weights.is_speech else self._make(weights)).num_slots
 
     async def memory_bytes(self, weights: Weights) -> int:
         return self._sizes.get(weights.name, 0)
@@ -228,7 +237,11 @@ class FakeLoader:
         self._names[id(engine)] = weights.name
         return engine
 
-    async def unload(self, engine: Engine) -> None:
+    async def load_speech(self, weights: Weights) -> SpeechEngine:
+        self._names[id(self._speech)] = weights.name
+        return self._speech
+
+    async def unload(self, engine: Engine | SpeechEngine) -> None:
         await self.exit.wait()
         self.unloaded.append(self._names[id(engine)])
 
@@ -271,6 +284,8 @@ def make_bench(
     faults: Mapping[str, str] = MappingProxyType({}),
     rates: Rates | None = None,
     records: Records | None = None,
+    speech: SpeechEngine | None = None,
+    decoder: MediaDecoder | None = None,
 ) -> Bench:
     """A serving on the echo engine. `is_metered`: the principal of `make_principal` pays, and has nothing yet.
 
@@ -292,7 +307,8 @@ def make_bench(
     async def start(weights: Weights) -> EchoTokenizer:
         return tokenizer
 
-    pools = Pools(loader=FakeLoader(lambda _: engine), rules=PoolRules(max_waiting=max_waiting), clock=clock)
+    loader = FakeLoader(lambda _: engine, speech=speech)
+    pools = Pools(loader=loader, rules=PoolRules(max_waiting=max_waiting), clock=clock)
     serving = Serving(
         catalog=FakeCatalog(*snapshots),
         admission=Admission(billing, rates),
@@ -302,9 +318,9 @@ def make_bench(
             grammar_check=FakeGrammarCheck(faults),
             sight=Sight(reader=FakePictureReader(), vision_for=lambda _: EchoVision()),
         ),
+        decoder=decoder or MediaDecoder(MediaRules()),
         pools=pools,
         settlement=settlement,
-        clock=clock,
     )
     return Bench(serving, sink, pools, clock, engine, tokenizer, billing, settlement)
 

@@ -16,7 +16,7 @@ from parley.core.claim import Claim
 from parley.core.clock import FakeClock
 from parley.core.errors import ModelNotFound, ParleyError
 from parley.core.events import Alternative, Delta, Event, Finished, FinishReason, ScoredToken, SequenceFinished
-from parley.core.grant import Grant, PreparedPrompt
+from parley.core.grant import GenerationGrant, PreparedPrompt
 from parley.core.hold import Hold
 from parley.core.price import FREE
 from parley.core.principal import Principal, Scope
@@ -82,7 +82,7 @@ def _bytes(text: bytes | str) -> bytes:
 class FakeRun:
     """A Run that plays its events and remembers whether it was closed."""
 
-    def __init__(self, grant: Grant, events: Iterable[Event]) -> None:
+    def __init__(self, grant: GenerationGrant, events: Iterable[Event]) -> None:
         self.grant = grant
         self.is_closed = False
         self._events = iter([*events, Finished(USAGE)])
@@ -125,7 +125,7 @@ class FakeServing:
         self.requests.append(request)
         if self._refusal is not None:
             raise self._refusal
-        grant = Grant(
+        grant = GenerationGrant(
             request_id=request_id,
             principal=principal,
             request=request,

@@ -12,6 +12,7 @@ from pathlib import Path
 from starlette.types import ASGIApp
 
 from parley.api.call import Platform, Services
+from parley.api.form import FormReader
 from parley.api.guard import GuardLimits
 from parley.api.listener import open_listener
 from parley.api.open_requests import OpenRequests
@@ -28,6 +29,7 @@ from parley.infra.leftovers import end_leftovers
 from parley.infra.memory import memory_budget_bytes
 from parley.infra.metrics import Metrics
 from parley.infra.settings import Settings, server_url
+from parley.infra.uploads import Uploads
 from parley.operations.first_start import ensure_owner
 from parley.operations.front_door import FrontDoor, SignUpRules
 from parley.operations.last_used import following
@@ -37,6 +39,7 @@ from parley.operations.reconcile import Reconciler
 from parley.operations.records import Records, open_records
 from parley.runtimes import ENGINES, EngineFactory, Runtimes
 from parley.serving.admission.admit import Admission
+from parley.serving.media.decoder import MediaDecoder, MediaRules
 from parley.serving.metering.counted import CountedSettlements
 from parley.serving.metering.settle import Settlement
 from parley.serving.prompting.prepare import Prompting, Sight
@@ -86,10 +89,11 @@ class Application:
                 grammar_check=runtimes.grammar_check,
                 sight=Sight(reader=runtimes.picture_reader, vision_for=runtimes.vision_for),
             ),
+            decoder=MediaDecoder(MediaRules(max_seconds=settings.max_audio_seconds)),
             pools=self.pools,
             settlement=self.settlement,
-            clock=clock,
         )
+        max_upload_bytes = settings.max_upload_mib << 20
         self.asgi: ASGIApp = build_stack(
             routes=route_table(is_ready=self.is_ready, page=LandingPage()),
             services=Services(
@@ -98,6 +102,7 @@ class Application:
                 clock=clock,
                 platform=platform,
                 repeats=Repeats(records.replies),
+                forms=FormReader(Uploads(records.folder.uploads_path).sweep(), max_file_bytes=max_upload_bytes),
                 metrics=self.metrics,
                 levels_of=partial(levels_of, records),
             ),
@@ -107,7 +112,9 @@ class Application:
                 cors_origins=settings.cors_origins,
                 trusted_proxies=settings.proxy_networks,
                 limits=GuardLimits(
-                    max_chat_bytes=settings.max_chat_mib << 20, large_bytes=settings.image_memory_mib << 19
+                    max_chat_bytes=settings.max_chat_mib << 20,
+                    max_upload_bytes=max_upload_bytes,
+                    large_bytes=settings.image_memory_mib << 19,
                 ),
             ),
         )

@@ -15,6 +15,7 @@ from parley.core.errors import ModelLoadFailed
 from parley.core.gguf import InvalidModelFile, read_header
 from parley.core.picture import Vision
 from parley.core.snapshot import EngineKind, Weights
+from parley.core.speech import SpeechEngine
 from parley.core.tokenizer import Tokenizer
 from parley.core.upstream import Upstream
 from parley.domain.catalog.model import CatalogError
@@ -25,6 +26,7 @@ from parley.serving.engines.echo import EchoEngine
 from parley.serving.engines.llama import LlamaEngine, LlamaOptions
 from parley.serving.engines.openai_server.adapter import UpstreamEngine, UpstreamOptions
 from parley.serving.engines.openai_server.program import SupervisedProgram
+from parley.serving.engines.speech import SpeechOptions, WorkerSpeechEngine
 from parley.serving.engines.vision import EchoVision, VisionOptions, WorkerVision
 from parley.serving.prompting.echo_tokenizer import EchoTokenizer
 from parley.serving.prompting.grammar_check import GrammarCheck
@@ -32,9 +34,19 @@ from parley.serving.prompting.pictures import PictureLimits, PictureReader
 from parley.serving.prompting.tokenizer import WorkerTokenizer
 
 # A server of somebody else has a queue of its own behind these.
-_DEFAULT_SLOTS = {EngineKind.ECHO: 256, EngineKind.LLAMA: 8, EngineKind.UPSTREAM: 64}
+_DEFAULT_SLOTS = {
+    EngineKind.ECHO: 256,
+    EngineKind.LLAMA: 8,
+    EngineKind.UPSTREAM: 64,
+    # Recordings that are heard in turns, a passage at a time: short ones end before long ones that came first.
+    EngineKind.SPHINX: 4,
+    EngineKind.WHISPER: 4,
+}
 # What a replica takes besides weights and cache: its process, its vocabulary, the buffers of a step.
 _OVERHEAD_BYTES = 192 << 20
+# What a replica of pocketsphinx takes with its model, and what one of Whisper works in.
+_SPHINX_BYTES = 224 << 20
+_WHISPER_BYTES = 512 << 20
 # How large the picture is with which a projector is tried.
 _TRIED_SIDE = 224
 # The same of what sees for it, and the rows of pictures that it keeps.
@@ -109,7 +121,7 @@ class Runtimes:
         self._clock = clock
         self._engines = engines
         # What ends each engine that runs.
-        self._running: dict[Engine, AsyncExitStack] = {}
+        self._running: dict[Engine | SpeechEngine, AsyncExitStack] = {}
         self._stack = AsyncExitStack()
         self._tokenizers: dict[str, Tokenizer] = {}
         self._visions: dict[str, WorkerVision] = {}
@@ -143,8 +155,12 @@ class Runtimes:
 
     async def memory_bytes(self, weights: Weights) -> int:
         """What a replica will take: its files, a cache for all slots' windows, and an allowance. Raises ModelLoadFailed."""
+        if weights.engine is EngineKind.SPHINX:
+            return _SPHINX_BYTES
         if weights.path is None or weights.upstream is not None:
             return 0
+        if weights.engine is EngineKind.WHISPER:
+            return sum(file.stat().st_size for file in weights.path.iterdir()) + _WHISPER_BYTES
         num_tokens = self.num_slots(weights) * weights.context_length
         try:
             header = await asyncio.to_thread(read_header, weights.path)
@@ -181,6 +197,21 @@ class Runtimes:
             self._running[engine] = stack.pop_all()
         return engine
 
+    async def load_speech(self, weights: Weights) -> SpeechEngine:
+        """A replica that hears. Raises ModelLoadFailed, also when its folder is not the one that the catalog pins."""
+        module, arguments = "parley.workers.sphinx", {}
+        if weights.path is not None:
+            await self._verify(weights)
+            module = "parley.workers.whisper"
+            arguments = {"folder": str(weights.path), "num_threads": self._num_threads(weights)}
+        options = SpeechOptions(module=module, num_slots=self.num_slots(weights), arguments=arguments)
+        engine = WorkerSpeechEngine(options, clock=self._clock)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(engine.aclose)
+            await engine.start()
+            self._running[engine] = stack.pop_all()
+        return engine
+
     def vision_for(self, weights: Weights) -> Vision:
         """What sees for these weights, which have vision. Its worker starts with the first picture."""
         if weights.path is None or weights.projector is None:
@@ -197,7 +228,7 @@ class Runtimes:
     def _num_threads(self, weights: Weights) -> int:
         return self._settings.num_threads or weights.options.get("num_threads", len(os.sched_getaffinity(0)))
 
-    async def unload(self, engine: Engine) -> None:
+    async def unload(self, engine: Engine | SpeechEngine) -> None:
         """End a replica that `load` gave; what still runs on it is aborted. Any number of times."""
         stack = self._running.pop(engine, None)
         if stack is not None:

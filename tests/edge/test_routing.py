@@ -178,7 +178,7 @@ async def test_log_has_one_line_for_a_request_and_no_key_or_body(caplog):
     assert [record.status for record in caplog.records if record.message == "request finished"] == [200, 401]
 
 
-@pytest.mark.parametrize("path", ["/v1/embeddings", "/v1/audio/transcriptions", "/v1/responses"])
+@pytest.mark.parametrize("path", ["/v1/embeddings", "/v1/audio/speech", "/v1/responses"])
 async def test_part_of_the_api_that_is_not_served_is_told_from_a_wrong_path(path):
     async with running_edge() as edge:
         reply = await ask(edge, request(path=path))

@@ -89,9 +89,18 @@ def test_names_promise_the_contexts_and_prices_of_their_models(shipped: Catalog)
 
 
 def test_names_that_nothing_can_serve_have_no_weights(shipped: Catalog) -> None:
-    for name in ("whisper-1", "text-embedding-ada-002", "omni-moderation-latest"):
+    for name in ("text-embedding-ada-002", "omni-moderation-latest"):
         assert shipped.resolve(name).weights is None
         assert shipped.resolve(name).context_length == 0
+
+
+def test_whisper_is_answered_by_what_hears_and_never_by_what_chats(shipped: Catalog) -> None:
+    whisper = shipped.resolve("whisper-1")
+    assert whisper.is_stand_in
+    assert whisper.weights is shipped.default_speech_weights is not None
+    assert whisper.weights.speech.languages == {"en"}
+    assert whisper.capabilities == {Capability.TRANSCRIBE}
+    assert shipped.resolve("pocketsphinx").weights is whisper.weights
 
 
 def test_other_makers_names_are_stand_ins_and_our_own_are_pinned(shipped: Catalog) -> None:

@@ -41,9 +41,9 @@ def output_of(command: Sequence[str | Path], server: LiveServer) -> str:
     return done.stdout
 
 
-def program_2023(name: str, server: LiveServer) -> str:
+def program_2023(name: str, server: LiveServer, *words: str) -> str:
     """The output of one program of 2023, run with the client of 2023."""
-    return output_of([CLIENT_2023 / "python", HERE / "openai_2023" / f"{name}.py"], server)
+    return output_of([CLIENT_2023 / "python", HERE / "openai_2023" / f"{name}.py", *words], server)
 
 
 def command_2023(server: LiveServer, *words: str) -> str:

@@ -4,12 +4,14 @@ import ast
 import json
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.builders_speech import tone, write_wav
 from tests.live import LiveServer
-from tests.tutorials.programs import command_2023, lines, program_2023
+from tests.tutorials.programs import CLIENT_2023, command_2023, lines, program_2023, run
 
 ALIASES_OF_2023 = {
     "gpt-3.5-turbo",
@@ -28,6 +30,22 @@ ALIASES_OF_2023 = {
     "text-davinci-edit-001",
     "code-davinci-edit-001",
 }
+
+
+RECORDING = Path(__file__).parents[1] / "audio" / "inaugural.flac"
+
+
+def test_a_recording_is_written_down_by_the_library_and_by_its_command_line(live_server: LiveServer) -> None:
+    heard = json.loads(program_2023("audio", live_server, str(RECORDING)))
+    assert "what you can do for your country" in heard["text"]
+    told = command_2023(live_server, "api", "audio.transcribe", "-m", "whisper-1", "-f", str(RECORDING))
+    assert json.loads(told)["text"] == heard["text"]
+
+
+def test_the_command_line_hears_that_a_model_cannot_translate(live_server: LiveServer, tmp_path: Path) -> None:
+    clip = write_wav(tmp_path / "clip.wav", tone(1.0))
+    done = run([CLIENT_2023 / "openai", "api", "audio.translate", "-m", "whisper-1", "-f", clip], live_server)
+    assert "cannot translate" in done.stderr + done.stdout
 
 
 def assert_adds_up(usage: dict[str, int]) -> None:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
+from parley.api.form import FormReader
 from parley.api.repeats import Repeats
 from parley.core.actor import Actor, ActorKind
 from parley.core.claim import Claim
@@ -55,6 +56,8 @@ class Services:
     platform: Platform
     # Requests that are sent again; None where none are known.
     repeats: Repeats | None = None
+    # Reads forms with files; None where no route takes any.
+    forms: FormReader | None = None
     metrics: Metrics = field(default_factory=Metrics)
     # How a caller's limits stand, for a model's name or in general: what a reply tells that comes before they are met.
     levels_of: Callable[[Principal, str | None], Levels] = lambda _principal, _model: Levels()

@@ -58,7 +58,8 @@ class Dispatcher:
                 return
             call.claim = claimed.claim
             response = await match.route.handler(call)
-            if isinstance(response, Response):
+            # What is kept is told as JSON again; subtitles and streams are not kept.
+            if isinstance(response, Response) and response.media_type == "application/json":
                 await repeats.keep(claimed.claim, call.request_id, response)
             await _reply(response, scope, receive, send)
 

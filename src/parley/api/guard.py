@@ -7,13 +7,14 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from parley.api.reception import reception_of
-from parley.api.request_body import BodyLimits, LargeBodies, RequestBody
+from parley.api.request_body import UPLOAD_OVERHEAD_BYTES, BodyLimits, LargeBodies, RequestBody
 from parley.core.errors import InvalidRequest, RequestTooLarge
 
 # A host name, an IPv4 address or an IPv6 address in brackets, with or without a port.
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.%]{2,64}\])(?::\d{1,5})?")
-# As the route table finds it, with or without a slash at the end.
+# As the route table finds them, with or without a slash at the end.
 _CHATS = frozenset({"/v1/chat/completions", "/v1/chat/completions/"})
+_UPLOADS = frozenset(f"/v1/audio/{name}{end}" for name in ("transcriptions", "translations") for end in ("", "/"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,13 +27,24 @@ class GuardLimits:
     body: BodyLimits = field(default_factory=BodyLimits)
     # For a chat, which may have images; how much of it may be text, its handler says.
     max_chat_bytes: int = 32 * 1024 * 1024
+    # The largest file that a form may hold.
+    max_upload_bytes: int = 25 * 1024 * 1024
     # What all bodies that are larger than those of other requests take together.
     large_bytes: int = 256 * 1024 * 1024
 
-    @property
-    def chat_body(self) -> BodyLimits:
-        """The caps on the body of a chat."""
-        return replace(self.body, max_bytes=max(self.max_chat_bytes, self.body.max_bytes))
+    def body_of(self, path: str, *, is_kept: bool = False) -> BodyLimits:
+        """The caps on the body of a request to a path. A form goes to the disk, unless it is kept to be compared."""
+        if path in _UPLOADS:
+            usual = self.body.usual_bytes if is_kept else self.max_upload_bytes + UPLOAD_OVERHEAD_BYTES
+            return replace(
+                self.body,
+                max_bytes=self.max_upload_bytes,
+                overhead_bytes=UPLOAD_OVERHEAD_BYTES,
+                usual_bytes=usual,
+            )
+        if path in _CHATS:
+            return replace(self.body, max_bytes=max(self.max_chat_bytes, self.body.max_bytes))
+        return self.body
 
 
 class Guard:
@@ -41,13 +53,12 @@ class Guard:
     def __init__(self, app: ASGIApp, *, limits: GuardLimits) -> None:
         self._app = app
         self._limits = limits
-        self._chat_body = limits.chat_body
         self._large = LargeBodies(limits.large_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
-        body_limits = self._chat_body if scope["path"] in _CHATS else self._limits.body
-        body = RequestBody(receive, headers, body_limits, self._large)
+        limits = self._limits.body_of(scope["path"], is_kept="idempotency-key" in headers)
+        body = RequestBody(receive, headers, limits, self._large)
         reception = reception_of(scope)
         reception.body = body
         # Whoever sends such a head does not get to send another one behind it.

@@ -15,13 +15,14 @@ from parley.api.errors import ErrorResponse
 from parley.api.health import ReadinessPage, show_health
 from parley.api.landing import LandingRoute
 from parley.api.metrics import show_metrics
+from parley.api.openai.audio import create_transcription, create_translation
 from parley.api.openai.chat import create_chat_completion
 from parley.api.openai.completions import create_completion, create_engine_completion
 from parley.api.openai.edits import create_edit, create_engine_edit
 from parley.api.openai.engines import list_engines, refuse_chat, retrieve_engine
 from parley.api.openai.models import list_models, retrieve_model
 from parley.api.openai.retired import refuse
-from parley.api.openai.schemas import chat, completions, edits, models
+from parley.api.openai.schemas import audio, chat, completions, edits, models
 from parley.api.operation import Operation
 from parley.api.platform.described import PLATFORM_OPERATIONS
 from parley.api.platform.replicas import ListReplicasResponse, Replica, list_replicas, load_model, unload_model
@@ -76,6 +77,20 @@ OPERATIONS: Mapping[Handler, Operation] = MappingProxyType(
         ),
         create_edit: Operation(request=edits.CreateEditRequest, reply=edits.CreateEditResponse),
         create_engine_edit: Operation(request=edits.CreateEngineEditRequest, reply=edits.CreateEditResponse),
+        create_transcription: Operation(
+            request=audio.CreateTranscriptionRequest,
+            reply=audio.VerboseTranscript,
+            chunk=audio.TranscriptDelta,
+            last_chunk=audio.TranscriptDone,
+            is_form=True,
+            media=("text/plain",),
+        ),
+        create_translation: Operation(
+            request=audio.CreateTranslationRequest,
+            reply=audio.VerboseTranscript,
+            is_form=True,
+            media=("text/plain",),
+        ),
         list_models: Operation(reply=models.ListModelsResponse),
         retrieve_model: Operation(reply=models.Model),
         list_engines: Operation(reply=models.ListEnginesResponse),
@@ -155,7 +170,8 @@ def _describe(route: Route, names: set[str]) -> dict[str, Any]:
     if parameters := [*_path_parameters(route), *_query_parameters(operation)]:
         described["parameters"] = parameters
     if operation.request is not None:
-        described["requestBody"] = {"required": True, "content": _json(operation.request)}
+        content = _form(operation.request) if operation.is_form else _json(operation.request)
+        described["requestBody"] = {"required": True, "content": content}
     if route.access is Access.PUBLIC:
         described["security"] = []
     return described
@@ -205,18 +221,20 @@ def _success(operation: Operation) -> dict[str, Any]:
     if operation.reply is not None:
         success["content"] |= _json(operation.reply)
     if operation.chunk is not None:
-        success["description"] = "The reply, or with `stream` server-sent events: chunks, then `[DONE]`."
-        success["content"] |= {"text/event-stream": {"schema": _event(operation.chunk)}}
+        ending = "" if operation.last_chunk else ", then `[DONE]`"
+        success["description"] = f"The reply, or with `stream` server-sent events: chunks{ending}."
+        success["content"] |= {"text/event-stream": {"schema": _event(operation.chunk, operation.last_chunk)}}
     return success
 
 
-def _event(chunk: type[msgspec.Struct]) -> dict[str, Any]:
-    """What each event of a stream is: a chunk, or `[DONE]`, or, in the last of one that breaks off, the reason."""
-    content = {"anyOf": [_reference(chunk), _reference(ErrorResponse)]}
-    chunk_or_error = {"type": "string", "contentMediaType": "application/json", "contentSchema": content}
+def _event(chunk: type[msgspec.Struct], last: type[msgspec.Struct] | None) -> dict[str, Any]:
+    """What each event of a stream is: a chunk, or `[DONE]` or its own last one, or, where it breaks off, the reason."""
+    kinds = [kind for kind in (chunk, last, ErrorResponse) if kind is not None]
+    content = {"anyOf": [_reference(kind) for kind in kinds]}
+    shaped = {"type": "string", "contentMediaType": "application/json", "contentSchema": content}
     return {
         "type": "object",
-        "properties": {"data": {"anyOf": [{"const": "[DONE]"}, chunk_or_error]}},
+        "properties": {"data": shaped if last else {"anyOf": [{"const": "[DONE]"}, shaped]}},
         "required": ["data"],
     }
 
@@ -235,7 +253,7 @@ def _failures(route: Route) -> dict[str, str]:
 
 def _schemas(routes: Iterable[Route]) -> dict[str, Any]:
     operations = [operation_of(route) for route in routes]
-    used = {kind: None for operation in operations for kind in (operation.request, operation.reply, operation.chunk)}
+    used = {kind: None for each in operations for kind in (each.request, each.reply, each.chunk, each.last_chunk)}
     kinds = [ErrorResponse, *[kind for kind in used if kind is not None]]
     _, components = msgspec.json.schema_components(kinds, ref_template=_REF)
     return dict(components)
@@ -243,6 +261,10 @@ def _schemas(routes: Iterable[Route]) -> dict[str, Any]:
 
 def _json(kind: type[msgspec.Struct]) -> dict[str, Any]:
     return {"application/json": {"schema": _reference(kind)}}
+
+
+def _form(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    return {"multipart/form-data": {"schema": _reference(kind)}}
 
 
 def _reference(kind: type[msgspec.Struct]) -> dict[str, str]:

@@ -8,6 +8,9 @@ from starlette.types import Message, Receive
 
 from parley.core.errors import Overloaded, RequestTooLarge
 
+# What a form has beside its file: other fields, boundaries, heads.
+UPLOAD_OVERHEAD_BYTES = 64 * 1024
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BodyLimits:
@@ -15,6 +18,8 @@ class BodyLimits:
     `min_bytes_per_second` that came."""
 
     max_bytes: int = 4 * 1024 * 1024
+    # What may come beyond: of a form, `max_bytes` are its file's.
+    overhead_bytes: int = 0
     # Above it, a body takes room that all such bodies share.
     usual_bytes: int = 4 * 1024 * 1024
     grace_seconds: float = 10.0
@@ -109,7 +114,7 @@ class RequestBody:
 
     def _check_size(self, num_bytes: int) -> None:
         most = self._limits.max_bytes
-        if num_bytes > most:
+        if num_bytes > most + self._limits.overhead_bytes:
             raise RequestTooLarge(f"Maximum content size limit ({most}) exceeded ({num_bytes} bytes read)", status=413)
 
     def _deadline(self) -> float:

@@ -7,7 +7,7 @@ from parley.api.families import family_of
 from parley.api.health import ReadinessPage, show_health
 from parley.api.landing import LandingRoute, Page
 from parley.api.metrics import show_metrics
-from parley.api.openai import chat, completions, edits, engines, models, retired
+from parley.api.openai import audio, chat, completions, edits, engines, models, retired
 from parley.api.openapi import OpenapiPage
 from parley.api.platform import (
     audit_logs,
@@ -48,6 +48,8 @@ def route_table(*, is_ready: Callable[[], Awaitable[bool]], page: Page) -> Route
         _post("/v1/engines/{engine_id}/completions", completions.create_engine_completion, Access.MODEL_REQUEST),
         _post("/v1/edits", edits.create_edit, Access.MODEL_REQUEST),
         _post("/v1/engines/{engine_id}/edits", edits.create_engine_edit, Access.MODEL_REQUEST),
+        _post("/v1/audio/transcriptions", audio.create_transcription, Access.MODEL_REQUEST),
+        _post("/v1/audio/translations", audio.create_translation, Access.MODEL_REQUEST),
         _post("/v1/engines/{engine_id}/chat/completions", engines.refuse_chat, Access.READ),
         # Retired before 2023; they answer 404 with the reason.
         _post("/v1/engines/{engine_id}/search", retired.refuse, Access.READ),

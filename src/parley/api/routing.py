@@ -14,7 +14,7 @@ _PARAMETER = re.compile(r"\{(\w+)\}")
 
 # Parts of OpenAI's API that exist there and not here: a typing mistake is not what their callers have made.
 _NOT_SERVED = re.compile(
-    r"/v1/(?:audio|images|embeddings|moderations|files|uploads|fine-tunes|fine_tuning|batches|responses|conversations"
+    r"/v1/(?:audio/speech|images|embeddings|moderations|files|uploads|fine-tunes|fine_tuning|batches|responses|conversations"
     r"|assistants|threads|vector_stores|evals|realtime|videos|containers)(?:/|$)"
 )
 

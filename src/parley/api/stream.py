@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
-from typing import Protocol, Self
+from typing import Generic, Protocol, Self, TypeVar
 
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from parley.api.interrupt import Interruptible
 from parley.api.reception import Reception, reception_of
 from parley.core.errors import ParleyError
-from parley.core.events import RunEvent
+from parley.core.events import Finished
 from parley.core.usage import Outcome
 
 # A send that stands still for so long means a client that does not read. It is noticed up to a sixth later.
@@ -22,11 +22,16 @@ HEAD_SECONDS = 1.0
 COMMENT_SECONDS = 1.0
 
 
+# What a Run tells before its last event.
+E = TypeVar("E")
+E_co = TypeVar("E_co", covariant=True)
+
+
 class ClientGone(Exception):
     """The client closed its connection, or stopped reading it; nobody waits for the reply."""
 
 
-class OpenRun(Protocol):
+class OpenRun(Protocol[E_co]):
     """What a reply needs of `parley.serving.serve.Run`, or of the fake that tests hand in."""
 
     @property
@@ -34,12 +39,12 @@ class OpenRun(Protocol):
 
     def __aiter__(self) -> Self: ...
 
-    async def __anext__(self) -> RunEvent: ...
+    async def __anext__(self) -> E_co | Finished: ...
 
     async def aclose(self, outcome: Outcome | None = None) -> None: ...
 
 
-class EventStream:
+class EventStream(Generic[E]):
     """A streamed reply as an ASGI application. It owns `run` from its construction and closes it on every way out.
 
     `frames` renders one event as server-sent events; b"" sends nothing. A failure is raised to the error boundary
@@ -48,8 +53,8 @@ class EventStream:
 
     def __init__(
         self,
-        run: OpenRun,
-        frames: Callable[[RunEvent], bytes],
+        run: OpenRun[E],
+        frames: Callable[[E | Finished], bytes],
         headers: Mapping[str, str],
         *,
         stall_seconds: float = STALL_SECONDS,
@@ -79,7 +84,7 @@ class EventStream:
         """Close the Run of a reply that was never started. Harmless after `__call__`."""
         await self._run.aclose()
 
-    async def _events(self, send: Send, sending: "_Sending") -> AsyncGenerator[RunEvent, None]:
+    async def _events(self, send: Send, sending: "_Sending") -> AsyncGenerator[E | Finished, None]:
         """The Run's events, with the reply's head sent before the first of them, and comments on what it waits for.
 
         The head waits for the first event, up to `head_seconds`: a Run that fails at once keeps its HTTP status, on
@@ -118,7 +123,7 @@ class EventStream:
         return head + [(name.lower().encode(), value.encode()) for name, value in self._headers.items()]
 
 
-async def collect(run: OpenRun, http: Request) -> list[RunEvent]:
+async def collect(run: OpenRun[E], http: Request) -> list[E | Finished]:
     """All events of `run`, for a reply that is not streamed. The Run is closed on every way out.
 
     Raises ClientGone when the client leaves meanwhile, and whatever ends the Run. The body must have been read.

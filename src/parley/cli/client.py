@@ -116,6 +116,23 @@ async def call(server: Server, method: str, path: str) -> Mapping[str, Any]:
     return answer
 
 
+async def upload(server: Server, path: str, fields: Mapping[str, str], file: Path) -> str:
+    """Post a form with a file and return the reply's text. Raises CommandFailed when the server cannot be reached or refuses."""
+    # Hearing says nothing until its end.
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=10.0)
+    headers = {"Authorization": f"Bearer {server.key}"}
+    form = aiohttp.FormData(dict(fields))
+    with _reached(server), file.open("rb") as opened:
+        form.add_field("file", opened, filename=file.name)
+        async with (
+            aiohttp.ClientSession(timeout=timeout, headers=headers) as session,
+            session.post(f"{server.url}{path}", data=form) as response,
+        ):
+            if response.status != 200:
+                raise CommandFailed(await _refusal(response))
+            return await response.text()
+
+
 @contextmanager
 def _reached(server: Server) -> Iterator[None]:
     """Turn what can go wrong between here and the server into one line."""

@@ -11,6 +11,7 @@ _COMMANDS = {
     "pull": "Bring a model in from a model hub or a URL.",
     "chat": "Talk to a model, turn by turn.",
     "complete": "Continue a text.",
+    "transcribe": "Write down what is said in files.",
     "models": "List, show, add, remove, load and unload models.",
     "keys": "List, create, rotate, revoke and find API keys.",
     "orgs": "List, create, approve and suspend organizations.",

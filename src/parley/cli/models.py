@@ -1,7 +1,8 @@
 """`parley models`: list, show, add and remove models; what is in memory, in and out of it."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -10,7 +11,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from parley.api.platform.commands import AddModel, RemoveModel
+from parley.api.platform.commands import AddModel, AddSpeechModel, RemoveModel
 from parley.cli.client import call, find_server
 from parley.cli.connect import connect
 from parley.cli.failures import CommandFailed, in_one_line
@@ -24,6 +25,7 @@ from parley.domain.catalog.service import Catalog
 from parley.infra.folder import DataFolder
 from parley.infra.settings import Settings, load_settings
 from parley.operations.add_model import describe_model, import_weights, refuse_taken_name
+from parley.operations.add_speech_model import describe_speech_model, import_speech_folder
 from parley.operations.records import catalog_files
 from parley.operations.weights_header import read_weights
 
@@ -82,12 +84,20 @@ def add(
     projector: Path | None,
     data: Path | None,
 ) -> None:
-    """Copy the GGUF file PATH into the data folder and let it answer every stand-in name from now on."""
+    """Copy the model at PATH into the data folder and let it answer every stand-in name of its kind from now on.
+
+    A GGUF file generates text; a folder that holds a Whisper model in CTranslate2's form hears.
+    """
     with in_one_line():
         if str(path).startswith(("http:/", "https:/")):
             raise CommandFailed("that is an address; `parley models connect` adds a model that a server has")
         settings = load_settings({"data": data})
         require_installation(settings)
+        if path.is_dir():
+            if template is not None or context is not None or projector is not None:
+                raise CommandFailed("a model that hears has neither --template nor --context nor --projector")
+            _add_speech(settings, path, name)
+            return
         files = catalog_files(DataFolder(settings.data))
         if template is not None and template not in files.templates:
             raise CommandFailed(f"there is no template {template!r}; there are {', '.join(sorted(files.templates))}")
@@ -112,6 +122,30 @@ def add(
         f"{reply.snapshot} was added (template {wanted.template}, {wanted.context_length:,} tokens of context). "
         f"`{wanted.name}` and every stand-in name are answered by it now."
     )
+
+
+def _add_speech(settings: Settings, path: Path, name: str | None) -> None:
+    folder = DataFolder(settings.data)
+    wanted = describe_speech_model(path, name=name)
+    refuse_taken_name(Catalog(catalog_files(folder).read()), wanted.name)
+    folder.prepare()
+    with _copying() as on_progress:
+        sha256 = import_speech_folder(folder, path, on_progress)
+    reply = change_state(settings, AddSpeechModel(name=wanted.name, sha256=sha256, facts=wanted.facts))
+    hears = "all of Whisper's languages" if wanted.facts.is_multilingual else "English"
+    translates = ", and translates into English" if wanted.facts.can_translate else ""
+    click.echo(
+        f"{reply.snapshot} was added; it hears {hears}{translates}. `{wanted.name}` and whisper-1 are answered by it now."
+    )
+
+
+@contextmanager
+def _copying() -> Iterator[Callable[[int, int], None]]:
+    """A bar, and what moves it: bytes done, bytes in all."""
+    columns = (TextColumn("Copying and hashing"), BarColumn(), DownloadColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("copy")
+        yield lambda done, size: progress.update(task, completed=done, total=size)
 
 
 @command.command()
@@ -161,10 +195,8 @@ def unload(name: str, url: str | None, key: str | None, data: Path | None) -> No
 
 def _imported(folder: DataFolder, path: Path) -> str:
     """The hash of a file that was copied into the data folder, with its progress shown."""
-    columns = (TextColumn("Copying and hashing"), BarColumn(), DownloadColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("copy")
-        return import_weights(folder, path, lambda done, size: progress.update(task, completed=done, total=size))
+    with _copying() as on_progress:
+        return import_weights(folder, path, on_progress)
 
 
 def _replica_row(replica: Mapping[str, Any]) -> tuple[str, ...]:
@@ -198,7 +230,7 @@ def _row(name: str, snapshot: Snapshot, *, is_alias: bool) -> tuple[str, ...]:
         snapshot.name if is_alias else "",
         snapshot.weights.name if snapshot.weights else "nothing installed",
         _size(snapshot.weights),
-        f"{snapshot.context_length:,}" if snapshot.weights else "",
+        f"{snapshot.context_length:,}" if snapshot.weights and not snapshot.weights.is_speech else "",
         ", ".join(sorted(snapshot.capabilities)),
     )
 
@@ -207,7 +239,8 @@ def _size(weights: Weights | None) -> str:
     if weights is None or weights.path is None:
         return ""
     try:
-        return shown_size(weights.path.stat().st_size)
+        files = weights.path.iterdir() if weights.path.is_dir() else (weights.path,)
+        return shown_size(sum(file.stat().st_size for file in files))
     except OSError:
         return "missing"
 
@@ -228,10 +261,12 @@ def _facts(snapshot: Snapshot) -> list[tuple[str, str]]:
 
 
 def _weights_facts(snapshot: Snapshot, weights: Weights) -> list[tuple[str, str]]:
-    facts = [("serves", f"{snapshot.context_length:,} tokens of context")]
+    facts = []
+    if weights.speech is None:
+        facts.append(("serves", f"{snapshot.context_length:,} tokens of context"))
     if weights.upstream is not None:
         facts += [("upstream", f"{weights.upstream.model} at {weights.upstream.url} ({weights.upstream.kind})")]
-    if weights.is_tokenized_here:
+    if weights.is_tokenized_here and weights.speech is None:
         facts.append(("template", weights.template))
     if weights.num_parameters is not None:
         facts.append(("parameters", f"{weights.num_parameters:,}"))

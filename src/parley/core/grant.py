@@ -6,8 +6,9 @@ from parley.core.hold import Hold
 from parley.core.limits import Levels
 from parley.core.picture import PlacedPicture
 from parley.core.principal import Principal
-from parley.core.requests import GenerationRequest, Grammar, Prompt
+from parley.core.requests import GenerationRequest, Grammar, Prompt, Request
 from parley.core.snapshot import Snapshot, Weights
+from parley.core.speech import TranscriptionRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,18 +36,34 @@ class PreparedPrompt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """`max_tokens` is resolved: what each sequence of each prompt may generate, by prompt; 0 only with echo."""
+    """What is pinned for every request; what is asked of its engine is in the grants below."""
 
     request_id: str
     principal: Principal
-    request: GenerationRequest
+    request: Request
     snapshot: Snapshot
     weights: Weights
-    prompts: tuple[PreparedPrompt, ...]
-    max_tokens: tuple[int, ...]
     # How the caller's limits stand with this request taken from them.
     levels: Levels = Levels()  # noqa: RUF009 - it is frozen
     # Monotonic seconds at which the request was received at our edge.
     received_at: float
     # What the request may cost, reserved, at the price that was in force when it was admitted.
     hold: Hold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationGrant(Grant):
+    """To generate text. `max_tokens` is resolved: what each sequence of each prompt may generate, by prompt; 0 only with
+    echo."""
+
+    request: GenerationRequest
+    prompts: tuple[PreparedPrompt, ...]
+    max_tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranscriptionGrant(Grant):
+    """To hear a recording. `claimed_seconds` is what its container says; not to be believed, and None where it says nothing."""
+
+    request: TranscriptionRequest
+    claimed_seconds: float | None

@@ -33,12 +33,13 @@ class Need:
     """What a request asks to have covered: its whole input, and output tokens over all its sequences.
 
     At least `min_output_tokens` must be affordable; `output_tokens` are wanted, and what lies between is taken as the
-    balance allows. `other_nano` is the cost of what is not counted in tokens (seconds of audio, pictures).
+    balance allows. `other_nano` is the cost of what is not counted in tokens or seconds (pictures).
     """
 
-    input_tokens: int
-    min_output_tokens: int
-    output_tokens: int
+    input_tokens: int = 0
+    min_output_tokens: int = 0
+    output_tokens: int = 0
+    audio_seconds: int = 0
     other_nano: int = 0
 
     @property

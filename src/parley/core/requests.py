@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Protocol
 
 from parley.core.picture import PictureSource, PlacedPicture
 from parley.core.template import Role
@@ -128,6 +129,28 @@ class TextPrompt:
 Prompt = ChatPrompt | TextPrompt
 
 
+class Request(Protocol):
+    """What is known of every API call that an engine works on, whatever it asks for."""
+
+    @property
+    def model(self) -> str: ...
+
+    @property
+    def endpoint(self) -> str: ...
+
+    @property
+    def num_choices(self) -> int: ...
+
+    @property
+    def is_stream(self) -> bool: ...
+
+    @property
+    def user(self) -> str | None: ...
+
+    @property
+    def metadata(self) -> Mapping[str, str]: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationRequest:
     """One API call that generates text: `len(prompts) * n` choices, prompt by prompt.
@@ -150,6 +173,10 @@ class GenerationRequest:
     metadata: Mapping[str, str] = field(default_factory=dict)
     # Requests with the same hint are placed where their prefix may be cached.
     placement_hint: str | None = None
+
+    @property
+    def num_choices(self) -> int:
+        return len(self.prompts) * self.n
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ class Capability(StrEnum):
     EDIT = "edit"
     EMBED = "embed"
     TRANSCRIBE = "transcribe"
+    # It follows from the weights as well.
+    TRANSLATE = "translate"
     MODERATE = "moderate"
     # These follow from the weights: a template with a form for tools, an engine that can apply a grammar.
     TOOLS = "tools"
@@ -28,6 +30,18 @@ class EngineKind(StrEnum):
     LLAMA = "llama"
     ECHO = "echo"
     UPSTREAM = "upstream"
+    SPHINX = "sphinx"
+    WHISPER = "whisper"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechAbilities:
+    """What weights that hear can do. `languages` are codes of `core.languages.LANGUAGES`."""
+
+    languages: frozenset[str]
+    can_translate: bool
+    takes_prompt: bool
+    takes_temperature: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +53,8 @@ class Weights:
 
     name: str
     engine: EngineKind
-    # None for the echo engine, which has no file, and for an upstream whose vocabulary we do not have.
+    # None for the echo engine, which has no file, for the model that the sphinx package holds, and for an upstream whose
+    # vocabulary we do not have. A folder for Whisper.
     path: Path | None
     sha256: str | None
     # The longest prompt plus completion, in tokens, that one slot of a replica serves.
@@ -58,6 +73,12 @@ class Weights:
     # The file of what sees for these weights; only with the engine LLAMA.
     projector: Path | None = None
     projector_sha256: str | None = None
+    # Set for the engines that hear, and for no other.
+    speech: SpeechAbilities | None = None
+
+    @property
+    def is_speech(self) -> bool:
+        return self.speech is not None
 
     @property
     def is_tokenized_here(self) -> bool:

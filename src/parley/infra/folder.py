@@ -25,6 +25,7 @@ class DataFolder:
         self.models_path = path / "models"
         self.control_path = path / "control.sock"
         self.tiers_path = path / "tiers.toml"
+        self.uploads_path = path / "uploads"
         self.outbox_path = path / "outbox"
         self.lock_path = path / "lock"
 

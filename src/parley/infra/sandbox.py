@@ -27,7 +27,7 @@ _GRACE_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a worker may take; None means no limit of that kind. It can always read what its user can."""
+    """What a worker may take; None means no limit of that kind. It can read what its user can, unless it has a folder."""
 
     # The llama.cpp worker maps its weights, so it has none.
     address_space_bytes: int | None = None
@@ -149,10 +149,13 @@ class Worker:
                 self._stderr_bytes -= len(self._stderr.popleft())
 
 
-async def start_worker(module: str, arguments: Sequence[str] = (), *, limits: Limits) -> Worker:
+async def start_worker(
+    module: str, arguments: Sequence[str] = (), *, limits: Limits, folder: Path | None = None
+) -> Worker:
     """Start `module` under `limits`; it is confined when this returns, and its first own message may be received.
 
-    Raises WorkerFailed when the program cannot be started. A cancelled start leaves nothing behind.
+    It runs in `folder`, where that is given, and reads nothing else but programs, if the kernel can see to it. Raises
+    WorkerFailed when the program cannot be started. A cancelled start leaves nothing behind.
     """
     given = {
         "parent": os.getpid(),
@@ -160,6 +163,7 @@ async def start_worker(module: str, arguments: Sequence[str] = (), *, limits: Li
         "file_bytes": limits.file_bytes,
         "address_space_bytes": limits.address_space_bytes,
         "cpu_seconds": limits.cpu_seconds,
+        "folder": None if folder is None else str(folder),
     }
     command = ("-m", "parley.workers.confine", json.dumps(given), module, *arguments)
     pipe, its_end = await open_pipe()
@@ -171,6 +175,7 @@ async def start_worker(module: str, arguments: Sequence[str] = (), *, limits: Li
             stdout=its_end,
             stderr=asyncio.subprocess.PIPE,
             env=_environment(),
+            cwd=folder,
             # Ctrl-C is for us; the workers are stopped when their work is done.
             start_new_session=True,
         )

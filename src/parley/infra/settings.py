@@ -130,6 +130,10 @@ class Settings(BaseSettings):
         "others need the room.",
     )
 
+    max_upload_mib: int = Field(25, ge=1, le=4096, description="The largest file of audio that may be sent, in MiB.")
+    max_audio_seconds: float = Field(
+        14_400.0, ge=1, le=864_000, description="The longest recording that is heard, in seconds of sound."
+    )
     max_images: int = Field(10, ge=0, le=1000, description="Images that one request may have.")
     max_image_pixels: int = Field(
         20_000_000,

@@ -71,7 +71,7 @@ def refuse_taken_name(catalog: Catalog, name: str) -> None:
     except ModelNotFound:
         return
     weights = snapshot.weights
-    if weights is not None and weights.sha256 is not None and weights.name == _weights_name(name, weights.sha256):
+    if weights is not None and weights.sha256 is not None and weights.name == weights_name(name, weights.sha256):
         return
     reason = "stands in for OpenAI's" if weights is None or snapshot.is_stand_in else "is taken"
     raise CatalogError(f"a model cannot be called {name}: that name {reason}; choose another with --name")
@@ -89,7 +89,7 @@ def import_weights(folder: DataFolder, path: Path, on_progress: Callable[[int, i
         free = shutil.disk_usage(folder.models_path).free
         if size > free:
             raise CatalogError(f"{path} needs {size:,} bytes in {folder.models_path}, where {free:,} are free")
-        sha256 = _copy(path, temporary, lambda done: on_progress(done, size))
+        sha256 = copy_file(path, temporary, lambda done: on_progress(done, size))
         target = folder.models_path / f"{sha256}.gguf"
         temporary.replace(target)
         sync_folder(folder.models_path)
@@ -123,7 +123,7 @@ def _add(records: Records, addition: AddModel) -> str:
     today = datetime.fromtimestamp(records.clock.now(), UTC).date()
     projector = addition.projector_sha256
     weights = WeightsEntry(
-        name=_weights_name(addition.name, addition.sha256),
+        name=weights_name(addition.name, addition.sha256),
         engine=EngineKind.LLAMA,
         file=f"models/{addition.sha256}.gguf",
         sha256=addition.sha256,
@@ -135,9 +135,9 @@ def _add(records: Records, addition: AddModel) -> str:
         projector=None if projector is None else f"models/{projector}.gguf",
         projector_sha256=projector,
     )
-    pinned = _pinned_snapshot(records, weights.name)
+    pinned = pinned_snapshot(records, weights.name)
     snapshot = SnapshotEntry(
-        name=pinned or _free_name(records, f"{addition.name}-{today.isoformat()}"),
+        name=pinned or free_name(records, f"{addition.name}-{today.isoformat()}"),
         family=addition.name,
         weights=weights.name,
         context=addition.context_length,
@@ -150,11 +150,12 @@ def _add(records: Records, addition: AddModel) -> str:
     return snapshot.name
 
 
-def _weights_name(name: str, sha256: str) -> str:
+def weights_name(name: str, sha256: str) -> str:
+    """What weights are called that were added under a name."""
     return f"{name}-{sha256[:8]}"
 
 
-def _pinned_snapshot(records: Records, weights_name: str) -> str | None:
+def pinned_snapshot(records: Records, weights_name: str) -> str | None:
     """The snapshot that an earlier addition pinned to these weights."""
     for name, snapshot, is_alias in records.catalog.entries():
         if not is_alias and not snapshot.is_stand_in and snapshot.weights and snapshot.weights.name == weights_name:
@@ -162,7 +163,8 @@ def _pinned_snapshot(records: Records, weights_name: str) -> str | None:
     return None
 
 
-def _free_name(records: Records, wanted: str) -> str:
+def free_name(records: Records, wanted: str) -> str:
+    """The name, or with a number the next one that nothing is called."""
     taken = {name for name, _, _ in records.catalog.entries()}
     name, number = wanted, 1
     while name in taken:
@@ -171,7 +173,8 @@ def _free_name(records: Records, wanted: str) -> str:
     return name
 
 
-def _copy(source: Path, target: Path, on_progress: Callable[[int], None]) -> str:
+def copy_file(source: Path, target: Path, on_progress: Callable[[int], None]) -> str:
+    """Copy a file to a new, read-only one, on the disk; its SHA-256. Raises OSError."""
     digest = hashlib.sha256()
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400)
     with source.open("rb") as read, os.fdopen(descriptor, "wb") as written:

@@ -32,7 +32,8 @@ async def remove_model(records: Records, name: str, in_use: InUse) -> Removed:
     default = _next_default(records.catalog, weights)
     contents = await asyncio.to_thread(records.catalog_files.remove, weights, default=default)
     records.catalog.replace(contents)
-    return Removed(weights=weights.name, default=contents.default_weights.name)
+    now = contents.default_speech_weights if weights.is_speech else contents.default_weights
+    return Removed(weights=weights.name, default=contents.default_weights.name if now is None else now.name)
 
 
 def _removable(catalog: Catalog, name: str) -> Weights:
@@ -55,9 +56,14 @@ def _next_default(catalog: Catalog, gone: Weights) -> str:
 
     Never an upstream, which only its operator's word makes the default.
     """
-    if catalog.default_weights.name != gone.name:
-        return catalog.default_weights.name
-    others = [each for each in catalog.weights.values() if each.name != gone.name and each.upstream is None]
+    default = catalog.default_speech_weights if gone.is_speech else catalog.default_weights
+    if default is not None and default.name != gone.name:
+        return default.name
+    others = [
+        each
+        for each in catalog.weights.values()
+        if each.name != gone.name and each.upstream is None and each.is_speech == gone.is_speech
+    ]
     added = [weights for weights in others if weights.path is not None and weights.path.parent.name == "models"]
     shipped = [weights for weights in others if weights.path is not None]
     return (added or shipped or others)[-1].name

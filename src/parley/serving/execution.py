@@ -8,7 +8,7 @@ from dataclasses import replace
 from parley.core.engine import Engine, Generation
 from parley.core.errors import EngineDied, EngineFailed, RequestQuarantined
 from parley.core.events import Delta, Finished, FinishReason, RunEvent, ScoredToken, SequenceEvent, SequenceFinished
-from parley.core.grant import Grant, PreparedPrompt
+from parley.core.grant import GenerationGrant, PreparedPrompt
 from parley.core.ids import new_id
 from parley.core.requests import Sampling, SequenceRequest, TextPrompt
 from parley.serving.admission.allowance import Allowance
@@ -33,13 +33,13 @@ class Execution:
 
     def __init__(
         self,
+        stack: AsyncExitStack,
         *,
-        grant: Grant,
-        pool: Pool,
+        grant: GenerationGrant,
+        pool: Pool[Engine],
         prompting: Prompting,
         meter: Meter,
         allowance: Allowance,
-        stack: AsyncExitStack,
     ) -> None:
         self._grant = grant
         self._pool = pool

@@ -1,21 +1,36 @@
 """The Run: the open, owned execution of one request. Closing it stops the engine, frees the slots and settles."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractContextManager, AsyncExitStack, ExitStack
+from typing import Generic, Protocol, TypeVar
 
-from parley.core.events import Finished, RunEvent
+from parley.core.events import Finished
 from parley.core.grant import Grant
 from parley.core.usage import Outcome, Usage
-from parley.serving.admission.admit import Admitted
-from parley.serving.admission.rates import used_tokens
-from parley.serving.execution import Execution
+from parley.serving.admission.rates import OpenPermit, close_permit
 from parley.serving.metering.meter import Meter
 from parley.serving.metering.settle import Settlement
-from parley.serving.prompting.prepare import Prompting
-from parley.serving.scheduling.pool import Pool
+
+E = TypeVar("E")
+E_co = TypeVar("E_co", covariant=True)
+G_co = TypeVar("G_co", bound=Grant, covariant=True)
 
 
-class Run:
+class Work(Protocol[E_co]):
+    """What a Run owns while it runs: an engine's work on one request."""
+
+    @property
+    def progress(self) -> str | None:
+        """See `Run.progress`."""
+        ...
+
+    def events(self) -> AsyncGenerator[E_co | Finished, None]:
+        """The events; `Finished` comes last."""
+        ...
+
+
+class Run(Generic[G_co, E]):
     """Iterate, then close; closing is harmless at any time and any number of times, also under cancellation.
 
     One task iterates. It, or another once the iteration has ended, closes. Exactly one usage record comes of every Run.
@@ -24,46 +39,43 @@ class Run:
     def __init__(
         self,
         *,
-        grant: Grant,
-        pool: Pool,
-        prompting: Prompting,
+        grant: G_co,
         meter: Meter,
-        admitted: Admitted,
+        permit: OpenPermit,
         settlement: Settlement,
+        begin: Callable[[AsyncExitStack], Work[E]],
     ) -> None:
-        """Takes a place in the pool's queue; raises Overloaded when there is none, and then needs no closing."""
+        """`begin` takes a place in a queue, and registers on the stack what is to be closed before the settlement. What it
+        raises (Overloaded) is raised, and the Run then needs no closing."""
         self.grant = grant
         self._meter = meter
         self._settlement = settlement
-        self._permit = admitted.permit
+        self._permit = permit
         self._outcome = Outcome.ABORTED
         self._usage = Usage()
         self._closing: asyncio.Future[None] | None = None
         # Closed from the last entry to the first.
         self._stack = AsyncExitStack()
+        self._taken = self._stack.enter_context(ExitStack())
         self._stack.push_async_callback(self._settle)
-        execution = Execution(
-            grant=grant,
-            pool=pool,
-            prompting=prompting,
-            meter=meter,
-            allowance=admitted.allowance,
-            stack=self._stack,
-        )
-        self._execution = execution
+        self._work = begin(self._stack)
         settlement.begin(grant, meter)
-        self._events = execution.events()
+        self._events = self._work.events()
         self._is_finished = False
+
+    def closes_too(self, taken: AbstractContextManager[object]) -> None:
+        """Leave `taken` when the Run is closed, after everything else. Before the first iteration."""
+        self._taken.push(taken)
 
     @property
     def progress(self) -> str | None:
         """One line for who waits for the first event, such as `loading NAME (3 s)`; None where nothing is to be said."""
-        return self._execution.progress
+        return self._work.progress
 
-    def __aiter__(self) -> "Run":
+    def __aiter__(self) -> "Run[G_co, E]":
         return self
 
-    async def __anext__(self) -> RunEvent:
+    async def __anext__(self) -> E | Finished:
         """The next event. `Finished` comes after everything is freed and settled. Raises EngineFailed."""
         if self._is_finished or self._closing is not None:
             raise StopAsyncIteration
@@ -99,7 +111,7 @@ class Run:
             self._usage = await self._settlement.settle(self.grant, self._meter, self._outcome)
         finally:
             # What counts against limits is what was worked, also where it is not charged.
-            self._permit.close(used_tokens(self._meter.generated(self.grant.hold)))
+            close_permit(self._permit, self._meter.generated(self.grant.hold))
 
 
 async def _complete(task: "asyncio.Future[None]") -> None:

@@ -260,3 +260,15 @@ def test_buckets_unused_for_longest_are_forgotten() -> None:
 )
 def test_durations_are_written_as_openai_writes_them(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_minutes_of_audio_that_were_not_heard_come_back_and_those_beyond_are_taken() -> None:
+    desk, principal = Desk(), limited(audio_minutes_per_minute=10)
+
+    def admit(minutes: int) -> Permit:
+        return desk.rates.admit(principal, model="m", family="f", need=LimitNeed(audio_minutes=minutes))
+
+    admit(8).close(audio_minutes=2)
+    admit(7).close(audio_minutes=8)
+    with pytest.raises(RateLimited, match="audio minutes per minute"):
+        admit(1)

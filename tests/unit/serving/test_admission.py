@@ -28,7 +28,7 @@ class FakeRates:
         self.needs.append(need)
         return self
 
-    def close(self, num_tokens: int) -> None:
+    def close(self, num_tokens: int = 0, *, audio_minutes: int = 0) -> None:
         self.closed.append(num_tokens)
 
 

@@ -42,10 +42,10 @@ def number_out_of_range() -> InvalidRequest:
     )
 
 
-def unsupported_content_type(media_type: str, header: str) -> InvalidRequest:
-    """The body is said to be something else than JSON."""
+def unsupported_content_type(media_type: str, header: str, *, accepted: str = "application/json") -> InvalidRequest:
+    """The body is said to be something else than what is accepted."""
     return InvalidRequest(
-        f"Unsupported content type: '{shown(media_type)}'. This API method only accepts 'application/json' requests, "
+        f"Unsupported content type: '{shown(media_type)}'. This API method only accepts '{accepted}' requests, "
         f"but you specified the header 'Content-Type: {shown(header)}'. Please try again with a supported content type.",
         code="unsupported_content_type",
     )

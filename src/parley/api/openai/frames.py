@@ -48,7 +48,7 @@ class ChatFrames:
         opening = self._opening(event.sequence, b'""')
         before = self._before_text[event.sequence]
         if event.tokens and self._num_top is not None:
-            scores = _one_line(_encode(chat_logprobs(event.tokens, self._num_top)))
+            scores = one_line(_encode(chat_logprobs(event.tokens, self._num_top)))
             after = b'},"logprobs":%b,"finish_reason":null}%b' % (scores, self._shell.after)
             return opening + before + _text(event.text) + after
         if not event.text:
@@ -94,7 +94,7 @@ class CompletionFrames:
     def __call__(self, event: RunEvent) -> bytes:
         if isinstance(event, Delta):
             if event.tokens and self._scores is not None:
-                scores = _one_line(_encode(self._scores[event.sequence].of(event.tokens)))
+                scores = one_line(_encode(self._scores[event.sequence].of(event.tokens)))
                 return self._chunk(_text(event.text), event.sequence, scores, b"null")
             if not event.text:
                 return b""
@@ -144,10 +144,11 @@ class _Shell:
 def _text(text: str) -> bytes:
     """A string as JSON that is one line to everybody."""
     encoded = _encode(text)
-    return encoded if text.isascii() else _one_line(encoded)
+    return encoded if text.isascii() else one_line(encoded)
 
 
-def _one_line(encoded: bytes) -> bytes:
+def one_line(encoded: bytes) -> bytes:
+    """JSON that is one line to everybody."""
     for line_end, escape in _LINE_ENDS:
         encoded = encoded.replace(line_end, escape)
     return encoded

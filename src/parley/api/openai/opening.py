@@ -1,6 +1,8 @@
 """Opens a text request's Run for a handler, with what stands at the head of every reply to it."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from email.utils import format_datetime
@@ -12,6 +14,7 @@ from parley.api.call import Call
 from parley.api.reception import reception_of
 from parley.api.stream import OpenRun
 from parley.core.errors import ParleyError
+from parley.core.events import SequenceEvent
 from parley.core.grant import Grant
 from parley.core.ids import new_id
 from parley.core.requests import GenerationRequest
@@ -34,7 +37,7 @@ class Head:
 class Opened:
     """A Run that the caller must hand on or close, the head of its reply, and the reply's headers."""
 
-    run: OpenRun
+    run: OpenRun[SequenceEvent]
     head: Head
     headers: dict[str, str]
 
@@ -43,8 +46,7 @@ async def open_run(
     call: Call, request: GenerationRequest, *, id_prefix: str, service_tier: str | None = None
 ) -> Opened:
     """Open a Run of `request`, or raise its refusal. Nothing is awaited between the opening and the return."""
-    reception = reception_of(call.http.scope)
-    try:
+    with refusals_told(call, request.model):
         run = await call.services.serving.open(
             call.require_principal(),
             request,
@@ -52,12 +54,9 @@ async def open_run(
             received_at=call.received_at,
             claim=call.claim,
         )
-    except ParleyError as refusal:
-        reception.levels = refusal.levels or call.services.levels_of(call.require_principal(), request.model)
-        raise
     grant = run.grant
     # On every reply from here on, also one that fails.
-    reception.levels = grant.levels
+    reception_of(call.http.scope).levels = grant.levels
     head = Head(
         id=new_id(id_prefix),
         created=int(call.services.clock.now()),
@@ -67,6 +66,17 @@ async def open_run(
         service_tier=None if service_tier is None else "default",
     )
     return Opened(run=run, head=head, headers=reply_headers(grant))
+
+
+@contextmanager
+def refusals_told(call: Call, model: str) -> Iterator[None]:
+    """What a Run is opened in: the headers of a refusal say how the limits stand."""
+    try:
+        yield
+    except ParleyError as refusal:
+        levels = refusal.levels or call.services.levels_of(call.require_principal(), model)
+        reception_of(call.http.scope).levels = levels
+        raise
 
 
 def json_reply(body: msgspec.Struct, headers: dict[str, str] | None = None) -> Response:

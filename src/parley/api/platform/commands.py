@@ -14,12 +14,13 @@ from parley.api.platform.money_commands import (
     perform_on_money,
 )
 from parley.core.actor import Actor
+from parley.core.ct2 import WhisperFacts
 from parley.core.errors import ParleyError
 from parley.core.principal import Scope
 from parley.domain.accounts.model import Key, KeyRequest
 from parley.domain.catalog.entries import UpstreamEntry
 from parley.domain.catalog.model import CatalogError
-from parley.operations import add_model, add_upstream, manage_keys, remove_model
+from parley.operations import add_model, add_speech_model, add_upstream, manage_keys, remove_model
 from parley.operations.command_line import operator
 from parley.operations.records import Records
 from parley.operations.remove_model import InUse
@@ -61,6 +62,14 @@ class ListKeys(msgspec.Struct, tag="keys.list", forbid_unknown_fields=True, kw_o
     """Show every key, revoked ones too."""
 
 
+class AddSpeechModel(msgspec.Struct, tag="models.add_speech", forbid_unknown_fields=True, kw_only=True):
+    """Add a folder that hears and that the caller has put into the data folder under its hash."""
+
+    name: str
+    sha256: str
+    facts: WhisperFacts
+
+
 class AddModel(msgspec.Struct, tag="models.add", forbid_unknown_fields=True, kw_only=True):
     """Add weights that the caller has put into the data folder under their hash."""
 
@@ -97,7 +106,7 @@ class ShowStatus(msgspec.Struct, tag="status", forbid_unknown_fields=True, kw_on
 
 KeyCommand = CreateKey | RotateKey | IdentifyKeys | RevokeKey | ListKeys
 # What changes or shows the state that is kept.
-StateCommand = KeyCommand | AddModel | AddUpstream | RemoveModel | AccountCommand | MoneyCommand
+StateCommand = KeyCommand | AddModel | AddSpeechModel | AddUpstream | RemoveModel | AccountCommand | MoneyCommand
 Command = StateCommand | ShowStatus
 
 
@@ -149,7 +158,7 @@ async def _perform(records: Records, command: StateCommand, in_use: InUse) -> Re
     match command:
         case CreateKey() | RotateKey() | IdentifyKeys() | RevokeKey() | ListKeys():
             return await _perform_on_keys(records, command)
-        case AddModel() | AddUpstream() | RemoveModel():
+        case AddModel() | AddSpeechModel() | AddUpstream() | RemoveModel():
             return await _perform_on_models(records, command, in_use)
         case ShowCredits() | AddCredits() | GrantCredits() | SetBudget() | SetPrice() | ThawAccount():
             return Reply(lines=await perform_on_money(records, command))
@@ -158,7 +167,9 @@ async def _perform(records: Records, command: StateCommand, in_use: InUse) -> Re
             return Reply(lines=done.lines, secret=done.secret)
 
 
-async def _perform_on_models(records: Records, command: AddModel | AddUpstream | RemoveModel, in_use: InUse) -> Reply:
+async def _perform_on_models(
+    records: Records, command: AddModel | AddSpeechModel | AddUpstream | RemoveModel, in_use: InUse
+) -> Reply:
     match command:
         case AddModel():
             addition = add_model.AddModel(
@@ -172,6 +183,9 @@ async def _perform_on_models(records: Records, command: AddModel | AddUpstream |
                 projector_sha256=command.projector_sha256,
             )
             return Reply(snapshot=(await add_model.add_model(records, addition)).name)
+        case AddSpeechModel():
+            speech = add_speech_model.AddSpeechModel(name=command.name, sha256=command.sha256, facts=command.facts)
+            return Reply(snapshot=(await add_speech_model.add_speech_model(records, speech)).name)
         case RemoveModel():
             removed = await remove_model.remove_model(records, command.name, in_use)
             return Reply(removed=removed.weights, default=removed.default)

@@ -114,6 +114,7 @@ class Books:
             raise RuntimeError(f"a hold is open for {request_id}")
         now = self._clock.now()
         fixed = need.input_tokens * price.dearest_input_nano + need.other_nano
+        fixed += need.audio_seconds * price.audio_second_nano
         num_tokens = need.output_tokens
         amount = fixed + num_tokens * price.output_token_nano
         room = self._room(principal, now)
@@ -153,6 +154,17 @@ class Books:
         hold.num_output_tokens += num_tokens
         self._reserve(hold.principal, num_tokens * price)
         return num_tokens
+
+    def extend_audio(self, hold: Hold, num_seconds: int) -> None:
+        """Cover `num_seconds` more of audio. Raises RateLimited, and changes nothing, where they are not affordable."""
+        if not hold.is_open:
+            return
+        room = self._room(hold.principal, self._clock.now())
+        nano = num_seconds * hold.price.audio_second_nano
+        if room is not None and nano > room[0]:
+            raise quota_exceeded(room[1])
+        hold.amount_nano += nano
+        self._reserve(hold.principal, nano)
 
     def close(self, hold: Hold, charge_nano: int) -> Closed:
         """Charge an open hold and give back the rest. The charge comes off the balance now; it is not durable yet."""

@@ -38,8 +38,9 @@ class WeightsEntry(_Entry):
 
     name: str
     engine: EngineKind
-    context: _Positive
     template: str | None = None
+    # 0 for engines that hear, which read no prompts of tokens.
+    context: _Count = 0
     file: str | None = None
     sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")] | None = None
     parameters: _Count | None = None
@@ -50,13 +51,16 @@ class WeightsEntry(_Entry):
     upstream: UpstreamEntry | None = None
     projector: str | None = None
     projector_sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")] | None = None
+    # Of Whisper: what it hears, all languages where none is named, and whether it can say it in English.
+    languages: list[str] = []
+    translates: bool = False
 
     @property
     def is_bundled(self) -> bool:
-        """Whether it comes with the package; the echo engine is part of the program, as a bundled file is."""
+        """Whether it comes with the package: the echo engine and the model of pocketsphinx do, as a bundled file does."""
         if self.engine is EngineKind.UPSTREAM:
             return False
-        return self.engine is EngineKind.ECHO or (self.file or "").startswith("bundled/")
+        return self.engine in (EngineKind.ECHO, EngineKind.SPHINX) or (self.file or "").startswith("bundled/")
 
 
 class PriceEntry(_Entry):
@@ -94,6 +98,8 @@ class CatalogFile(_Entry):
     weights: list[WeightsEntry]
     snapshots: list[SnapshotEntry]
     aliases: dict[str, str]
+    # Without it, those of the package.
+    default_speech_weights: str | None = None
 
     def bundled_weights(self) -> set[str]:
         """Names of the weights that come with the package."""

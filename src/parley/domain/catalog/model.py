@@ -34,6 +34,8 @@ class Contents:
     """A catalog that has been read and checked: every reference in it leads somewhere."""
 
     default_weights: Weights
+    # None where nothing is installed that hears.
+    default_speech_weights: Weights | None
     weights: Mapping[str, Weights]
     snapshots: Mapping[str, Snapshot]
     # Alias -> name of a snapshot.

@@ -1,5 +1,6 @@
 """The catalog's verbs: from a name to the snapshot that answers it, and the weights' proof of being what they are."""
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -20,6 +21,11 @@ class Catalog:
     def default_weights(self) -> Weights:
         """The weights behind every stand-in: what the operator installed last."""
         return self._contents.default_weights
+
+    @property
+    def default_speech_weights(self) -> Weights | None:
+        """The weights behind every stand-in that hears; None where there are none."""
+        return self._contents.default_speech_weights
 
     @property
     def weights(self) -> Mapping[str, Weights]:
@@ -111,6 +117,10 @@ class CatalogFiles:
         used = {path for other in contents.weights.values() for path in (other.path, other.projector)}
         for path in (weights.path, weights.projector):
             # The vocabulary of an upstream may be a file that ships.
-            if path is not None and path.parent == self._places.models and path not in used:
+            if path is None or path.parent != self._places.models or path in used:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
                 path.unlink(missing_ok=True)
         return contents

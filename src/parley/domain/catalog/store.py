@@ -13,8 +13,9 @@ from tomlkit.container import Container
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import Comment, Whitespace
 
+from parley.core.languages import LANGUAGES
 from parley.core.price import Price
-from parley.core.snapshot import Capability, EngineKind, Snapshot, Weights
+from parley.core.snapshot import Capability, EngineKind, Snapshot, SpeechAbilities, Weights
 from parley.core.template import TOOL_TEMPLATE_NAMES
 from parley.domain.catalog.entries import (
     CatalogFile,
@@ -47,9 +48,13 @@ def read_contents(places: Places, templates: frozenset[str]) -> Contents:
     default = weights.get(own.default_weights)
     if default is None:
         raise CatalogError(f"{places.file}: default_weights: there are no weights named {own.default_weights!r}")
+    speech = _default_speech(own, weights, places.file)
+    if default.is_speech:
+        raise CatalogError(f"{places.file}: default_weights: {default.name!r} hears, and generates nothing")
     snapshots = {}
     for entry in own.snapshots:
-        snapshots[entry.name] = build.snapshot(entry, own, weights, default)
+        is_speech = Capability.TRANSCRIBE in entry.capabilities
+        snapshots[entry.name] = build.snapshot(entry, own, weights, speech if is_speech else default)
     for alias, target in own.aliases.items():
         if target not in snapshots:
             raise CatalogError(f"{places.file}: aliases: {alias!r} points at {target!r}, which is no snapshot")
@@ -57,6 +62,7 @@ def read_contents(places: Places, templates: frozenset[str]) -> Contents:
             raise CatalogError(f"{places.file}: aliases: {alias!r} is the name of a snapshot, or no name at all")
     return Contents(
         default_weights=default,
+        default_speech_weights=speech,
         weights=weights,
         snapshots=snapshots,
         aliases=dict(own.aliases),
@@ -87,7 +93,8 @@ def add_to_file(
 
     def edit(document: tomlkit.TOMLDocument) -> None:
         if addition.is_default:
-            document["default_weights"] = addition.weights.name
+            key = "default_speech_weights" if addition.weights.engine is EngineKind.WHISPER else "default_weights"
+            document[key] = addition.weights.name
         _append_once(
             document, "weights", addition.weights, same=("file", "context", "template", "upstream", "projector")
         )
@@ -106,8 +113,9 @@ def remove_from_file(
     """
 
     def edit(document: tomlkit.TOMLDocument) -> None:
-        if document["default_weights"] == weights:
-            document["default_weights"] = default
+        for key in ("default_weights", "default_speech_weights"):
+            if document.get(key) == weights:
+                document[key] = default
         _drop(document, "weights", lambda entry: entry.get("name") == weights)
         gone = _drop(document, "snapshots", lambda entry: entry.get("weights") == weights)
         aliases = _table(document, "aliases")
@@ -174,7 +182,7 @@ def _append_once(
     added = tomlkit.table()
     for field in entry.__struct_fields__:
         value = _as_toml(getattr(entry, field))
-        if value not in (None, {}, ""):
+        if value is not False and value not in (None, {}, "", []):
             added[field] = value
     heading = _cut_heading(entries[-1].value) if entries else []
     if entries:
@@ -221,6 +229,10 @@ class _Builder:
             raise CatalogError(f"{where}: the name may have letters, digits and _ . : - only, and not be 'default'")
         if entry.upstream is not None or entry.engine is EngineKind.UPSTREAM:
             return self._upstream_weights(entry, where)
+        if entry.engine in (EngineKind.SPHINX, EngineKind.WHISPER):
+            return self._speech_weights(entry, where)
+        if not entry.context:
+            raise CatalogError(f"{where}: context is missing")
         if entry.template not in self._templates:
             known = ", ".join(sorted(self._templates))
             raise CatalogError(f"{where}: there is no template {entry.template!r}; there are {known}")
@@ -246,6 +258,36 @@ class _Builder:
             options=entry.options,
             projector=None if entry.projector is None else self._path(entry.projector, where),
             projector_sha256=entry.projector_sha256,
+        )
+
+    def _speech_weights(self, entry: WeightsEntry, where: str) -> Weights:
+        """Weights that hear: a folder for Whisper, and the model inside its package for pocketsphinx."""
+        is_whisper = entry.engine is EngineKind.WHISPER
+        if entry.template is not None or (entry.file is None) != (entry.sha256 is None):
+            raise CatalogError(f"{where}: an engine that hears has no template, and file and sha256 need each other")
+        if is_whisper != (entry.file is not None):
+            raise CatalogError(f"{where}: a file (a folder) is needed by whisper; sphinx has its own")
+        unknown = [code for code in entry.languages if code not in LANGUAGES]
+        if unknown or (not is_whisper and (entry.translates or entry.languages != ["en"])):
+            raise CatalogError(f"{where}: languages are codes such as en; sphinx hears en and does not translate")
+        return Weights(
+            name=entry.name,
+            engine=entry.engine,
+            path=None if entry.file is None else self._path(entry.file, where),
+            sha256=entry.sha256,
+            context_length=0,
+            template="plain",
+            num_parameters=entry.parameters,
+            description=entry.description,
+            source=entry.source,
+            licence=entry.licence,
+            options=entry.options,
+            speech=SpeechAbilities(
+                languages=frozenset(entry.languages or LANGUAGES),
+                can_translate=entry.translates,
+                takes_prompt=is_whisper,
+                takes_temperature=is_whisper,
+            ),
         )
 
     def _upstream_weights(self, entry: WeightsEntry, where: str) -> Weights:
@@ -282,7 +324,7 @@ class _Builder:
         return roots[parts[0]] / parts[1]
 
     def snapshot(
-        self, entry: SnapshotEntry, own: CatalogFile, weights: Mapping[str, Weights], default: Weights
+        self, entry: SnapshotEntry, own: CatalogFile, weights: Mapping[str, Weights], default: Weights | None
     ) -> Snapshot:
         where = f"{self._places.file}: snapshots {entry.name!r}"
         if not is_valid_name(entry.name):
@@ -308,8 +350,22 @@ class _Builder:
         )
 
 
+def _default_speech(own: CatalogFile, weights: Mapping[str, Weights], file: Path) -> Weights | None:
+    """What stands behind names that hear; None where a catalog has nothing that does."""
+    if own.default_speech_weights is None:
+        return None
+    speech = weights.get(own.default_speech_weights)
+    if speech is None or not speech.is_speech:
+        raise CatalogError(
+            f"{file}: default_speech_weights: there are no weights named {own.default_speech_weights!r} that hear"
+        )
+    return speech
+
+
 def _capabilities(entry: SnapshotEntry, weights: Weights | None) -> frozenset[Capability]:
-    """What follows from the weights, for a model that chats."""
+    """What follows from the weights: for a model that chats, and for one that hears."""
+    if weights is not None and weights.speech is not None and weights.speech.can_translate:
+        return frozenset({Capability.TRANSLATE})
     if weights is None or Capability.CHAT not in entry.capabilities:
         return frozenset()
     has = {
@@ -351,6 +407,10 @@ def _with_shipped(own: CatalogFile, shipped: CatalogFile) -> tuple[CatalogFile, 
     if default in gone:
         default = shipped.default_weights
         warnings.append(f"default_weights: {default!r} serves instead")
+    speech = own.default_speech_weights or shipped.default_speech_weights
+    if speech in gone:
+        speech = shipped.default_speech_weights
+        warnings.append(f"default_speech_weights: {speech!r} serves instead")
     kept = [
         msgspec.structs.replace(entry, weights=None) if entry.weights in gone else entry
         for entry in own.snapshots
@@ -361,6 +421,7 @@ def _with_shipped(own: CatalogFile, shipped: CatalogFile) -> tuple[CatalogFile, 
     merged = msgspec.structs.replace(
         own,
         default_weights=default,
+        default_speech_weights=speech,
         weights=[entry for entry in own.weights if entry.name not in theirs]
         + [entry for entry in shipped.weights if entry.is_bundled],
         snapshots=[entry for entry in kept if entry.name not in names] + of_package,

@@ -1,7 +1,8 @@
-"""Hashes of weights files, remembered as long as the files' size and time of change stay the same."""
+"""Hashes of weights files and folders, remembered as long as the files' size and time of change stay the same."""
 
 import hashlib
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ class VerifiedFiles:
         self._file = file
 
     def sha256(self, path: Path) -> str:
-        """The SHA-256 of a file, in hex. Raises OSError."""
+        """The SHA-256 of a file, or that of a folder's names and files' hashes, in hex. Raises OSError."""
+        if path.is_dir():
+            return hash_of_hashes({file.name: self.sha256(file) for file in path.iterdir()})
         stat = path.stat()
         # The inode and the change time are in it because a file can be swapped for one of the same size and mtime.
         identity = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
@@ -43,3 +46,8 @@ def hash_file(path: Path) -> str:
     """The SHA-256 of a file, in hex. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hash_of_hashes(files: Mapping[str, str]) -> str:
+    """The hash of a folder, from those of its files by name."""
+    return hashlib.sha256("".join(f"{name} {files[name]}\n" for name in sorted(files)).encode()).hexdigest()

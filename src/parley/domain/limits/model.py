@@ -27,6 +27,11 @@ class Meter(Enum):
         self.words = words
         self.window_seconds = window_seconds
 
+    @property
+    def is_measured(self) -> bool:
+        """Whether what a request takes is known only when it is over."""
+        return self.kind == "tokens" or self is Meter.AUDIO_MINUTE
+
     def amount(self, need: LimitNeed) -> int:
         """What a request with this need takes."""
         if self.kind == "tokens":

@@ -43,15 +43,16 @@ class Permit:
         self._is_open = True
         self.levels = levels
 
-    def close(self, num_tokens: int) -> None:
-        """The request is over and used `num_tokens`: the rest is given back; what it used beyond is taken too."""
+    def close(self, num_tokens: int = 0, *, audio_minutes: int = 0) -> None:
+        """The request is over and used so much: the rest is given back; what it used beyond is taken too."""
         if not self._is_open:
             return
         self._is_open = False
+        used = LimitNeed(tokens=num_tokens, audio_minutes=audio_minutes)
         corrections = [
-            debit._replace(amount=num_tokens - debit.amount)
+            debit._replace(amount=debit.meter.amount(used) - debit.amount)
             for debit in self._debits
-            if debit.meter.kind == "tokens" and debit.amount != num_tokens
+            if debit.meter.is_measured and debit.amount != debit.meter.amount(used)
         ]
         self._counters.correct(corrections, self._clock.monotonic())
         for place in self._places:

@@ -12,17 +12,17 @@ from parley.core.limits import LimitNeed
 from parley.core.principal import Principal
 from parley.core.snapshot import Snapshot
 from parley.domain.billing.service import Billing
-from parley.serving.admission.allowance import Allowance
-from parley.serving.admission.rates import OpenPermit, Rates
+from parley.serving.admission.allowance import Lender
+from parley.serving.admission.rates import OpenPermit, Rates, minutes_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
-    """What a request took: room in its limits, and a hold that grows with its allowance. Its Run closes both."""
+    """What a request took: room in its limits, and a hold, which `lender` makes larger. Its Run closes both."""
 
     permit: OpenPermit
     hold: Hold
-    allowance: Allowance
+    lender: Lender
 
 
 class Room(Protocol):
@@ -49,7 +49,6 @@ class Admission:
         snapshot: Snapshot,
         need: Need,
         *,
-        most_tokens: int,
         claim: Claim | None,
     ) -> Iterator[Admitted]:
         """Take what the request needs, for as long as its Run; where the block raises there is none, and it is given back.
@@ -59,18 +58,17 @@ class Admission:
         """
         if self._room is not None:
             self._room.check()
-        permit = self._rates.admit(
-            principal, model=snapshot.name, family=snapshot.family, need=LimitNeed(tokens=need.num_tokens)
-        )
+        taken = LimitNeed(tokens=need.num_tokens, audio_minutes=minutes_of(need.audio_seconds))
+        permit = self._rates.admit(principal, model=snapshot.name, family=snapshot.family, need=taken)
         books, hold = self._billing.books, None
         try:
             price = self._billing.price_for(principal.organization_id, snapshot)
             hold = books.open_hold(request_id, principal, price, need, claim)
-            yield Admitted(permit=permit, hold=hold, allowance=Allowance(hold, books, most_tokens=most_tokens))
+            yield Admitted(permit=permit, hold=hold, lender=books)
         except BaseException as failure:
             if hold is not None:
                 books.release(hold)
-            permit.close(0)
+            permit.close()
             if isinstance(failure, ParleyError):
                 failure.levels = permit.levels
             raise

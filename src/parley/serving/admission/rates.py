@@ -1,5 +1,6 @@
-"""What a text request takes from its limits, before anything runs: its prompts and the most that it may generate at first."""
+"""What a request takes from its limits, before anything runs: the most that it may use at first."""
 
+import math
 from typing import Protocol
 
 from parley.core.limits import Levels, LimitNeed
@@ -12,8 +13,8 @@ class OpenPermit(Protocol):
 
     levels: Levels
 
-    def close(self, num_tokens: int) -> None:
-        """Give back what `num_tokens` leave unused. Once; harmless after that."""
+    def close(self, num_tokens: int = 0, *, audio_minutes: int = 0) -> None:
+        """Give back what these leave unused. Once; harmless after that."""
         ...
 
 
@@ -34,10 +35,15 @@ class Unlimited:
 
     levels = Levels()
 
-    def close(self, num_tokens: int) -> None:
+    def close(self, num_tokens: int = 0, *, audio_minutes: int = 0) -> None:
         """See OpenPermit."""
 
 
-def used_tokens(usage: Usage) -> int:
-    """What a request took in the end."""
-    return usage.input_tokens + usage.output_tokens
+def close_permit(permit: OpenPermit, usage: Usage) -> None:
+    """Leave taken what the request used in the end."""
+    permit.close(usage.input_tokens + usage.output_tokens, audio_minutes=minutes_of(usage.audio_seconds))
+
+
+def minutes_of(num_seconds: int) -> int:
+    """The minutes that limits count for so much audio: a begun one is a whole one."""
+    return math.ceil(num_seconds / 60)

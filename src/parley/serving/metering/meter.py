@@ -1,5 +1,6 @@
 """Counts what one request uses, from the engine's events, while they pass."""
 
+import math
 from dataclasses import replace
 
 from parley.core.clock import Clock
@@ -23,6 +24,8 @@ class Meter:
         self._estimated: set[int] = set()
         self._is_disputed = False
         self._output_tokens = 0
+        self._audio_seconds = 0.0
+        self._has_told = False
         self._untold_tokens = 0
         self._cached_tokens = 0
         self._slot_at: float | None = None
@@ -46,6 +49,26 @@ class Meter:
             if self._first_token_at is None:
                 self._first_token_at = self._clock.monotonic()
             self._output_tokens += delta.num_tokens
+
+    def heard(self, seconds: float) -> None:
+        """So many seconds of a recording are worked through, from its start."""
+        self._audio_seconds = seconds
+
+    def told(self) -> None:
+        """Something of a transcript is handed on; the first is its first output."""
+        self._has_told = True
+        if self._first_token_at is None:
+            self._first_token_at = self._clock.monotonic()
+
+    @property
+    def has_told(self) -> bool:
+        """Whether anything of a transcript was handed on."""
+        return self._has_told
+
+    @property
+    def progress(self) -> tuple[int, float]:
+        """Changes whenever there is more to be charged."""
+        return self._output_tokens, self._audio_seconds
 
     @property
     def num_output_tokens(self) -> int:
@@ -96,6 +119,7 @@ class Meter:
             input_tokens=num_input,
             cached_tokens=min(self._cached_tokens, num_input),
             output_tokens=self._output_tokens,
+            audio_seconds=whole_seconds(self._audio_seconds),
         )
 
     @property
@@ -112,3 +136,8 @@ class Meter:
     def e2e_seconds(self) -> float:
         """Received -> now."""
         return self._clock.monotonic() - self._received_at
+
+
+def whole_seconds(seconds: float) -> int:
+    """What is billed of so much audio: a half and more is a second, and what is not nothing is one at least."""
+    return max(math.floor(seconds + 0.5), 1) if seconds > 0 else 0

@@ -41,8 +41,12 @@ class Settlement:
         self._clock = clock
         self._running: dict[str, tuple[Grant, Meter]] = {}
         self._has_running = asyncio.Event()
-        # Request -> output tokens at its last checkpoint.
-        self._written: dict[str, int] = {}
+        # Request -> its meter's progress at its last checkpoint.
+        self._written: dict[str, tuple[int, float]] = {}
+
+    def new_meter(self, *, received_at: float) -> Meter:
+        """What counts a request that was received then, in the clock's monotonic seconds."""
+        return Meter(self._clock, received_at=received_at)
 
     def begin(self, grant: Grant, meter: Meter) -> None:
         """Take care of a request from now on; `settle` ends it."""
@@ -70,12 +74,12 @@ class Settlement:
                 self._has_running.clear()
 
     async def checkpoint(self) -> None:
-        """Write down each running request that has generated since its last checkpoint, or has none yet."""
+        """Write down each running request that has used more since its last checkpoint, or has none yet."""
         changed = []
         for request_id, (grant, meter) in self._running.items():
-            num_tokens = meter.num_output_tokens
-            if self._written.get(request_id) != num_tokens:
-                self._written[request_id] = num_tokens
+            progress = meter.progress
+            if self._written.get(request_id) != progress:
+                self._written[request_id] = progress
                 changed.append((grant.hold, self._record(grant, meter, Outcome.FAILED)))
         if changed:
             await self._sink.checkpoint(changed)
@@ -84,7 +88,7 @@ class Settlement:
         # Whoever leaves pays for what was still generated for it; nobody else pays for what was not delivered.
         usage, doubt = meter.generated(grant.hold) if outcome is Outcome.ABORTED else meter.usage, meter.doubt
         request, principal, hold = grant.request, grant.principal, grant.hold
-        if outcome in _BROKEN_OFF and not (request.is_stream and usage.output_tokens):
+        if outcome in _BROKEN_OFF and not (request.is_stream and (usage.output_tokens or meter.has_told)):
             # Nothing of it was delivered but an error: a plain reply comes whole or not at all.
             usage, doubt = Usage(), None
         return UsageRecord(
@@ -103,7 +107,7 @@ class Settlement:
             charge_nano=min(charge_nano(hold.price, usage), hold.amount_nano),
             outcome=outcome,
             usage=usage,
-            num_choices=len(request.prompts) * request.n,
+            num_choices=request.num_choices,
             is_stream=request.is_stream,
             queue_seconds=meter.queue_seconds,
             ttft_seconds=meter.ttft_seconds,

@@ -10,7 +10,6 @@ from typing import TypeVar
 
 from parley.core.clock import Clock
 from parley.core.errors import EngineDied
-from parley.core.requests import Sampling
 
 QUARANTINE_SECONDS = 600.0
 # Suspected so often within the time of a quarantine, without ever having been alone, a request is to blame as well.
@@ -74,9 +73,9 @@ def judge(present: Iterable[Patient], suspects: Sequence[Patient]) -> dict[Patie
     return verdicts
 
 
-def fingerprint(prompt: Iterable[object], sampling: Sampling, max_tokens: int) -> str:
-    """The same for requests that ask an engine for the same."""
-    return hashlib.sha256(repr((tuple(prompt), sampling, max_tokens)).encode()).hexdigest()
+def fingerprint(prompt: Iterable[object], *how: object) -> str:
+    """The same for requests that ask an engine for the same: of values whose `repr` says all of them."""
+    return hashlib.sha256(repr((tuple(prompt), *how)).encode()).hexdigest()
 
 
 class Casualties:

@@ -5,9 +5,9 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
 
 from parley.core.clock import Clock
-from parley.core.engine import Engine
 from parley.core.errors import ModelLoadFailed, ModelUnavailable, Overloaded
 from parley.core.residency import Residency
 from parley.core.restarts import RestartPolicy, Restarts
@@ -17,6 +17,14 @@ from parley.serving.scheduling.fair import FairQueue, Tenant
 from parley.serving.scheduling.shares import Shares
 
 _log = logging.getLogger(__name__)
+# A replica: of text (core.engine.Engine) or of speech (core.speech.SpeechEngine). A pool looks into neither.
+R = TypeVar("R")
+
+
+class SlotGiver(Protocol):
+    """What a ticket goes back to."""
+
+    def give_back(self, ticket: "Ticket") -> None: ...
 
 
 class Ticket:
@@ -25,7 +33,7 @@ class Ticket:
     Taken with `Pool.enqueue`; whoever took it releases it.
     """
 
-    def __init__(self, pool: "Pool", tenant: Tenant, num_slots: int) -> None:
+    def __init__(self, pool: SlotGiver, tenant: Tenant, num_slots: int) -> None:
         self._pool = pool
         self.tenant = tenant
         self.num_slots = num_slots
@@ -38,22 +46,22 @@ class Ticket:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PoolPlan:
+class PoolPlan(Generic[R]):
     """What a pool is made of. `num_slots` is its replica's capacity, `load` starts the replica."""
 
     name: str
     num_slots: int
     max_waiting: int
-    load: Callable[[], Awaitable[Engine]]
+    load: Callable[[], Awaitable[R]]
     # Told when the pool's last slot is given back, and when its replica is there or failed.
     on_change: Callable[[], None] = lambda: None
     restarts: RestartPolicy = field(default_factory=RestartPolicy)
 
 
-class Pool:
+class Pool(Generic[R]):
     """All replicas (today one) of one set of weights. `aclose` it at the end."""
 
-    def __init__(self, plan: PoolPlan, clock: Clock) -> None:
+    def __init__(self, plan: PoolPlan[R], clock: Clock) -> None:
         self._plan = plan
         self._clock = clock
         self._num_free = plan.num_slots
@@ -61,8 +69,8 @@ class Pool:
         self._held: set[Ticket] = set()
         self._is_draining = False
         self._shares = Shares(plan.num_slots)
-        self._engine: Engine | None = None
-        self._loading: asyncio.Task[Engine] | None = None
+        self._engine: R | None = None
+        self._loading: asyncio.Task[R] | None = None
         self._loading_since = 0.0
         self._restarts = Restarts(plan.restarts, clock)
         self.last_used = clock.monotonic()
@@ -85,7 +93,7 @@ class Pool:
         return self._engine is not None
 
     @property
-    def loaded_engine(self) -> Engine | None:
+    def loaded_engine(self) -> R | None:
         """The replica, if it is in memory."""
         return self._engine
 
@@ -112,7 +120,7 @@ class Pool:
         """How long the replica has been loading, or waiting for room; None when it is not."""
         return None if self._loading is None else self._clock.monotonic() - self._loading_since
 
-    async def engine(self) -> Engine:
+    async def engine(self) -> R:
         """The replica, for a request: loaded if it is not, by one load for all who wait.
 
         Raises ModelUnavailable when the load fails, and at once while the next one is not due; Overloaded for want of room.
@@ -130,7 +138,7 @@ class Pool:
             # Its own message is for a client; what happened was logged once, for all who waited.
             raise ModelUnavailable(error.message, retry_after_seconds=max(self._restarts.wait_seconds, 1.0)) from error
 
-    async def load(self) -> Engine:
+    async def load(self) -> R:
         """The replica, loaded now if it is not, whatever failed before. Raises ModelLoadFailed, or Overloaded for want of room.
 
         A load goes on when those who waited for it have gone.
@@ -143,7 +151,7 @@ class Pool:
             self._loading.add_done_callback(self._loaded)
         return await asyncio.shield(self._loading)
 
-    async def _load(self) -> Engine:
+    async def _load(self) -> R:
         try:
             self._engine = await self._plan.load()
         except ModelLoadFailed as error:
@@ -153,7 +161,7 @@ class Pool:
         self._restarts.forgive()
         return self._engine
 
-    def _loaded(self, task: "asyncio.Task[Engine]") -> None:
+    def _loaded(self, task: "asyncio.Task[R]") -> None:
         self._loading = None
         self.last_used = self._clock.monotonic()
         if not task.cancelled():
@@ -161,7 +169,7 @@ class Pool:
             task.exception()
         self._plan.on_change()
 
-    def take_engine(self) -> Engine | None:
+    def take_engine(self) -> R | None:
         """Give the replica up to whoever ends it; the next request loads another. Only while nothing runs."""
         engine, self._engine = self._engine, None
         return engine

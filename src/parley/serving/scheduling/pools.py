@@ -3,10 +3,10 @@
 import asyncio
 import functools
 import logging
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
 from parley.core.clock import Clock
 from parley.core.engine import Engine
@@ -14,6 +14,7 @@ from parley.core.errors import Conflict, ModelLoadFailed, Overloaded
 from parley.core.residency import MemoryReport, ReplicaStatus, Residency
 from parley.core.restarts import RestartPolicy
 from parley.core.snapshot import Weights
+from parley.core.speech import SpeechEngine
 from parley.serving.scheduling.pool import Pool, PoolPlan
 from parley.serving.scheduling.probing import Probes
 from parley.serving.scheduling.residency import Resident, idle_until, make_room
@@ -33,10 +34,17 @@ class Loader(Protocol):
         ...
 
     async def load(self, weights: Weights) -> Engine:
-        """Raises ModelLoadFailed."""
+        """A replica that generates text. Raises ModelLoadFailed."""
         ...
 
-    async def unload(self, engine: Engine) -> None: ...
+    async def load_speech(self, weights: Weights) -> SpeechEngine:
+        """A replica that hears. Raises ModelLoadFailed."""
+        ...
+
+    async def unload(self, engine: Engine | SpeechEngine) -> None: ...
+
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +68,8 @@ class Pools:
         self._loader = loader
         self._rules = rules
         self._clock = clock
-        self._by_name: dict[str, Pool] = {}
+        # Of both kinds, whose replicas share the memory. Which one is asked for says what its weights are.
+        self._by_name: dict[str, Pool[Any]] = {}
         self._weights: dict[str, Weights] = {}
         # What each replica is counted with, from before its load until after its end.
         self._memory: dict[str, int] = {}
@@ -92,15 +101,26 @@ class Pools:
         pool = self._by_name.get(weights.name)
         return pool is not None and (pool.is_busy or weights.name in self._memory or pool.loading_seconds is not None)
 
-    def pool_for(self, weights: Weights) -> Pool:
-        """The pool of these weights, the same object each time; nothing is loaded yet."""
-        pool = self._by_name.get(weights.name)
+    def pool_for(self, weights: Weights) -> Pool[Engine]:
+        """The pool of weights that generate text, the same object each time; nothing is loaded yet."""
+        return self._pool(weights, self._loader.load)
+
+    def speech_pool_for(self, weights: Weights) -> Pool[SpeechEngine]:
+        """The pool of weights that hear, the same object each time; nothing is loaded yet."""
+        return self._pool(weights, self._loader.load_speech)
+
+    def any_pool_for(self, weights: Weights) -> Pool[Engine] | Pool[SpeechEngine]:
+        """The pool of weights of either kind."""
+        return self.speech_pool_for(weights) if weights.is_speech else self.pool_for(weights)
+
+    def _pool(self, weights: Weights, load: Callable[[Weights], Awaitable[R]]) -> Pool[R]:
+        pool: Pool[R] | None = self._by_name.get(weights.name)
         if pool is None:
             plan = PoolPlan(
                 name=weights.name,
                 num_slots=self._loader.num_slots(weights),
                 max_waiting=self._rules.max_waiting,
-                load=functools.partial(self._load, weights),
+                load=functools.partial(self._load, weights, load),
                 on_change=self._changes.set,
                 restarts=self._rules.restarts,
             )
@@ -117,23 +137,23 @@ class Pools:
 
     def status(self, weights: Weights) -> ReplicaStatus:
         """How it stands with these weights."""
-        self.pool_for(weights)
+        self.any_pool_for(weights)
         return self._status(weights.name)
 
     async def all_generate(self) -> bool:
         """Whether every replica in memory generates, as far as it is ours: a token of somebody else's server may cost money,
-        and its adapter looks after it.
+        and its adapter looks after it. One that hears has no token to give; it is watched while it works.
         """
         asked = [
             self._probes.generates(name, pool)
             for name, pool in self._by_name.items()
-            if self._weights[name].upstream is None
+            if self._weights[name].upstream is None and not self._weights[name].is_speech
         ]
         return all(await asyncio.gather(*asked))
 
     async def unload(self, weights: Weights) -> None:
         """Put the replica out. Raises Conflict while it runs or loads; harmless when it is not there."""
-        pool = self.pool_for(weights)
+        pool = self.any_pool_for(weights)
         if pool.is_busy or pool.residency is Residency.LOADING:
             raise Conflict(
                 f"The model `{weights.name}` is in use; it can be unloaded when its requests have ended.",
@@ -141,7 +161,7 @@ class Pools:
             )
         await self._evict(weights.name)
 
-    async def _load(self, weights: Weights) -> Engine:
+    async def _load(self, weights: Weights, load: Callable[[Weights], Awaitable[R]]) -> R:
         needed = await self._loader.memory_bytes(weights)
         # Asked for again while it is being put out.
         await self._evict(weights.name)
@@ -149,7 +169,7 @@ class Pools:
             await self._make_room(weights.name, needed)
             self._memory[weights.name] = needed
         try:
-            return await self._loader.load(weights)
+            return await load(weights)
         except BaseException:
             del self._memory[weights.name]
             raise

@@ -52,7 +52,7 @@ class Probes:
         self._rules = rules or ProbeRules()
         self._verdicts: dict[str, _Verdict] = {}
 
-    async def generates(self, name: str, pool: Pool) -> bool:
+    async def generates(self, name: str, pool: Pool[Engine]) -> bool:
         """Whether the pool's replica generated a token in the last seconds, or does now. True for one that is not in memory.
 
         One whose slots are all taken is not probed: what runs on it is watched for progress anyway.
@@ -84,7 +84,7 @@ class Probes:
         lasts = self._rules.fresh if verdict.is_well else self._rules.retry
         return self._clock.monotonic() - verdict.known_at < lasts
 
-    async def _probe(self, name: str, verdict: _Verdict, pool: Pool, engine: Engine) -> None:
+    async def _probe(self, name: str, verdict: _Verdict, pool: Pool[Engine], engine: Engine) -> None:
         try:
             with pool.spare_slot() as has_slot:
                 is_well = not has_slot or await self._has_token(name, engine)

@@ -1,0 +1,69 @@
+"""Speech as it ships: how many words of a real speaker are wrong, and how long a recording takes from the form to the text."""
+
+import json
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from http.client import HTTPConnection
+from pathlib import Path
+
+from bench.report import Row
+from tests.live import LiveServer, running_server
+
+AUDIO = Path(__file__).parent.parent / "tests" / "audio"
+_BOUNDARY = "parley-bench"
+_LONGEST_SECONDS = 300.0
+
+
+def measure(folder: Path, *, num_passes: int) -> list[Row]:
+    """The clip with its reference, `num_passes` times behind a first one that loads the model."""
+    clip, reference = (AUDIO / "inaugural.flac").read_bytes(), words_of((AUDIO / "inaugural.txt").read_text())
+    folder.mkdir(parents=True)
+    rates, factors = [], []
+    with running_server(folder) as server:
+        _transcribe(server, clip)
+        for _ in range(num_passes):
+            start = time.perf_counter()
+            reply = _transcribe(server, clip)
+            factors.append((time.perf_counter() - start) / float(str(reply["duration"])))
+            rates.append(word_error_rate(reference, words_of(str(reply["text"]))))
+    return [
+        Row(measure="speech: pocketsphinx, word error rate on 22 words", unit="", parley=rates),
+        Row(measure="speech: pocketsphinx, seconds for a second of sound", unit="", parley=factors),
+    ]
+
+
+def words_of(text: str) -> list[str]:
+    """The words as they are compared: without case and marks."""
+    return "".join(each if each.isalnum() or each == "'" else " " for each in text.lower()).split()
+
+
+def word_error_rate(reference: Sequence[str], heard: Sequence[str]) -> float:
+    """Words to change, add and leave out, per word of the reference."""
+    costs = list(range(len(heard) + 1))
+    for row, wanted in enumerate(reference, 1):
+        diagonal, costs[0] = costs[0], row
+        for column, word in enumerate(heard, 1):
+            diagonal, costs[column] = (
+                costs[column],
+                min(costs[column] + 1, costs[column - 1] + 1, diagonal + (word != wanted)),
+            )
+    return costs[-1] / len(reference)
+
+
+def _transcribe(server: LiveServer, clip: bytes) -> dict[str, object]:
+    fields = {"model": "whisper-1", "response_format": "verbose_json"}
+    parts = [
+        f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in fields.items()
+    ]
+    head = f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="clip.flac"\r\n\r\n'
+    body = "".join(parts).encode() + head.encode() + clip + f"\r\n--{_BOUNDARY}--\r\n".encode()
+    headers = {**server.headers, "content-type": f"multipart/form-data; boundary={_BOUNDARY}"}
+    with closing(HTTPConnection(server.host, server.port, timeout=_LONGEST_SECONDS)) as connection:
+        connection.request("POST", "/v1/audio/transcriptions", body, headers)
+        reply = connection.getresponse()
+        answer: dict[str, object] = json.loads(reply.read())
+    if reply.status != 200:
+        raise RuntimeError(f"{reply.status}: {answer}")
+    return answer

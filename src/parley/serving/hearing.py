@@ -1,0 +1,149 @@
+"""Runs one transcription: samples from the decoder into an engine of the pool, and what it says of them out again."""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass
+
+from parley.core.errors import EngineDied, EngineFailed, RequestQuarantined
+from parley.core.events import Finished
+from parley.core.grant import TranscriptionGrant
+from parley.core.ids import new_id
+from parley.core.speech import (
+    BYTES_PER_SECOND,
+    Heard,
+    HeardSegment,
+    HearingEvent,
+    SpeechEngine,
+    TranscriptEvent,
+    TranscriptFinished,
+)
+from parley.serving.admission.audio import AudioAllowance
+from parley.serving.media.decoder import MediaDecoder
+from parley.serving.metering.meter import Meter
+from parley.serving.scheduling.casualties import Patient, Verdict, fingerprint
+from parley.serving.scheduling.fair import Tenant
+from parley.serving.scheduling.pool import Pool, Ticket
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HearingParts:
+    """What a transcription is made with."""
+
+    pool: Pool[SpeechEngine]
+    decoder: MediaDecoder
+    meter: Meter
+    allowance: AudioAllowance
+
+
+class HearingWork:
+    """Takes its place in the queue at once (raises Overloaded) and everything else when it is iterated.
+
+    A transcription whose engine died is run again, once, where nothing of it was told yet. Raises RequestQuarantined where
+    an engine died of such a request a while ago. Whatever it opens is registered on `stack`, whose owner closes it.
+    """
+
+    def __init__(self, grant: TranscriptionGrant, parts: HearingParts, stack: AsyncExitStack) -> None:
+        self._grant = grant
+        self._pool = parts.pool
+        self._decoder = parts.decoder
+        self._meter = parts.meter
+        self._allowance = parts.allowance
+        self._stack = stack
+        casualties = self._pool.casualties
+        if casualties.is_watchful and casualties.is_quarantined(self._fingerprint()):
+            raise RequestQuarantined("an engine died of such a recording in the last ten minutes")
+        self._ticket = self._take_ticket(1)
+
+    @property
+    def progress(self) -> str | None:
+        """What there is to say to whoever waits for the first event; None where nothing is."""
+        seconds = self._pool.loading_seconds
+        return None if seconds is None else f"loading {self._grant.weights.name} ({seconds:.0f} s)"
+
+    async def events(self) -> AsyncGenerator[TranscriptEvent | Finished, None]:
+        """Segments as they are heard (of a reply that is told as a whole, at its end), then the language and the length."""
+        patient = Patient(round_id="", identify=self._fingerprint)
+        is_told_at_once = self._grant.request.is_stream
+        held: list[TranscriptEvent] = []
+        while True:
+            await self._ticket.granted.wait()
+            self._meter.slot_taken()
+            engine = await self._pool.engine()
+            try:
+                with self._pool.casualties.watched(patient):
+                    async with aclosing(self._heard(engine, patient)) as heard:
+                        async for event in heard:
+                            if is_told_at_once:
+                                patient.is_told = True
+                                self._meter.told()
+                                yield event
+                            else:
+                                held.append(event)
+                break
+            except EngineDied as death:
+                self._ticket = self._ticket_after(death, patient)
+                held.clear()
+        self._pool.casualties.acquit(patient)
+        self._ticket.release()
+        for event in held:
+            self._meter.told()
+            yield event
+        yield Finished(self._meter.usage)
+
+    async def _heard(self, engine: SpeechEngine, patient: Patient) -> AsyncGenerator[TranscriptEvent, None]:
+        """One pass over the recording: fed as far ahead as the engine wants it, no further."""
+        patient.round_id = new_id("round_")
+        transcription = await engine.transcribe(patient.round_id, self._grant.request.hearing)
+        self._stack.push_async_callback(transcription.aclose)
+        num_bytes = 0
+        async with aclosing(transcription), aclosing(self._decoder.decode(self._grant.request.recording)) as windows:
+            async for samples in windows:
+                num_bytes += len(samples)
+                self._allowance.cover(num_bytes / BYTES_PER_SECOND)
+                await transcription.feed(samples)
+                while transcription.is_behind:
+                    if (told := self._noted(await anext(transcription), patient)) is not None:
+                        yield told
+            await transcription.feed_end()
+            async for event in transcription:
+                if (told := self._noted(event, patient)) is not None:
+                    yield told
+                if isinstance(told, TranscriptFinished):
+                    return
+        raise EngineFailed("the engine's events ended without TranscriptFinished")
+
+    def _noted(self, event: HearingEvent, patient: Patient) -> TranscriptEvent | None:
+        """The event as far as it is told; what it means for the bill is noted."""
+        patient.has_output = patient.has_output or isinstance(event, HeardSegment)
+        if isinstance(event, Heard):
+            self._meter.heard(event.seconds)
+            return None
+        if isinstance(event, TranscriptFinished):
+            self._meter.heard(event.seconds)
+        return event
+
+    def _take_ticket(self, num_slots: int, *, is_continuation: bool = False) -> Ticket:
+        principal = self._grant.principal
+        tenant = Tenant(principal.organization_id, principal.project_id)
+        ticket = self._pool.enqueue(tenant, num_slots, is_continuation=is_continuation)
+        self._stack.callback(ticket.release)
+        return ticket
+
+    def _ticket_after(self, death: EngineDied, patient: Patient) -> Ticket:
+        """The ticket with which it is run again after its engine's death; raises where it is not."""
+        match patient.verdict:
+            case Verdict.AGAIN:
+                patient.num_runs += 1
+                return self._ticket
+            case Verdict.ALONE:
+                patient.num_runs += 1
+                self._ticket.release()
+                return self._take_ticket(self._pool.num_slots, is_continuation=True)
+            case Verdict.GUILTY:
+                raise RequestQuarantined(f"an engine died of this recording: {death.detail}") from death
+            case _:
+                raise death
+
+    def _fingerprint(self) -> str:
+        request = self._grant.request
+        return fingerprint((request.recording.sha256,), request.hearing)

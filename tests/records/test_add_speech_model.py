@@ -1,0 +1,76 @@
+"""Adding models that hear: what a folder must be, what is taken of it, and the proof that it is what was added."""
+
+from pathlib import Path
+
+import pytest
+
+from parley.core.ct2 import InvalidSpeechFolder, read_whisper
+from parley.domain.catalog.model import CatalogError
+from parley.domain.catalog.verified import VerifiedFiles
+from parley.infra.folder import DataFolder
+from parley.operations.add_speech_model import describe_speech_model, import_speech_folder
+from tests.whisper_maker import make_whisper
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_whisper(tmp_path_factory.mktemp("made") / "tiny")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> DataFolder:
+    folder = DataFolder(tmp_path / "data")
+    folder.prepare()
+    return folder
+
+
+def test_a_folder_is_called_as_it_is_called_and_its_shapes_say_what_it_can(made: Path) -> None:
+    described = describe_speech_model(made, name=None)
+    assert described.name == "tiny"
+    assert described.facts.is_multilingual
+    assert described.facts.can_translate
+    assert described.facts.num_parameters > 51_865 * 16
+
+
+def test_a_model_with_fewer_decoder_layers_does_not_translate(tmp_path: Path) -> None:
+    assert not read_whisper(make_whisper(tmp_path / "turbo", num_encoder_layers=3)).can_translate
+    assert read_whisper(make_whisper(tmp_path / "large", num_encoder_layers=2, num_decoder_layers=2)).can_translate
+
+
+@pytest.mark.parametrize("missing", ["model.bin", "config.json", "tokenizer.json"])
+def test_a_folder_that_lacks_a_file_is_refused_by_its_name(tmp_path: Path, made: Path, missing: str) -> None:
+    for file in made.iterdir():
+        if file.name != missing:
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    with pytest.raises(CatalogError, match=f"has no {missing}"):
+        describe_speech_model(tmp_path, name="tiny")
+
+
+@pytest.mark.parametrize("content", [b"", b"GGUF" + bytes(100), b"\x06\x00\x00\x00\x0c\x00WhisperSpec\x00", bytes(40)])
+def test_what_is_no_whisper_is_refused_before_any_runtime_sees_it(tmp_path: Path, made: Path, content: bytes) -> None:
+    for file in made.iterdir():
+        (tmp_path / file.name).write_bytes(content if file.name == "model.bin" else file.read_bytes())
+    with pytest.raises(InvalidSpeechFolder):
+        read_whisper(tmp_path)
+
+
+def test_only_what_a_model_needs_is_taken_and_it_is_known_by_its_hash(
+    folder: DataFolder, made: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    for file in made.iterdir():
+        (source / file.name).write_bytes(file.read_bytes())
+    (source / "model.py").write_text("import os")
+    progress: list[tuple[int, int]] = []
+    digest = import_speech_folder(folder, source, lambda done, size: progress.append((done, size)))
+    taken = folder.models_path / digest
+    assert {file.name for file in taken.iterdir()} == {file.name for file in made.iterdir()}
+    assert progress[-1][0] == progress[-1][1] == sum(file.stat().st_size for file in made.iterdir())
+    assert import_speech_folder(folder, source, lambda _done, _size: None) == digest
+    assert [each.name for each in folder.models_path.iterdir()] == [digest]
+    proof = VerifiedFiles(folder.path / "verified.json")
+    assert proof.sha256(taken) == digest
+    (taken / "config.json").chmod(0o600)
+    (taken / "config.json").write_text("{}")
+    assert proof.sha256(taken) != digest

@@ -1,0 +1,118 @@
+"""A Whisper checkpoint of a megabyte that says a fixed sentence, written without training and without torch.
+
+Its weights are zero where a model thinks. What remains is a decoder whose next token depends on its position alone, so that
+every option that changes what stands before the answer (prompt, task, language) can be seen in the answer.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from ctranslate2.specs import LayerSpec  # noqa: TID253 - it writes a model, and runs none
+from ctranslate2.specs.whisper_spec import WhisperSpec  # noqa: TID253 - as above
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+
+from parley.core.languages import LANGUAGES
+
+# Ids 0 to 50256 are text, of which programs know a multilingual checkpoint by the empty one in the last place.
+NUM_TEXT_IDS = 50_257
+NUM_BYTES = 256
+CODES = [code for code in LANGUAGES if code != "yue"]
+SPECIAL = [
+    "<|endoftext|>", "<|startoftranscript|>", *(f"<|{code}|>" for code in CODES), "<|translate|>", "<|transcribe|>",
+    "<|startoflm|>", "<|startofprev|>", "<|nospeech|>", "<|notimestamps|>",
+    *(f"<|{number * 0.02:.2f}|>" for number in range(1_501)),
+]  # fmt: skip
+SAID = "hello"
+DETECTED = "de"
+# The first token of an answer, a moment: what is translated begins half a second later.
+FIRST_TOKENS = {"transcribe": 50_364, "translate": 50_389}
+WIDTH = 16
+SHARPNESS = 60.0
+
+
+def make_whisper(folder: Path, *, num_decoder_layers: int = 1, num_encoder_layers: int = 1) -> Path:
+    """A folder in CTranslate2's form."""
+    tokenizer = _tokenizer()
+    ids = {name: tokenizer.token_to_id(name) for name in SPECIAL}
+    said = [ids["<|0.00|>"], *tokenizer.encode(SAID).ids, ids["<|1.00|>"], ids["<|endoftext|>"]]
+    spec = WhisperSpec(num_encoder_layers, 1, num_decoder_layers, 1)
+    spec.decoder.alignment_layer = np.dtype("int16").type(num_decoder_layers - 1)
+    spec.decoder.alignment_heads = np.dtype("int16").type(1)
+    tokens = _directions(tokenizer.get_vocab_size())
+    # Positions: start, language, task, then the answer.
+    after = [ids[f"<|{DETECTED}|>"], ids["<|endoftext|>"], *said]
+    positions = np.stack([tokens[after[min(place, len(after) - 1)]] for place in range(448)]) * 10
+    # The token of the task is louder than its position.
+    tokens[ids["<|translate|>"]] = tokens[ids["<|0.50|>"]] * 100
+    _fill(spec, tokens.astype(np.float32), positions.astype(np.float32))
+    names = [name for name, _ in sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])]
+    spec.register_vocabulary(names)
+    spec.config.suppress_ids = spec.config.suppress_ids_begin = []
+    spec.config.lang_ids = [ids[f"<|{code}|>"] for code in CODES]
+    spec.config.alignment_heads = [(0, 0)]
+    spec.validate()
+    spec.optimize(quantization="int8")
+    folder.mkdir(parents=True, exist_ok=True)
+    spec.save(str(folder))
+    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "preprocessor_config.json").write_text(json.dumps({"feature_size": 80}))
+    return folder
+
+
+def _tokenizer() -> Tokenizer:
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    texts = [*alphabet, *(f"\u2423{number}" for number in range(len(alphabet), NUM_TEXT_IDS - 1)), ""]
+    tokenizer = Tokenizer(models.BPE(vocab={text: number for number, text in enumerate(texts)}, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in SPECIAL])
+    return tokenizer
+
+
+def _directions(count: int) -> np.ndarray:
+    """As many vectors of one length and without a mean, in directions by chance."""
+    vectors = np.random.default_rng(5).normal(size=(count, WIDTH))
+    vectors -= vectors.mean(axis=1, keepdims=True)
+    vectors *= np.sqrt(SHARPNESS) / np.linalg.norm(vectors, axis=1, keepdims=True)
+    # What no text becomes is never the likeliest.
+    vectors[NUM_BYTES:NUM_TEXT_IDS] *= 0.1
+    return vectors
+
+
+def _fill(spec: WhisperSpec, tokens: np.ndarray, positions: np.ndarray) -> None:
+    d = WIDTH
+    encoder, decoder = spec.encoder, spec.decoder
+    encoder.conv1.weight, encoder.conv1.bias = _zeros(d, 80, 3), _zeros(d)
+    encoder.conv2.weight, encoder.conv2.bias = _zeros(d, d, 3), _zeros(d)
+    encoder.position_encodings.encodings = _zeros(1_500, d)
+    decoder.embeddings.weight = decoder.projection.weight = tokens
+    decoder.position_encodings.encodings = positions
+    for side in (encoder, decoder):
+        _normal(side.layer_norm)
+        for layer in side.layer:
+            _attend(layer.self_attention, (3 * d, d))
+            if side is decoder:
+                _attend(layer.attention, (d, 2 * d, d))
+            _normal(layer.ffn.layer_norm)
+            _linear(layer.ffn.linear_0, 4 * d, d)
+            _linear(layer.ffn.linear_1, d, 4 * d)
+
+
+def _attend(attention: LayerSpec, widths: Sequence[int]) -> None:
+    _normal(attention.layer_norm)
+    for linear, width in zip(attention.linear, widths, strict=True):
+        _linear(linear, width, WIDTH)
+
+
+def _linear(linear: LayerSpec, rows: int, columns: int) -> None:
+    linear.weight, linear.bias = _zeros(rows, columns), _zeros(rows)
+
+
+def _normal(norm: LayerSpec) -> None:
+    norm.gamma, norm.beta = np.ones(WIDTH, np.float32), _zeros(WIDTH)
+
+
+def _zeros(*shape: int) -> np.ndarray:
+    return np.zeros(shape, np.float32)
