@@ -117,7 +117,9 @@ async def test_an_engine_is_fed_no_further_than_it_wants_to_be_ahead(whisper):
     while not transcription.is_behind:
         await transcription.feed(window)
         num_fed += 1
-    assert num_fed == 72
+    # Three passages of 240 s, and as many more as it has worked through meanwhile.
+    assert num_fed >= 72
+    assert num_fed % 24 == 0
     assert isinstance(await anext(transcription), Heard)
     await transcription.aclose()
 
