@@ -55,7 +55,7 @@ def fuzz(server: LiveServer, folder: Path, *, seed: int, num_examples: int) -> F
     done = subprocess.run(
         command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
     )
-    statuses, num_cases = _answers(events)
+    statuses, num_cases = read_answers(events)
     return Fuzzed(
         exit_status=done.returncode,
         report=done.stdout.decode(errors="replace"),
@@ -74,7 +74,8 @@ def _new_member(server: LiveServer, email: str) -> str:
     return str(reply.json()["user_id"])
 
 
-def _answers(events: Path) -> tuple[dict[str, frozenset[int]], int]:
+def read_answers(events: Path) -> tuple[dict[str, frozenset[int]], int]:
+    """The statuses that each operation answered, by Schemathesis' own record of a run, and the number of calls."""
     statuses: dict[str, set[int]] = {}
     num_cases = 0
     with events.open() as lines:
@@ -83,7 +84,8 @@ def _answers(events: Path) -> tuple[dict[str, frozenset[int]], int]:
             if scenario is None:
                 continue
             recorder = scenario["recorder"]
-            for case_id, interaction in recorder["interactions"].items():
+            # A sequence that found nothing to begin with has none.
+            for case_id, interaction in recorder.get("interactions", {}).items():
                 value = recorder["cases"][case_id]["value"]
                 num_cases += 1
                 reply = interaction["response"]
