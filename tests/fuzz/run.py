@@ -45,9 +45,12 @@ def fuzz(server: LiveServer, folder: Path, *, seed: int, num_examples: int) -> F
 
     `num_examples` for each operation; those at the bounds of every field come besides, and the sequences.
     """
-    events = folder / "events.ndjson"
+    events, config = folder / "events.ndjson", folder / "schemathesis.toml"
+    # A sequence is short, and most of what one makes another may use only once.
+    sequences = f"[phases.stateful.generation]\nmax-examples = {5 * num_examples}\n"
+    config.write_text(CONFIG.read_text() + sequences)
     members = ",".join(_new_member(server, f"member{number}@example.com") for number in range(2))
-    command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG)]
+    command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(config)]
     command += ["run", f"{server.url}/openapi.json", "--header", f"Authorization: Bearer {server.key}"]
     command += ["--seed", str(seed), "--max-examples", str(num_examples), "--no-color"]
     command += ["--report", "ndjson", "--report-ndjson-path", str(events)]

@@ -53,6 +53,23 @@ def test_required_calls_are_well_formed_and_of_declared_functions(family):
         assert not accepts(answer, other), other
 
 
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"description": "anything"},
+        {"type": ["object", "null"]},
+        {"anyOf": [{"type": "string"}, {"type": "object"}]},
+        {"$ref": "#/$defs/any", "$defs": {"any": {}}},
+    ],
+)
+def test_arguments_are_an_object_whatever_else_their_schema_would_allow(parameters):
+    answer = grammar(tools=forced(functions=(function(parameters=parameters),)))
+    assert accepts(answer, CALL)
+    for other in ('"Paris"', "null", "1", '["Paris"]'):
+        assert not accepts(answer, CALL.replace('{"city": "Paris"}', other)), other
+
+
 def test_one_call_at_most_where_calls_are_not_parallel():
     answer = grammar(tools=forced(is_parallel=False))
     assert accepts(answer, CALL)

@@ -18,7 +18,7 @@ _NO_ARGUMENTS = '{"type":"object","properties":{},"additionalProperties":false}'
 
 def schema_grammar(schema: Schema) -> Grammar:
     """What a schema allows, every word of it enforced: to be tried by itself, so that a refusal can name it."""
-    return Grammar(f"start: {_json(schema.text, _COMPACT)}\n")
+    return Grammar(f"start: {_json(json.loads(schema.text), _COMPACT)}\n")
 
 
 def arguments_grammar(function: Function) -> Grammar:
@@ -51,7 +51,9 @@ def answer_grammar(prompt: ChatPrompt, form: ToolFormat | None, vocabulary: Voca
     if is_forced(tools):
         return Grammar("\n".join(["start: calls", *rules, ""]))
     if answer is not None:
-        return Grammar("\n".join(["start: calls | answer", f"answer: {_json(answer.text, _COMPACT)}", *rules, ""]))
+        return Grammar(
+            "\n".join(["start: calls | answer", f"answer: {_json(json.loads(answer.text), _COMPACT)}", *rules, ""])
+        )
     if not form.mark:
         return None
     return Grammar("\n".join([*_text_then_calls(form, vocabulary), *rules, ""]))
@@ -103,13 +105,16 @@ def _call(function: Function, form: ToolFormat) -> str:
 
 
 def _arguments(function: Function) -> str:
-    """JSON of a function's schema. What cannot be enforced of it is only left out where the function is not strict."""
-    text = _NO_ARGUMENTS if function.parameters is None else function.parameters.text
-    return _json(text, {**_SPACED, "lenient": not function.is_strict})
+    """An object that fits a function's schema. What cannot be enforced of it is only left out where the function is not strict."""
+    schema = json.loads(_NO_ARGUMENTS if function.parameters is None else function.parameters.text)
+    if not isinstance(schema.get("type"), str):
+        # Arguments have names, also where their schema leaves open what they are.
+        schema["type"] = "object"
+    return _json(schema, {**_SPACED, "lenient": not function.is_strict})
 
 
-def _json(schema: str, guidance: Mapping[str, object]) -> str:
-    guided = {**json.loads(schema), "x-guidance": dict(guidance)}
+def _json(schema: Mapping[str, object], guidance: Mapping[str, object]) -> str:
+    guided = {**schema, "x-guidance": dict(guidance)}
     return f"%json {json.dumps(close_objects(guided), ensure_ascii=False)}"
 
 
