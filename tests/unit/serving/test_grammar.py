@@ -1,5 +1,7 @@
 """Grammars of answers, tried letter by letter on llguidance: what they let through, and what they do not."""
 
+import json
+
 import pytest
 
 from parley.core.requests import ToolChoice
@@ -68,6 +70,12 @@ def test_arguments_are_an_object_whatever_else_their_schema_would_allow(paramete
     assert accepts(answer, CALL)
     for other in ('"Paris"', "null", "1", '["Paris"]'):
         assert not accepts(answer, CALL.replace('{"city": "Paris"}', other)), other
+
+
+@pytest.mark.parametrize("kind", [5, ["string", 5], "banana"])
+def test_a_type_that_is_none_is_left_for_the_check_to_find(kind):
+    answer = grammar(tools=forced(functions=(function(parameters={"type": kind}),)))
+    assert json.dumps(kind) in answer.lark
 
 
 def test_one_call_at_most_where_calls_are_not_parallel():

@@ -107,7 +107,8 @@ def _call(function: Function, form: ToolFormat) -> str:
 def _arguments(function: Function) -> str:
     """An object that fits a function's schema. What cannot be enforced of it is only left out where the function is not strict."""
     schema = json.loads(_NO_ARGUMENTS if function.parameters is None else function.parameters.text)
-    if not isinstance(schema.get("type"), str):
+    kinds = schema.get("type", ["object"])
+    if isinstance(kinds, list) and "object" in kinds:
         # Arguments have names, also where their schema leaves open what they are.
         schema["type"] = "object"
     return _json(schema, {**_SPACED, "lenient": not function.is_strict})
