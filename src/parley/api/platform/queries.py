@@ -92,5 +92,9 @@ def _whose(dimensions: Sequence[str]) -> tuple[QueryParameter, ...]:
 
 
 def _texts(name: str, description: str) -> QueryParameter:
-    schema = {"type": "array", "items": {"type": "string", "minLength": 1, "pattern": "^[^,]+$"}, "maxItems": MAX_PAGE}
+    schema = {
+        "type": "array",
+        "items": {"type": "string", "minLength": 1, "pattern": "^[^,]+(,[^,]+)*$"},
+        "maxItems": MAX_PAGE,
+    }
     return QueryParameter(name=name, schema=schema, description=description)
