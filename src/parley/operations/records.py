@@ -53,6 +53,8 @@ class Records:
     replies: Replies
     catalog: Catalog
     catalog_files: CatalogFiles
+    # Held by whoever changes the catalog: its file is read, edited and replaced whole.
+    catalog_turn: asyncio.Lock
     clock: Clock
     # Of a database that is a file; what disk PostgreSQL has is its own affair.
     storage: StorageWatch | None
@@ -111,6 +113,7 @@ async def open_records(settings: Settings, clock: Clock) -> AsyncIterator[Record
             replies=replies,
             catalog=catalog,
             catalog_files=files,
+            catalog_turn=asyncio.Lock(),
             clock=clock,
             storage=storage,
         )
