@@ -328,6 +328,22 @@ async def test_rows_of_another_width_are_refused(tmp_path: Path) -> None:
         await engine.aclose()
 
 
+class Gone(Liar):
+    """Ends before it can say anything."""
+
+    async def most_together(self) -> int:
+        raise EngineFailed("it was killed")
+
+
+async def test_an_engine_is_not_loaded_without_what_sees_for_it(tmp_path: Path) -> None:
+    files = write_sighted(tmp_path, LINES)
+    engine = LlamaEngine(LlamaOptions(model=files.model, context_length=512, num_slots=1, num_threads=1), vision=Gone())
+    with pytest.raises(ModelLoadFailed) as failed:
+        await engine.start()
+    assert failed.value.detail == "what sees for it ended: it was killed"
+    assert engine.pid is None
+
+
 @pytest.mark.parametrize(
     ("shape", "eye", "why"),
     [

@@ -83,8 +83,16 @@ class LlamaEngine:
         except InvalidModelFile as error:
             raise ModelLoadFailed(str(error)) from error
         if self._vision is not None:
-            self._picture_rows = await self._vision.most_together()
+            self._picture_rows = await self._most_rows(self._vision)
         await self._child.start()
+
+    async def _most_rows(self, vision: Vision) -> int:
+        try:
+            return await vision.most_together()
+        except ModelLoadFailed:
+            raise
+        except EngineFailed as error:
+            raise ModelLoadFailed(f"what sees for it ended: {error.detail}") from error
 
     async def aclose(self) -> None:
         """Abort what is open and end the worker. May be called any number of times."""
