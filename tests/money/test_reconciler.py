@@ -53,6 +53,18 @@ async def test_a_sound_ledger_is_found_sound_at_any_moment(path):
         assert await reconciler.check() == []
 
 
+async def test_money_that_comes_while_the_ledger_is_looked_at_freezes_nobody(path):
+    async with open_money(path) as bench:
+        reconciler = Reconciler(bench.database, bench.billing, bench.replies)
+        # What is handed to the writer before the look is in the ledger that it sees, and in the books only afterwards.
+        for turn in range(3):
+            paid = bench.top_up(10**6, key=f"payment {turn}")
+            _, _, findings, _ = await asyncio.gather(paid, bench.grant(10**5), reconciler.check(), bench.grant(10**5))
+            assert findings == []
+        await spend(bench, 3)
+        assert await reconciler.check() == []
+
+
 DAMAGE = {
     "a row is deleted": ["DELETE FROM ledger_entries WHERE seq = 7"],
     "the last row is deleted": ["DELETE FROM ledger_entries WHERE seq = (SELECT max(seq) FROM ledger_entries)"],
