@@ -79,11 +79,19 @@ async def test_one_address_may_sign_up_five_times_an_hour(town: Town) -> None:
         ({"email": "a@b.c\r\nBcc: x@y.z", "password": PASSWORD}, "email"),
         ({"email": "ada@example.org", "password": "short"}, "password"),
         ({"email": "ada@example.org", "password": PASSWORD, "name": "\x1b[2J"}, "name"),
+        ({"email": "ada@example.org", "password": PASSWORD, "name": "ada\u202e"}, "name"),
+        ({"email": "ada@example.org", "password": PASSWORD, "name": "\u200d\u200c"}, "name"),
     ],
 )
 async def test_what_cannot_be_kept_is_refused_by_name(town: Town, body: dict[str, str], param: str) -> None:
     reply = await town.call("POST", SIGN_UP, body, key=None)
     assert (reply.status_code, reply.json()["error"]["param"]) == (400, param)
+
+
+@pytest.mark.parametrize("name", ["Zoë 田中", "क्\u200dष", "\U0001f469\u200d\U0001f4bb & Co."])
+async def test_a_name_is_kept_as_it_is_written_in_any_language(town: Town, name: str) -> None:
+    made = await town.ok("POST", "/v1/organization/projects", {"name": name})
+    assert made["name"] == name
 
 
 async def test_sign_up_can_be_closed_or_kept_to_domains(tmp_path: Path) -> None:
@@ -236,6 +244,13 @@ async def test_a_session_token_is_no_key_and_a_key_is_no_session(town: Town) -> 
     stolen = {"cookie": f"parley_session={town.owner_key}"}
     assert (await town.call("GET", "/v1/models", key=None, **stolen)).status_code == 401
     assert (await town.call("GET", "/v1/account/session")).status_code == 401
+
+
+async def test_a_session_is_refused_in_an_organization_that_it_is_not_of(town: Town) -> None:
+    ada, eve = await town.sign_up("ada@example.org"), await town.sign_up("eve@example.org")
+    for organization_id, status in ((ada.organization_id, 401), (eve.organization_id, 200)):
+        reply = await eve.call("GET", "/v1/models", openai_organization=organization_id)
+        assert reply.status_code == status
 
 
 async def test_what_lets_people_in_is_on_disk_only_in_the_mail(town: Town, tmp_path: Path) -> None:
