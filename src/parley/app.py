@@ -177,7 +177,9 @@ async def serve(
         await stack.enter_async_context(application.pools)
         times = ServerTimes(drain_seconds=settings.drain_seconds)
         http = HttpServer(application.asgi, listener, open_requests=application.open_requests, times=times)
-        await stack.enter_async_context(ControlServer(records, url=url, in_use=application.has_in_memory))
+        public_url = platform.front_door.rules.public_url
+        control = ControlServer(records, url=url, public_url=public_url, in_use=application.has_in_memory)
+        await stack.enter_async_context(control)
 
         async def start() -> None:
             on_step(f"loading {records.catalog.default_weights.name}")
