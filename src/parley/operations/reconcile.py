@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from parley.domain.billing.audit import Expected, Finding, check_chain, check_sums
+from parley.domain.billing.audit import Expected, Finding, check_chain, check_months, check_sums
 from parley.domain.billing.service import Billing
 from parley.domain.billing.verify import Position
 from parley.domain.idempotency.service import Replies
@@ -100,7 +100,10 @@ def verify_ledger(
     """
     position, finding = check_chain(connection, Position())
     findings = [] if finding is None else [finding]
-    findings += check_sums(connection, Expected(seq=position.seq, balances=billing.books.balances()))
+    # Behind a fault in the chain too: the sums are those of all entries.
+    expected = Expected(seq=billing.last_entry(connection), balances=billing.books.balances())
+    findings += check_sums(connection, expected)
+    findings += check_months(connection)
     charged = billing.charged_by_organization(connection)
     recorded = sum_charges(connection)
     for organization_id in sorted(charged.keys() | recorded.keys()):
