@@ -47,6 +47,7 @@ from parley.serving.prompting.templates import TEMPLATES
 from parley.serving.prompting.tokenizers import Tokenizers
 from parley.serving.scheduling.pools import PoolRules, Pools
 from parley.serving.serve import Serving
+from parley.web.door import DoorPage
 from parley.web.landing import LandingPage
 
 
@@ -95,7 +96,7 @@ class Application:
         )
         max_upload_bytes = settings.max_upload_mib << 20
         self.asgi: ASGIApp = build_stack(
-            routes=route_table(is_ready=self.is_ready, page=LandingPage()),
+            routes=route_table(is_ready=self.is_ready, page=LandingPage(), door=DoorPage()),
             services=Services(
                 serving=serving,
                 catalog=records.catalog,
