@@ -21,7 +21,8 @@ from parley.infra.sqlite import (
     verify_file,
 )
 from parley.infra.storage import Reserve
-from parley.infra.writer import BatchWrite, DatabaseFailed, Transaction, Writer
+from parley.infra.units import BatchWrite, Transaction
+from parley.infra.writer import DatabaseFailed, Writer
 
 __all__ = ["BatchWrite", "Connection", "Database", "DatabaseFailed", "DatabaseRefused", "Transaction"]
 
