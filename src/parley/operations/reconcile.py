@@ -52,7 +52,7 @@ class Reconciler:
             findings = [] if finding is None else [finding]
             return position, findings + check_sums(connection, expected)
 
-        position, findings = await self._database.read(read)
+        position, findings = await self._database.read(read, within_seconds=None)
         # At the end it begins again.
         self._position = position if position.seq < seq and not findings else Position()
         self.findings = findings
