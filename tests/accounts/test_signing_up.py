@@ -1,11 +1,18 @@
 """Coming in: sign-up by code, log-in, reset, invites; what a guesser and a thief of links get."""
 
+import itertools
 import re
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from tests.builders_accounts import PASSWORD, Town, town
+from parley.core.actor import Actor, ActorKind
+from parley.core.errors import AuthenticationFailed
+from parley.core.principal import Principal
+from parley.domain.accounts.passwords import Passwords
+from parley.operations.front_door import FrontDoor, SignUpRules
+from tests.builders_accounts import CHEAP, PASSWORD, Town, town
 
 SIGN_UP = "/v1/account/sign_up"
 VERIFY = "/v1/account/verify"
@@ -165,6 +172,43 @@ async def test_i16_a_reset_link_counts_once_for_an_hour_and_ends_every_session(t
     town.clock.advance(60 * 60)
     refused = await town.call("POST", "/v1/account/reset", {"token": late, "password": "third password"}, key=None)
     assert refused.status_code == 400
+
+
+class Interrupted(Passwords):
+    """Something happens between the moment in which a password is found right and that in which its user is let in."""
+
+    def __init__(self, meanwhile: Callable[[], Awaitable[object]]) -> None:
+        super().__init__(CHEAP)
+        self._meanwhile = meanwhile
+
+    async def is_right(self, password: str, password_hash: str | None) -> bool:
+        is_right = await super().is_right(password, password_hash)
+        await self._meanwhile()
+        return is_right
+
+
+async def test_i16_a_log_in_beside_a_reset_is_not_let_in_with_the_old_password(town: Town) -> None:
+    boss = await town.sign_up("boss@example.org")
+    await town.sign_up("ada@example.org")
+    await boss.call("POST", "/v1/organization/invites", {"email": "ada@example.org", "role": "reader"})
+    invited = re.search(r"/invite#(\S+)", await town.mail_to("ada@example.org", num=2)).group(1)
+
+    numbers = itertools.count(3)
+
+    async def reset() -> None:
+        await town.ok("POST", "/v1/account/ask_reset", {"email": "ada@example.org"}, key=None)
+        mail = await town.mail_to("ada@example.org", num=next(numbers))
+        token = re.search(r"/reset#(\S+)", mail).group(1)
+        await town.ok("POST", "/v1/account/reset", {"token": token, "password": "another password"}, key=None)
+
+    rules = SignUpRules(public_url="http://here")
+    nobody = Principal(organization_id="", project_id="", key_id="", scopes=frozenset())
+    visitor = Actor(kind=ActorKind.VISITOR, principal=nobody, address="192.0.2.1")
+    door = FrontDoor(town.records, Interrupted(reset), rules, town.clock)
+    with pytest.raises(AuthenticationFailed):
+        await door.log_in(visitor, email="ada@example.org", password=PASSWORD)
+    with pytest.raises(AuthenticationFailed):
+        await door.accept_invite(visitor, token=invited, name="", password="another password")
 
 
 async def test_a_reset_for_nobody_is_answered_like_another_and_mails_nobody(town: Town) -> None:
