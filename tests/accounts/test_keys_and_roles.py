@@ -111,6 +111,9 @@ async def test_i5_an_admin_neither_makes_nor_unmakes_an_owner(town: Town) -> Non
     invite = {"email": "friend@example.org", "role": "owner"}
     assert (await admin.call("POST", f"{HOUSE}/invites", invite)).status_code == 401
     assert (await boss.call("POST", f"{HOUSE}/invites", invite)).status_code == 200
+    made = await boss.call("POST", f"{HOUSE}/admin_api_keys", {"name": "k", "scopes": ["owner", "admin"]})
+    for who, status in ((admin, 401), (boss, 200)):
+        assert (await who.call("DELETE", f"{HOUSE}/admin_api_keys/{made.json()['id']}")).status_code == status
 
 
 async def test_the_last_owner_stays(town: Town) -> None:

@@ -88,10 +88,10 @@ async def open_records(settings: Settings, clock: Clock) -> AsyncIterator[Record
         is_metered = settings.mode == "metered"
         keys = Ring(folder.pepper(may_create=is_new), clock)
         accounts = Accounts(keys, clock, is_house_metered=is_metered)
-        await database.read(accounts.fill)
+        await database.read(accounts.fill, within_seconds=None)
         rates = RateLimits(ProcessCounters(), clock, tiers=read_tiers(folder.tiers_path))
-        await database.read(rates.fill)
-        for organization in await database.read(accounts.all_organizations):
+        await database.read(rates.fill, within_seconds=None)
+        for organization in await database.read(accounts.all_organizations, within_seconds=None):
             rates.set_tier(organization.id, organization.tier)
         usage = UsageRecords(database)
         replies = Replies(database, clock)
@@ -131,7 +131,7 @@ async def _open_books(
         billing.keep_prices(transaction, (snapshot for _, snapshot, _ in catalog.entries()))
         return settle_orphans(transaction, usage, billing)
 
-    await database.read(load)
+    await database.read(load, within_seconds=None)
     num_orphans = await database.transaction(settle)
     if num_orphans:
         _log.warning("requests of a server that died were settled", extra={"num_requests": num_orphans})
