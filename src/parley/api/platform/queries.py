@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from parley.api.operation import QueryParameter
 from parley.api.platform.buckets import WIDTHS, PageRule
-from parley.api.platform.listing import MAX_ID_CHARACTERS, MAX_LIST_CHARACTERS, MAX_PAGE
+from parley.api.platform.listing import MAX_ID_CHARACTERS, MAX_PAGE
 
 _WHOLE = {"type": "integer", "minimum": 0, "maximum": 10**15 - 1}
 _TEXT = {"type": "string", "maxLength": MAX_ID_CHARACTERS}
@@ -92,6 +92,5 @@ def _whose(dimensions: Sequence[str]) -> tuple[QueryParameter, ...]:
 
 
 def _texts(name: str, description: str) -> QueryParameter:
-    item = {"type": "string", "minLength": 1, "maxLength": MAX_LIST_CHARACTERS, "pattern": "^[^,]+(,[^,]+)*$"}
-    schema = {"type": "array", "items": item, "maxItems": MAX_PAGE}
+    schema = {"type": "array", "items": {"type": "string", "minLength": 1, "pattern": "^[^,]+$"}, "maxItems": MAX_PAGE}
     return QueryParameter(name=name, schema=schema, description=description)
