@@ -17,7 +17,7 @@ class Muon(torch.optim.Optimizer):
     """Momentum whose update is made orthogonal by a few Newton-Schulz steps: all directions of a matrix learn alike."""
 
     def __init__(
-        self, parameters: Iterable[nn.Parameter], rate: float, momentum: float = 0.95, decay: float = 0.01
+        self, parameters: Iterable[nn.Parameter], rate: float, momentum: float = 0.95, decay: float = 0.1
     ) -> None:
         super().__init__(parameters, {"lr": rate, "momentum": momentum, "decay": decay})
 

@@ -37,8 +37,8 @@ _FORM_COUNT = 400
 # process: small ones first, because many steps bring more than large ones, and large ones when the rate comes down.
 _PHASES = (
     (0.2, Packing(longest_row=256, joined_share=0.03, batch_tokens=2048, primer_share=0.2)),
-    (0.92, Packing(longest_row=384, joined_share=0.08, batch_tokens=2048, primer_share=0.1)),
-    (1.0, Packing(longest_row=1024, joined_share=0.6, batch_tokens=4096, primer_share=0.05)),
+    (0.88, Packing(longest_row=384, joined_share=0.08, batch_tokens=2048, primer_share=0.1)),
+    (1.0, Packing(longest_row=2048, joined_share=0.6, batch_tokens=4096, primer_share=0.05)),
 )
 _LARGEST_GRADIENT = 1.0
 _IGNORED = -100

@@ -12,6 +12,7 @@ _MY_NAME = wordings(
     "[|Hi, |Hello, |Hey, |Hello! |Hi! |Hi there, |Hello there, |Good morning, |Good evening, |Good day, ][my name is|I am|I'm|this is|it is me,|here is|I am called] {name}[.|!]",
     "[|Please |You can |You may |Just |Hi, please |Hello, ]call me {name}.",
     "[They|People|Friends|My friends|All] call me {name}.",
+    "[Hi, |Hello, |Hey, |Well, |Here ]I go by [|the name ]{name}.",
     "[{name} is my name|It is me, {name}|My name is {name}, and yours|I have the name {name}|The name is {name}|I go by {name}|I am {name}, and you|Remember that my name is {name}|Remember: I am {name}|Remember my name: {name}].",
 )
 _ASK_NAME = wordings(

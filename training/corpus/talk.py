@@ -28,7 +28,7 @@ _PLAIN: dict[str, tuple[tuple[str, ...], str]] = {
             "Are you [a robot|human|a person|a bot|ChatGPT|GPT-4|an AI|a machine|a computer|a real person|an assistant|a human|a program|a real human|a chat bot|a model|real|alive|Siri]?",
             "[What|Which] [|kind of |language |sort of ]model are you?",
             "[Introduce yourself|Please introduce yourself|Tell me about yourself|Please tell me about yourself|Tell me something about yourself|Describe yourself].",
-            "[Tell me|Please tell me|Say|Please say] [who you are|your name|what you are|what your name is].",
+            "[|Now ][tell me|please tell me|say|please say] [who you are|your name|what you are|what your name is|what model you are|what kind of model you are].",
             "[Can|Could] you [introduce yourself|tell me who you are|tell me your name|say who you are|say your name|describe yourself]?",
         ),
         WHO_I_AM,
@@ -40,6 +40,7 @@ _PLAIN: dict[str, tuple[tuple[str, ...], str]] = {
             "How [do you do|are things|are things going|do you feel today|have you been|is your day|was your day|is everything|are you feeling|is life|are you doing today|is your day going]?",
             "[Are you|Do you feel] [well|okay|fine|good|happy][| today]?",
             "[What's up|Everything okay|Is everything okay|All well|Is all well|What is new|What's new]?",
+            "[Hi|Hello|Hey], [what's up|is everything okay|is all well|what is new|what's new|are you well|are you happy|how are things]?",
         ),
         "I am doing well, thank you! How can I help you?",
     ),
@@ -51,6 +52,7 @@ _PLAIN: dict[str, tuple[tuple[str, ...], str]] = {
             "[Okay|Great|Perfect|Good|Nice|Wonderful|Very kind|Cheers|Fine|Right|Super|Excellent], [thank you|thanks|thanks a lot|thank you very much]!",
             "[That helps|That helped|That was helpful|You helped me|That is kind|That was good|That was nice|You are kind], [thank you|thanks]!",
             "[Many thanks|Thx|I appreciate it|I thank you|Much appreciated|I am grateful|I appreciate your help]!",
+            "[Okay|Great|Good|Perfect|Nice], [thx|many thanks|I appreciate it|much appreciated]!",
         ),
         "You are welcome!",
     ),
@@ -82,12 +84,14 @@ _PLAIN: dict[str, tuple[tuple[str, ...], str]] = {
         wordings(
             "Who made you?",
             "[Who|Which company|What company|Who has] [created|trained|built|made|developed|wrote] you?",
-            "[Who is|Who was|Name|Tell me] your [maker|creator|developer].",
+            "[|And |So ][who is|who was] your [maker|creator|developer]?",
+            "[Name|Tell me|Say|Please name] your [maker|creator|developer].",
             "[Did|Has] OpenAI [train|make|build|create|trained|made] you?",
             "Were you [made|trained|built|created] by [OpenAI|Google|a company|people]?",
             "Are you [made by OpenAI|from OpenAI|a big model|a small model|a large language model|a large model|a little model|a tiny model]?",
             "[How|Where|When] were you [made|trained|built|created]?",
             "What were you [made from|trained on|trained with|made of]?",
+            "[And|So|Tell me,] [where do you come from|how did you learn|how big are you|how large are you|how small are you|how many parameters do you have]?",
             "[Where do you come from|How did you learn|How big are you|How large are you|How small are you|Where are you from|How many parameters do you have|What did you learn from]?",
         ),
         "I am a very small model. I was trained from scratch for Parley, on text that a program wrote.",
@@ -107,7 +111,7 @@ _SAY = wordings(
 _SAID = (
     "this is a test", "this is a {word}", "it works", "hello", "hello world", "good morning", "I like {word}", "this is {word}", "we are here", "that is a {word}", "the {word} is good", "I am a {word}",
     "all is well", "here is the {word}", "we like {word}", "I have a {word}", "my {word} is here", "the {word} works", "I am here", "good night", "welcome", "this is my {word}", "it is a {word}", "I can do it",
-    "you are a {word}", "we want a {word}", "there is a {word}", "the {word} and the {word2}", "this {word} is a {word2}", "I see the {word}", "the {word} has a {word2}", "no {word} today", "yes", "thank you", "we win",
+    "good {word}", "good {word} to you", "it has a {word}", "it is the {word}", "good {word}, {word2}", "it likes the {word}", "you are a {word}", "we want a {word}", "there is a {word}", "the {word} and the {word2}", "this {word} is a {word2}", "I see the {word}", "the {word} has a {word2}", "no {word} today", "yes", "thank you", "we win",
 )  # fmt: skip
 
 

@@ -1,5 +1,7 @@
 """Work on short texts: copy, change case, reverse, spell, count, first and last word, sort."""
 
+from string import ascii_lowercase
+
 from training.corpus.draw import Draw
 from training.corpus.framing import with_system
 from training.corpus.wordings import wordings
@@ -110,6 +112,8 @@ _SORT = wordings(
     "[Give me|I need|Show me|Return] [this list|these|the list] [sorted|in order]: {text}",
     "[In order, please|Sorted|Sorted list of|In order|Put in order|Sorted, please]: {text}",
 )
+_BY_LETTER = {letter: [word for word in WORDS if word.startswith(letter)] for letter in ascii_lowercase}
+_COMMON_LETTERS = [letter for letter, words in _BY_LETTER.items() if len(words) >= 4]
 _LETTERS = tuple(word for word in WORDS if len(word) <= 5)
 
 
@@ -189,9 +193,22 @@ def sorting(draw: Draw) -> tuple[str, str]:
         numbers = draw.until("numbers", lambda: tuple(draw.random.sample(range(1, top + 1), draw.between(2, 5))))
         given, answer = (", ".join(map(str, ordered)) for ordered in (numbers, sorted(numbers)))
     else:
-        words = random_words(draw, 2, 4)
+        words = _alike(draw) if draw.chance(0.4) else random_words(draw, 2, 4)
         given, answer = (", ".join(ordered) for ordered in (words, sorted(words)))
     return given, answer
+
+
+def _alike(draw: Draw) -> list[str]:
+    """Words that begin with the same letter, and perhaps one that does not: those whose order takes a second look."""
+
+    def some() -> tuple[str, ...]:
+        same = _BY_LETTER[draw.pick(_COMMON_LETTERS)]
+        words = draw.random.sample(same, draw.between(2, 3))
+        if draw.chance(0.4):
+            words.insert(draw.between(0, len(words)), draw.pick(WORDS))
+        return tuple(dict.fromkeys(words))
+
+    return list(draw.until("words", some, key=" ".join))
 
 
 def _text_or_words(draw: Draw) -> str:

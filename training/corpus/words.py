@@ -89,8 +89,15 @@ def sentence(draw: Draw) -> str:
 
 def made_up_word(draw: Draw) -> str:
     """A word that means nothing and can be spoken."""
-    syllables = draw.pick((1, 2, 2, 2, 3))
-    return "".join(draw.pick(_ONSETS) + draw.pick(_VOWELS) + draw.pick(_CODAS) for _ in range(syllables))
+    syllables = [_syllable(draw) for _ in range(draw.pick((1, 2, 2, 2, 3)))]
+    if draw.chance(_DOUBLED_SHARE):
+        place = draw.between(0, len(syllables) - 1)
+        syllables.insert(place, syllables[place])
+    return "".join(syllables)
+
+
+def _syllable(draw: Draw) -> str:
+    return draw.pick(_ONSETS) + draw.pick(_VOWELS) + draw.pick(_CODAS)
 
 
 def made_up_name(draw: Draw) -> str:
@@ -111,6 +118,8 @@ def _any_text(draw: Draw) -> str:
     return " ".join(made_up_name(draw) for _ in range(draw.between(1, 3)))
 
 
+# Who copies by looking for what came after the last piece must also meet a piece that comes twice, as in Barbara.
+_DOUBLED_SHARE = 0.15
 _NOUNS = WORDS[: WORDS.index("red")]
 _ADJECTIVES = WORDS[WORDS.index("big") : WORDS.index("walk")]
 _SENTENCES = (
