@@ -17,7 +17,7 @@ TEST := $(VENV)/.ready-test
 CHECK := $(VENV)/.ready-check
 TRAIN := .venv-train/.ready
 # What serve and its workers import, compiled once at the installation: later nobody may be allowed to write it down.
-IMPORTED := parley.app, parley.cli.main, sqlalchemy.dialects.sqlite, psycopg, PIL.Image, av, faster_whisper, llguidance, pocketsphinx, xllamacpp
+IMPORTED := parley.app, parley.cli.main, sqlalchemy.dialects.sqlite, psycopg, PIL.Image, av, faster_whisper, greenlet, llguidance, onnxruntime, pocketsphinx, xllamacpp
 OLD_CLIENT := $(CLIENT_2023)/.ready
 
 .PHONY: help serve test check bench faults fuzz train-mini eval-mini test-train clean

@@ -1,11 +1,12 @@
-"""A Whisper checkpoint of a megabyte that says a fixed sentence, written without training and without torch.
+"""Whisper checkpoints of a megabyte, written without training and without torch: one that says a fixed sentence, one that
+says what chance makes of the sound.
 
 Its weights are zero where a model thinks. What remains is a decoder whose next token depends on its position alone, so that
 every option that changes what stands before the answer (prompt, task, language) can be seen in the answer.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,16 +38,37 @@ def make_whisper(folder: Path, *, num_decoder_layers: int = 1, num_encoder_layer
     tokenizer = _tokenizer()
     ids = {name: tokenizer.token_to_id(name) for name in SPECIAL}
     said = [ids["<|0.00|>"], *tokenizer.encode(SAID).ids, ids["<|1.00|>"], ids["<|endoftext|>"]]
-    spec = WhisperSpec(num_encoder_layers, 1, num_decoder_layers, 1)
-    spec.decoder.alignment_layer = np.dtype("int16").type(num_decoder_layers - 1)
-    spec.decoder.alignment_heads = np.dtype("int16").type(1)
+    spec = _new_spec(num_encoder_layers, num_decoder_layers)
     tokens = _directions(tokenizer.get_vocab_size())
     # Positions: start, language, task, then the answer.
     after = [ids[f"<|{DETECTED}|>"], ids["<|endoftext|>"], *said]
     positions = np.stack([tokens[after[min(place, len(after) - 1)]] for place in range(448)]) * 10
     # The token of the task is louder than its position.
     tokens[ids["<|translate|>"]] = tokens[ids["<|0.50|>"]] * 100
-    _fill(spec, tokens.astype(np.float32), positions.astype(np.float32))
+    _fill(spec, tokens, positions, _zeros)
+    return _save(spec, tokenizer, folder)
+
+
+def make_chance_whisper(folder: Path) -> Path:
+    """A folder in CTranslate2's form, of a model that writes nonsense, other nonsense for every sound."""
+    tokenizer, spec, generator = _tokenizer(), _new_spec(2, 2), np.random.default_rng(11)
+
+    def draw(*shape: int) -> np.ndarray:
+        return generator.normal(0, 1.5 / np.sqrt(np.prod(shape[1:])), shape)
+
+    _fill(spec, _directions(tokenizer.get_vocab_size()), draw(448, WIDTH) * 4, draw)
+    return _save(spec, tokenizer, folder)
+
+
+def _new_spec(num_encoder_layers: int, num_decoder_layers: int) -> WhisperSpec:
+    spec = WhisperSpec(num_encoder_layers, 1, num_decoder_layers, 1)
+    spec.decoder.alignment_layer = np.dtype("int16").type(num_decoder_layers - 1)
+    spec.decoder.alignment_heads = np.dtype("int16").type(1)
+    return spec
+
+
+def _save(spec: WhisperSpec, tokenizer: Tokenizer, folder: Path) -> Path:
+    ids = {name: tokenizer.token_to_id(name) for name in SPECIAL}
     names = [name for name, _ in sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])]
     spec.register_vocabulary(names)
     spec.config.suppress_ids = spec.config.suppress_ids_begin = []
@@ -81,37 +103,42 @@ def _directions(count: int) -> np.ndarray:
     return vectors
 
 
-def _fill(spec: WhisperSpec, tokens: np.ndarray, positions: np.ndarray) -> None:
+def _fill(spec: WhisperSpec, tokens: np.ndarray, positions: np.ndarray, draw: Callable[..., np.ndarray]) -> None:
+    """`draw` makes all weights that are not given."""
     d = WIDTH
     encoder, decoder = spec.encoder, spec.decoder
-    encoder.conv1.weight, encoder.conv1.bias = _zeros(d, 80, 3), _zeros(d)
-    encoder.conv2.weight, encoder.conv2.bias = _zeros(d, d, 3), _zeros(d)
-    encoder.position_encodings.encodings = _zeros(1_500, d)
-    decoder.embeddings.weight = decoder.projection.weight = tokens
-    decoder.position_encodings.encodings = positions
+    encoder.conv1.weight, encoder.conv1.bias = _drawn(draw, d, 80, 3), _zeros(d)
+    encoder.conv2.weight, encoder.conv2.bias = _drawn(draw, d, d, 3), _zeros(d)
+    encoder.position_encodings.encodings = _drawn(draw, 1_500, d)
+    decoder.embeddings.weight = decoder.projection.weight = tokens.astype(np.float32)
+    decoder.position_encodings.encodings = positions.astype(np.float32)
     for side in (encoder, decoder):
         _normal(side.layer_norm)
         for layer in side.layer:
-            _attend(layer.self_attention, (3 * d, d))
+            _attend(layer.self_attention, (3 * d, d), draw)
             if side is decoder:
-                _attend(layer.attention, (d, 2 * d, d))
+                _attend(layer.attention, (d, 2 * d, d), draw)
             _normal(layer.ffn.layer_norm)
-            _linear(layer.ffn.linear_0, 4 * d, d)
-            _linear(layer.ffn.linear_1, d, 4 * d)
+            _linear(layer.ffn.linear_0, 4 * d, d, draw)
+            _linear(layer.ffn.linear_1, d, 4 * d, draw)
 
 
-def _attend(attention: LayerSpec, widths: Sequence[int]) -> None:
+def _attend(attention: LayerSpec, widths: Sequence[int], draw: Callable[..., np.ndarray]) -> None:
     _normal(attention.layer_norm)
     for linear, width in zip(attention.linear, widths, strict=True):
-        _linear(linear, width, WIDTH)
+        _linear(linear, width, WIDTH, draw)
 
 
-def _linear(linear: LayerSpec, rows: int, columns: int) -> None:
-    linear.weight, linear.bias = _zeros(rows, columns), _zeros(rows)
+def _linear(linear: LayerSpec, rows: int, columns: int, draw: Callable[..., np.ndarray]) -> None:
+    linear.weight, linear.bias = _drawn(draw, rows, columns), _zeros(rows)
 
 
 def _normal(norm: LayerSpec) -> None:
     norm.gamma, norm.beta = np.ones(WIDTH, np.float32), _zeros(WIDTH)
+
+
+def _drawn(draw: Callable[..., np.ndarray], *shape: int) -> np.ndarray:
+    return draw(*shape).astype(np.float32)
 
 
 def _zeros(*shape: int) -> np.ndarray:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from parley.core.clock import SystemClock
@@ -16,12 +17,11 @@ from parley.core.speech import BYTES_PER_SECOND, Heard, HeardSegment, Hearing, R
 from parley.serving.engines.child import Supervision
 from parley.serving.engines.speech import SpeechOptions, WorkerSpeechEngine, WorkerTranscription
 from parley.serving.media.decoder import MediaDecoder, MediaRules
-from tests.builders_speech import texts, tone
+from tests.builders_speech import INAUGURAL, spoken, texts, tone, worker_arguments
 from tests.whisper_maker import DETECTED, FIRST_TOKENS, SAID, make_whisper
 
-INAUGURAL = Path(__file__).parents[1] / "audio" / "inaugural.flac"
 TRANSCRIBE = Hearing(task=Task.TRANSCRIBE)
-NOISE = tone(2.0).tobytes()
+SPEECH = spoken(2.0).tobytes()
 
 
 @asynccontextmanager
@@ -47,7 +47,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 async def whisper(checkpoint: Path) -> AsyncIterator[WorkerSpeechEngine]:
-    async with running("whisper", folder=str(checkpoint), num_threads=1) as engine:
+    async with running("whisper", **worker_arguments(checkpoint)) as engine:
         yield engine
 
 
@@ -61,7 +61,7 @@ async def hear(engine: WorkerSpeechEngine, hearing: Hearing, *parts: bytes) -> l
 
 async def test_pocketsphinx_hears_a_real_speaker_word_by_word():
     samples = [part async for part in MediaDecoder(MediaRules()).decode(recording(INAUGURAL))]
-    async with running("sphinx") as engine:
+    async with running("sphinx", **worker_arguments()) as engine:
         events = await hear(engine, Hearing(task=Task.TRANSCRIBE, has_words=True), *samples)
     segments = [event for event in events if isinstance(event, HeardSegment)]
     assert "what you can do for your country" in texts(segments)
@@ -73,13 +73,13 @@ async def test_pocketsphinx_hears_a_real_speaker_word_by_word():
 
 
 async def test_pocketsphinx_says_nothing_of_silence():
-    async with running("sphinx") as engine:
+    async with running("sphinx", **worker_arguments()) as engine:
         events = await hear(engine, TRANSCRIBE, bytes(2 * BYTES_PER_SECOND))
     assert [type(event) for event in events] == [Heard, TranscriptFinished]
 
 
 async def test_whisper_writes_what_it_hears_and_finds_out_the_language(whisper):
-    events = await hear(whisper, TRANSCRIBE, NOISE)
+    events = await hear(whisper, TRANSCRIBE, SPEECH)
     [segment] = [event for event in events if isinstance(event, HeardSegment)]
     assert (segment.text, segment.start, segment.end) == (SAID, 0.0, 1.0)
     assert (segment.tokens[0], segment.temperature) == (FIRST_TOKENS["transcribe"], 0.0)
@@ -90,11 +90,11 @@ async def test_whisper_writes_what_it_hears_and_finds_out_the_language(whisper):
 
 
 async def test_whisper_is_told_the_task_the_language_the_prompt_and_the_temperature(whisper):
-    translated = await hear(whisper, Hearing(task=Task.TRANSLATE, language="fr"), NOISE)
+    translated = await hear(whisper, Hearing(task=Task.TRANSLATE, language="fr"), SPEECH)
     assert (translated[0].tokens[0], translated[-1].language) == (FIRST_TOKENS["translate"], "fr")
-    prompted = await hear(whisper, Hearing(task=Task.TRANSCRIBE, prompt="Something before"), NOISE)
+    prompted = await hear(whisper, Hearing(task=Task.TRANSCRIBE, prompt="Something before"), SPEECH)
     assert texts(prompted) != SAID
-    warm = await hear(whisper, Hearing(task=Task.TRANSCRIBE, temperature=0.5), NOISE)
+    warm = await hear(whisper, Hearing(task=Task.TRANSCRIBE, temperature=0.5), SPEECH)
     assert warm[0].temperature == pytest.approx(0.5)
 
 
@@ -102,10 +102,15 @@ async def test_whisper_says_nothing_of_silence(whisper):
     assert texts(await hear(whisper, TRANSCRIBE, bytes(40 * BYTES_PER_SECOND))) == ""
 
 
+@pytest.mark.parametrize("samples", [tone(40.0), np.random.default_rng(1).normal(0, 3_000, 400_000).astype(np.int16)])
+async def test_whisper_says_nothing_of_noise(whisper, samples):
+    assert texts(await hear(whisper, TRANSCRIBE, samples.tobytes())) == ""
+
+
 async def test_two_recordings_at_once_do_not_hear_each_other(whisper):
     both = await asyncio.gather(
-        hear(whisper, Hearing(task=Task.TRANSCRIBE, language="fr"), NOISE),
-        hear(whisper, Hearing(task=Task.TRANSLATE, language="it"), NOISE, NOISE),
+        hear(whisper, Hearing(task=Task.TRANSCRIBE, language="fr"), SPEECH),
+        hear(whisper, Hearing(task=Task.TRANSLATE, language="it"), SPEECH, SPEECH),
     )
     told = [(each[0].tokens[0], each[-1].language, each[-1].seconds) for each in both]
     assert told == [(FIRST_TOKENS["transcribe"], "fr", 2.0), (FIRST_TOKENS["translate"], "it", 4.0)]
@@ -117,30 +122,30 @@ async def test_an_engine_is_fed_no_further_than_it_wants_to_be_ahead(whisper):
     while not transcription.is_behind:
         await transcription.feed(window)
         num_fed += 1
-    assert num_fed == 72
+    assert num_fed == 24
     assert isinstance(await anext(transcription), Heard)
     await transcription.aclose()
 
 
 async def test_what_is_aborted_is_no_longer_open_and_the_next_is_heard(whisper):
     transcription = await whisper.transcribe("round_1", TRANSCRIBE)
-    await transcription.feed(NOISE)
+    await transcription.feed(SPEECH)
     await transcription.aclose()
     assert whisper.num_open == 0
-    assert texts(await hear(whisper, TRANSCRIBE, NOISE)) == SAID
+    assert texts(await hear(whisper, TRANSCRIBE, SPEECH)) == SAID
 
 
 async def test_a_death_names_the_recording_that_was_worked_on_and_the_next_one_finds_another_worker(whisper):
     transcription = await whisper.transcribe("round_7", TRANSCRIBE)
     pid = whisper.pid
     os.kill(pid, signal.SIGSTOP)
-    await transcription.feed(NOISE)
+    await transcription.feed(SPEECH)
     os.kill(pid, signal.SIGKILL)
     with pytest.raises(EngineDied):
         async for _ in transcription:
             pass
     assert whisper.num_open == 0
-    assert texts(await hear(whisper, TRANSCRIBE, NOISE)) == SAID
+    assert texts(await hear(whisper, TRANSCRIBE, SPEECH)) == SAID
     assert whisper.pid != pid
 
 
@@ -149,7 +154,7 @@ async def test_a_broken_checkpoint_is_not_loaded(tmp_path, checkpoint, broken):
     for file in checkpoint.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes()[: 1_000 if file.name == broken else None])
     with pytest.raises(ModelLoadFailed):
-        async with running("whisper", folder=str(tmp_path), num_threads=1):
+        async with running("whisper", **worker_arguments(tmp_path)):
             pass
 
 
@@ -159,7 +164,7 @@ async def test_a_recording_that_the_worker_refuses_has_failed_and_its_worker_liv
     whisper._hear({"round": 1, "refused": "out of memory"}, b"")
     with pytest.raises(EngineFailed, match="Sorry about that"):
         await anext(transcription)
-    assert texts(await hear(whisper, TRANSCRIBE, NOISE)) == SAID
+    assert texts(await hear(whisper, TRANSCRIBE, SPEECH)) == SAID
     assert whisper.pid == pid
 
 
@@ -167,7 +172,7 @@ def recording(path: Path) -> Recording:
     return Recording(path=path, num_bytes=path.stat().st_size, sha256="")
 
 
-def test_the_suspect_of_a_death_is_what_the_worker_said_it_was_on():
+def test_the_suspects_of_a_death_are_what_the_worker_said_it_was_on():
     engine = WorkerSpeechEngine(SpeechOptions(module="none", num_slots=4), clock=SystemClock())
     failures: dict[int, EngineDied] = {}
 
@@ -178,7 +183,7 @@ def test_the_suspect_of_a_death_is_what_the_worker_said_it_was_on():
         def fail(self, error: EngineDied) -> None:
             failures[self.number] = error
 
-    engine._open = {1: Open(1), 2: Open(2)}
-    engine._hear({"event": "working", "round": 2}, b"")
+    engine._open = {number: Open(number) for number in (1, 2, 3)}
+    engine._hear({"event": "working", "rounds": [2, 3]}, b"")
     engine._fail_all(OSError("gone"))
-    assert [failures[number].suspects for number in (1, 2)] == [frozenset({"round_2"})] * 2
+    assert [failures[number].suspects for number in (1, 2, 3)] == [frozenset({"round_2", "round_3"})] * 3

@@ -21,6 +21,7 @@ _SPEC = "WhisperSpec"
 _EMBEDDINGS = "decoder/embeddings/weight"
 # A vocabulary of this size and above has tokens for languages and tasks.
 _MULTILINGUAL_TOKENS = 51_865
+_PLACES = 1_500
 _MOST_VARIABLES = 100_000
 _MOST_NAME_BYTES = 4_096
 
@@ -35,6 +36,8 @@ class WhisperFacts:
 
     num_parameters: int
     is_multilingual: bool
+    # What the decoder keeps of each window while it writes: keys and values of 1,500 places in each layer, 32 bits each.
+    window_bytes: int
     # Those that were distilled, or fine-tuned to be fast, have fewer decoder layers, and were never taught to translate.
     can_translate: bool
 
@@ -58,6 +61,7 @@ def read_whisper(folder: Path) -> WhisperFacts:
     return WhisperFacts(
         num_parameters=num_parameters,
         is_multilingual=is_multilingual,
+        window_bytes=layers["decoder"] * 2 * _PLACES * shapes[_EMBEDDINGS][-1] * 4,
         can_translate=is_multilingual and layers["decoder"] >= layers["encoder"],
     )
 
