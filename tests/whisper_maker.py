@@ -49,25 +49,104 @@ def make_whisper(folder: Path, *, num_decoder_layers: int = 1, num_encoder_layer
     return _save(spec, tokenizer, folder)
 
 
-def make_chance_whisper(folder: Path) -> Path:
+def make_chance_whisper(folder: Path, *, quantization: str = "int8") -> Path:
     """A folder in CTranslate2's form, of a model that writes nonsense, other nonsense for every sound."""
+    return _save(*_chance(), folder, quantization=quantization)
+
+
+def make_transformers_whisper(folder: Path, *, kind: str = "F32") -> Path:
+    """The model of `make_chance_whisper` in transformers' form, its numbers of a kind that safetensors files have."""
+    spec, tokenizer = _chance()
+    folder.mkdir(parents=True, exist_ok=True)
+    write_tensors(folder / "model.safetensors", _named_as_in_transformers(spec), kind=kind)
+    config = {
+        "model_type": "whisper",
+        "activation_function": "gelu",
+        "vocab_size": tokenizer.get_vocab_size(),
+        "d_model": WIDTH,
+        "num_mel_bins": 80,
+        "max_source_positions": 1_500,
+        "max_target_positions": 448,
+        **{f"{side}_layers": 2 for side in ("encoder", "decoder")},
+        **{f"{side}_attention_heads": 1 for side in ("encoder", "decoder")},
+        **{f"{side}_ffn_dim": 4 * WIDTH for side in ("encoder", "decoder")},
+    }
+    languages = {f"<|{code}|>": tokenizer.token_to_id(f"<|{code}|>") for code in CODES}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "generation_config.json").write_text(json.dumps({"alignment_heads": [[0, 0]], "lang_to_id": languages}))
+    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "preprocessor_config.json").write_text(json.dumps({"feature_size": 80}))
+    return folder
+
+
+def write_tensors(path: Path, tensors: dict[str, np.ndarray], *, kind: str = "F32") -> None:
+    """A safetensors file."""
+    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
+    parts, place = [], 0
+    for name, values in tensors.items():
+        if kind == "BF16":
+            part = (values.astype(np.float32).view(np.uint32) >> 16).astype(np.uint16).tobytes()
+        else:
+            part = values.astype({"F32": np.float32, "F16": np.float16}[kind]).tobytes()
+        header[name] = {"dtype": kind, "shape": list(values.shape), "data_offsets": [place, place + len(part)]}
+        parts.append(part)
+        place += len(part)
+    written = json.dumps(header).encode()
+    path.write_bytes(len(written).to_bytes(8, "little") + written + b"".join(parts))
+
+
+def _chance() -> tuple[WhisperSpec, Tokenizer]:
     tokenizer, spec, generator = _tokenizer(), _new_spec(2, 2), np.random.default_rng(11)
 
     def draw(*shape: int) -> np.ndarray:
         return generator.normal(0, 1.5 / np.sqrt(np.prod(shape[1:])), shape)
 
     _fill(spec, _directions(tokenizer.get_vocab_size()), draw(448, WIDTH) * 4, draw)
-    return _save(spec, tokenizer, folder)
+    return spec, tokenizer
+
+
+def _named_as_in_transformers(spec: WhisperSpec) -> dict[str, np.ndarray]:
+    named = {"model.decoder.embed_tokens.weight": spec.decoder.embeddings.weight}
+    for number in (1, 2):
+        conv = getattr(spec.encoder, f"conv{number}")
+        named |= _linear_names(f"model.encoder.conv{number}", conv.weight, conv.bias)
+    for side, part in (("encoder", spec.encoder), ("decoder", spec.decoder)):
+        named[f"model.{side}.embed_positions.weight"] = part.position_encodings.encodings
+        named |= _linear_names(f"model.{side}.layer_norm", part.layer_norm.gamma, part.layer_norm.beta)
+        for number, layer in enumerate(part.layer):
+            at = f"model.{side}.layers.{number}"
+            named |= _attention_names(f"{at}.self_attn", layer.self_attention)
+            if side == "decoder":
+                named |= _attention_names(f"{at}.encoder_attn", layer.attention)
+            norm, first, second = layer.ffn.layer_norm, layer.ffn.linear_0, layer.ffn.linear_1
+            named |= _linear_names(f"{at}.final_layer_norm", norm.gamma, norm.beta)
+            named |= _linear_names(f"{at}.fc1", first.weight, first.bias)
+            named |= _linear_names(f"{at}.fc2", second.weight, second.bias)
+    return named
+
+
+def _attention_names(at: str, attention: LayerSpec) -> dict[str, np.ndarray]:
+    *fused, last = attention.linear
+    weights = np.concatenate([linear.weight for linear in fused]).reshape(3, WIDTH, WIDTH)
+    biases = np.concatenate([linear.bias for linear in fused]).reshape(3, WIDTH)
+    named = _linear_names(f"{at}.out_proj", last.weight, last.bias)
+    named |= _linear_names(f"{at}_layer_norm", attention.layer_norm.gamma, attention.layer_norm.beta)
+    for letter, weight, bias in zip("qkv", weights, biases, strict=True):
+        named |= _linear_names(f"{at}.{letter}_proj", weight, bias)
+    # Keys have none in Whisper.
+    del named[f"{at}.k_proj.bias"]
+    return named
+
+
+def _linear_names(at: str, weight: np.ndarray, bias: np.ndarray) -> dict[str, np.ndarray]:
+    return {f"{at}.weight": weight, f"{at}.bias": bias}
 
 
 def _new_spec(num_encoder_layers: int, num_decoder_layers: int) -> WhisperSpec:
-    spec = WhisperSpec(num_encoder_layers, 1, num_decoder_layers, 1)
-    spec.decoder.alignment_layer = np.dtype("int16").type(num_decoder_layers - 1)
-    spec.decoder.alignment_heads = np.dtype("int16").type(1)
-    return spec
+    return WhisperSpec(num_encoder_layers, 1, num_decoder_layers, 1)
 
 
-def _save(spec: WhisperSpec, tokenizer: Tokenizer, folder: Path) -> Path:
+def _save(spec: WhisperSpec, tokenizer: Tokenizer, folder: Path, *, quantization: str = "int8") -> Path:
     ids = {name: tokenizer.token_to_id(name) for name in SPECIAL}
     names = [name for name, _ in sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])]
     spec.register_vocabulary(names)
@@ -75,7 +154,7 @@ def _save(spec: WhisperSpec, tokenizer: Tokenizer, folder: Path) -> Path:
     spec.config.lang_ids = [ids[f"<|{code}|>"] for code in CODES]
     spec.config.alignment_heads = [(0, 0)]
     spec.validate()
-    spec.optimize(quantization="int8")
+    spec.optimize(quantization=quantization)
     folder.mkdir(parents=True, exist_ok=True)
     spec.save(str(folder))
     tokenizer.save(str(folder / "tokenizer.json"))

@@ -7,15 +7,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 MODEL_FILE = "model.bin"
+# The weights of a checkpoint in transformers' form, which is converted.
+TRANSFORMERS_FILE = "model.safetensors"
+# What says how text and sound become numbers; the same in every form of a model.
+COPIED_FILES = ("tokenizer.json", "preprocessor_config.json")
 # What is taken from a folder; the first three must be there.
-TAKEN_FILES = (
-    MODEL_FILE,
-    "config.json",
-    "tokenizer.json",
-    "preprocessor_config.json",
-    "vocabulary.json",
-    "vocabulary.txt",
-)
+TAKEN_FILES = (MODEL_FILE, "config.json", *COPIED_FILES, "vocabulary.json", "vocabulary.txt")
 _NEEDED_FILES = TAKEN_FILES[:3]
 _SPEC = "WhisperSpec"
 _EMBEDDINGS = "decoder/embeddings/weight"
@@ -44,10 +41,15 @@ class WhisperFacts:
 
 def read_whisper(folder: Path) -> WhisperFacts:
     """The facts of a folder. Raises InvalidSpeechFolder."""
+    if (folder / "pytorch_model.bin").is_file() and not (folder / MODEL_FILE).is_file():
+        raise InvalidSpeechFolder(
+            f"{folder} has its weights in pytorch_model.bin, which can hold code; {TRANSFORMERS_FILE} is converted"
+        )
     missing = [name for name in _NEEDED_FILES if not (folder / name).is_file()]
     if missing:
         raise InvalidSpeechFolder(
-            f"{folder} has no {missing[0]}; a Whisper model in CTranslate2's form has {', '.join(_NEEDED_FILES)}"
+            f"{folder} has no {missing[0]}; a Whisper model in CTranslate2's form has {', '.join(_NEEDED_FILES)}, "
+            f"one in transformers' form {TRANSFORMERS_FILE} in one file"
         )
     try:
         with (folder / MODEL_FILE).open("rb") as file:
