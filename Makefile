@@ -45,7 +45,7 @@ check: $(CHECK) ## formatting, lint, types, import rules, sizes
 bench: $(TEST) ## measure Parley beside bare peers (BENCH=quick: a shorter run)
 	@$(PY) -m bench $(if $(filter quick,$(BENCH)),--quick)
 
-faults: $(TEST) ## bring about faults at full size: money, storage, processes, overload (FAULTS="a4 c3": these rows)
+faults: $(TEST) ## bring about faults at full size: money, storage, processes, overload, media (FAULTS="a4 c3": these rows)
 	@$(PY) -m tests.faults.figures $(FAULTS)
 
 fuzz: $(TEST) ## call the whole API with generated requests, for minutes (FUZZ="--seed 7 --examples 1000")

@@ -98,12 +98,15 @@ def faulty_server(
     settings: Mapping[str, str] | None = None,
     supervision: Supervision = QUICK,
     options: Mapping[str, str] | None = None,
+    fakes: Path | None = None,
 ) -> Iterator[FaultyServer]:
     """A server with these models, of which the first is the default. `options` are catalog options by model.
 
+    `fakes` is where the fake engines keep their journals, if not in `folder`.
+
     A folder that holds a data folder already is served as it is.
     """
-    home, data = folder / "fakes", folder / "data"
+    home, data = fakes or folder / "fakes", folder / "data"
     for model, knobs in models.items():
         write_knobs(home, model, knobs)
     if not data.exists():

@@ -4,12 +4,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.live import LiveServer, running_server
 
 LOOPBACK = ["127.0.0.1", "::1"]
 # Suites of pure code: no socket at all. The others may talk to servers that they started on loopback.
 WITHOUT_SOCKETS = ("unit", "architecture")
+# How long an example takes is the machine's affair.
+settings.register_profile("parley", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("parley")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -7,11 +7,12 @@ every option that changes what stands before the answer (prompt, task, language)
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from ctranslate2.specs import LayerSpec  # noqa: TID253 - it writes a model, and runs none
-from ctranslate2.specs.whisper_spec import WhisperSpec  # noqa: TID253 - as above
+from ctranslate2.specs import LayerSpec  # type: ignore[import-untyped]  # noqa: TID253 - it writes a model, and runs none
+from ctranslate2.specs.whisper_spec import WhisperSpec  # type: ignore[import-untyped]  # noqa: TID253 - as above
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 from parley.core.languages import LANGUAGES
@@ -33,13 +34,27 @@ WIDTH = 16
 SHARPNESS = 60.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How large a model is, and how many tokens it writes of each window; None: as many as chance wills."""
+
+    width: int = WIDTH
+    num_layers: int = 2
+    num_heads: int = 1
+    num_tokens: int | None = None
+
+
+# Whisper's own.
+TINY = Size(width=384, num_layers=4, num_heads=6, num_tokens=52)
+
+
 def make_whisper(folder: Path, *, num_decoder_layers: int = 1, num_encoder_layers: int = 1) -> Path:
     """A folder in CTranslate2's form."""
     tokenizer = _tokenizer()
     ids = {name: tokenizer.token_to_id(name) for name in SPECIAL}
     said = [ids["<|0.00|>"], *tokenizer.encode(SAID).ids, ids["<|1.00|>"], ids["<|endoftext|>"]]
-    spec = _new_spec(num_encoder_layers, num_decoder_layers)
-    tokens = _directions(tokenizer.get_vocab_size())
+    spec = WhisperSpec(num_encoder_layers, 1, num_decoder_layers, 1)
+    tokens = _directions(tokenizer.get_vocab_size(), WIDTH)
     # Positions: start, language, task, then the answer.
     after = [ids[f"<|{DETECTED}|>"], ids["<|endoftext|>"], *said]
     positions = np.stack([tokens[after[min(place, len(after) - 1)]] for place in range(448)]) * 10
@@ -51,12 +66,17 @@ def make_whisper(folder: Path, *, num_decoder_layers: int = 1, num_encoder_layer
 
 def make_chance_whisper(folder: Path, *, quantization: str = "int8") -> Path:
     """A folder in CTranslate2's form, of a model that writes nonsense, other nonsense for every sound."""
-    return _save(*_chance(), folder, quantization=quantization)
+    return _save(*_chance(Size()), folder, quantization=quantization)
+
+
+def make_large_whisper(folder: Path, size: Size) -> Path:
+    """A folder in CTranslate2's form, of a model of some size that writes nonsense of `size.num_tokens` for each window."""
+    return _save(*_chance(size), folder, quantization="float16")
 
 
 def make_transformers_whisper(folder: Path, *, kind: str = "F32") -> Path:
     """The model of `make_chance_whisper` in transformers' form, its numbers of a kind that safetensors files have."""
-    spec, tokenizer = _chance()
+    spec, tokenizer = _chance(Size())
     folder.mkdir(parents=True, exist_ok=True)
     write_tensors(folder / "model.safetensors", _named_as_in_transformers(spec), kind=kind)
     config = {
@@ -95,13 +115,18 @@ def write_tensors(path: Path, tensors: dict[str, np.ndarray], *, kind: str = "F3
     path.write_bytes(len(written).to_bytes(8, "little") + written + b"".join(parts))
 
 
-def _chance() -> tuple[WhisperSpec, Tokenizer]:
-    tokenizer, spec, generator = _tokenizer(), _new_spec(2, 2), np.random.default_rng(11)
+def _chance(size: Size) -> tuple[WhisperSpec, Tokenizer]:
+    tokenizer, generator = _tokenizer(), np.random.default_rng(11)
+    spec = WhisperSpec(size.num_layers, size.num_heads, size.num_layers, size.num_heads)
 
     def draw(*shape: int) -> np.ndarray:
         return generator.normal(0, 1.5 / np.sqrt(np.prod(shape[1:])), shape)
 
-    _fill(spec, _directions(tokenizer.get_vocab_size()), draw(448, WIDTH) * 4, draw)
+    tokens, positions = _directions(tokenizer.get_vocab_size(), size.width), draw(448, size.width) * 4
+    if size.num_tokens is not None:
+        # Behind the start, the language and the task.
+        positions[3 + size.num_tokens :] = tokens[tokenizer.token_to_id("<|endoftext|>")] * 100
+    _fill(spec, tokens, positions, draw)
     return spec, tokenizer
 
 
@@ -142,10 +167,6 @@ def _linear_names(at: str, weight: np.ndarray, bias: np.ndarray) -> dict[str, np
     return {f"{at}.weight": weight, f"{at}.bias": bias}
 
 
-def _new_spec(num_encoder_layers: int, num_decoder_layers: int) -> WhisperSpec:
-    return WhisperSpec(num_encoder_layers, 1, num_decoder_layers, 1)
-
-
 def _save(spec: WhisperSpec, tokenizer: Tokenizer, folder: Path, *, quantization: str = "int8") -> Path:
     ids = {name: tokenizer.token_to_id(name) for name in SPECIAL}
     names = [name for name, _ in sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])]
@@ -172,9 +193,9 @@ def _tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def _directions(count: int) -> np.ndarray:
+def _directions(count: int, width: int) -> np.ndarray:
     """As many vectors of one length and without a mean, in directions by chance."""
-    vectors = np.random.default_rng(5).normal(size=(count, WIDTH))
+    vectors = np.random.default_rng(5).normal(size=(count, width))
     vectors -= vectors.mean(axis=1, keepdims=True)
     vectors *= np.sqrt(SHARPNESS) / np.linalg.norm(vectors, axis=1, keepdims=True)
     # What no text becomes is never the likeliest.
@@ -184,7 +205,7 @@ def _directions(count: int) -> np.ndarray:
 
 def _fill(spec: WhisperSpec, tokens: np.ndarray, positions: np.ndarray, draw: Callable[..., np.ndarray]) -> None:
     """`draw` makes all weights that are not given."""
-    d = WIDTH
+    d = tokens.shape[1]
     encoder, decoder = spec.encoder, spec.decoder
     encoder.conv1.weight, encoder.conv1.bias = _drawn(draw, d, 80, 3), _zeros(d)
     encoder.conv2.weight, encoder.conv2.bias = _drawn(draw, d, d, 3), _zeros(d)
@@ -192,28 +213,29 @@ def _fill(spec: WhisperSpec, tokens: np.ndarray, positions: np.ndarray, draw: Ca
     decoder.embeddings.weight = decoder.projection.weight = tokens.astype(np.float32)
     decoder.position_encodings.encodings = positions.astype(np.float32)
     for side in (encoder, decoder):
-        _normal(side.layer_norm)
+        _normal(side.layer_norm, d)
         for layer in side.layer:
             _attend(layer.self_attention, (3 * d, d), draw)
             if side is decoder:
                 _attend(layer.attention, (d, 2 * d, d), draw)
-            _normal(layer.ffn.layer_norm)
+            _normal(layer.ffn.layer_norm, d)
             _linear(layer.ffn.linear_0, 4 * d, d, draw)
             _linear(layer.ffn.linear_1, d, 4 * d, draw)
 
 
 def _attend(attention: LayerSpec, widths: Sequence[int], draw: Callable[..., np.ndarray]) -> None:
-    _normal(attention.layer_norm)
-    for linear, width in zip(attention.linear, widths, strict=True):
-        _linear(linear, width, WIDTH, draw)
+    width = widths[-1]
+    _normal(attention.layer_norm, width)
+    for linear, rows in zip(attention.linear, widths, strict=True):
+        _linear(linear, rows, width, draw)
 
 
 def _linear(linear: LayerSpec, rows: int, columns: int, draw: Callable[..., np.ndarray]) -> None:
     linear.weight, linear.bias = _drawn(draw, rows, columns), _zeros(rows)
 
 
-def _normal(norm: LayerSpec) -> None:
-    norm.gamma, norm.beta = np.ones(WIDTH, np.float32), _zeros(WIDTH)
+def _normal(norm: LayerSpec, width: int) -> None:
+    norm.gamma, norm.beta = np.ones(width, np.float32), _zeros(width)
 
 
 def _drawn(draw: Callable[..., np.ndarray], *shape: int) -> np.ndarray:

@@ -122,7 +122,9 @@ async def test_an_engine_is_fed_no_further_than_it_wants_to_be_ahead(whisper):
     while not transcription.is_behind:
         await transcription.feed(window)
         num_fed += 1
-    assert num_fed == 24
+    # Two passages of 120 s, and as many more as it has worked through meanwhile.
+    assert num_fed >= 24
+    assert num_fed % 12 == 0
     assert isinstance(await anext(transcription), Heard)
     await transcription.aclose()
 

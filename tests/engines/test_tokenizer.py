@@ -88,7 +88,7 @@ async def test_nothing_gives_no_ids(tokenizer: WorkerTokenizer) -> None:
     assert await tokenizer.encode([Segment("", False), Segment("", True)]) == []
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(text=st.text(st.characters(exclude_categories=("Cs",)), max_size=60))
 async def test_every_text_comes_back_as_it_was(tokenizer: WorkerTokenizer, text: str) -> None:
     assert await text_of(tokenizer, await tokenizer.encode([Segment(text, False)])) == text

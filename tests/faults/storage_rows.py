@@ -161,7 +161,8 @@ async def b3(folder: Path, scale: Scale) -> list[Figure]:
     """The disk fills up under load, and is freed again."""
     del scale
     with small_disk(folder / "disk", megabytes=32) as disk:
-        with faulty_server(disk, {MODEL: Knobs(tokens_per_second=40)}) as server:
+        # An engine that cannot write its journal would end, which is another fault.
+        with faulty_server(disk, {MODEL: Knobs(tokens_per_second=40)}, fakes=folder / "fakes") as server:
             async with Load(server) as load:
                 stream = load.send({**REQUEST, "max_tokens": 160, "stream": True})
                 await load.until(lambda: load.num_whole > 20)

@@ -28,7 +28,7 @@ async def test_i8_i11_keys_that_are_nearly_right_are_refused_like_others(tmp_pat
     await holds(i11, tmp_path)
 
 
-async def test_i15_a_strangers_prompt_is_as_slow_as_an_unseen_one(tmp_path):
+async def test_i15_a_strangers_prompt_is_read_as_an_unseen_one(tmp_path):
     await holds(i15, tmp_path)
 
 

@@ -152,8 +152,11 @@ def test_c5_no_worker_survives_a_killed_server(tmp_path):
 
 
 def test_c6_a_drain_lets_short_streams_end_and_cuts_the_rest_with_a_frame(tmp_path):
-    with running_server(tmp_path, {"PARLEY_DRAIN_SECONDS": "0.3"}) as server:
-        cut = send(server, "/v1/completions", {**LONG, "stream": True})
+    # The window is long for 20 tokens on a busy machine, and short for 56,000 on a quick one.
+    with running_server(tmp_path, {"PARLEY_DRAIN_SECONDS": "3"}) as server:
+        cut = send(
+            server, "/v1/completions", {**LONG, "model": "parley-mini", "max_tokens": 8000, "n": 7, "stream": True}
+        )
         whole = send(server, "/v1/completions", {**LONG, "max_tokens": 20, "stream": True})
         read_until(cut, b"data: ")
         read_until(whole, b"data: ")

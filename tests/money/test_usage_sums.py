@@ -103,7 +103,7 @@ async def test_sums_are_grouped_and_filtered_by_every_dimension(place: Path | st
             assert (only.group, only.num_requests) == ({dimension: wanted}, 1)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(
         st.tuples(st.integers(0, 3 * 86_400), st.sampled_from("ab"), st.sampled_from("xy"), st.integers(0, 50)),
