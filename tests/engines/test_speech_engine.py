@@ -18,17 +18,17 @@ from parley.serving.engines.child import Supervision
 from parley.serving.engines.speech import SpeechOptions, WorkerSpeechEngine, WorkerTranscription
 from parley.serving.media.decoder import MediaDecoder, MediaRules
 from tests.builders_speech import INAUGURAL, spoken, texts, tone, worker_arguments
-from tests.whisper_maker import DETECTED, FIRST_TOKENS, SAID, make_whisper
+from tests.whisper_maker import DETECTED, FIRST_TOKENS, SAID, make_chance_whisper, make_whisper
 
 TRANSCRIBE = Hearing(task=Task.TRANSCRIBE)
 SPEECH = spoken(2.0).tobytes()
 
 
 @asynccontextmanager
-async def running(module: str, **arguments: object) -> AsyncIterator[WorkerSpeechEngine]:
+async def running(module: str, *, num_slots: int = 4, **arguments: object) -> AsyncIterator[WorkerSpeechEngine]:
     options = SpeechOptions(
         module=f"parley.workers.{module}",
-        num_slots=4,
+        num_slots=num_slots,
         arguments=arguments,
         supervision=Supervision(first_backoff_seconds=0.05),
     )
@@ -105,6 +105,33 @@ async def test_whisper_says_nothing_of_silence(whisper):
 @pytest.mark.parametrize("samples", [tone(40.0), np.random.default_rng(1).normal(0, 3_000, 400_000).astype(np.int16)])
 async def test_whisper_says_nothing_of_noise(whisper, samples):
     assert texts(await hear(whisper, TRANSCRIBE, samples.tobytes())) == ""
+
+
+async def test_whisper_hears_speech_between_silences_at_the_moments_at_which_it_is_said(whisper):
+    silence = bytes(40 * BYTES_PER_SECOND)
+    # What is drawn by chance does not go on into the next passage, where this model would take it for its place.
+    drawn = Hearing(task=Task.TRANSCRIBE, temperature=0.6)
+    events = await hear(whisper, drawn, silence, SPEECH, silence, SPEECH, silence)
+    segments = [event for event in events if isinstance(event, HeardSegment)]
+    # The speaker begins after 0.3 s; 0.4 s before that are heard with it, and the model says that he begins at once.
+    assert [each.start for each in segments] == pytest.approx([39.9, 81.9], abs=0.1)
+    assert [each.seek for each in segments] == pytest.approx([3_990, 8_190], abs=10)
+    assert events[-1].seconds == 124.0
+
+
+async def test_recordings_that_are_heard_at_once_say_what_each_says_alone(tmp_path):
+    lenient = {"compression_ratio": 1e3, "log_prob": -1e3, "no_speech": 1.0, "max_repeats": 0}
+    clips = [spoken(2.0 + 5 * number).tobytes() for number in range(5)]
+    arguments = worker_arguments(make_chance_whisper(tmp_path / "chance"), **lenient)
+    async with running("whisper", num_slots=len(clips), **arguments) as engine:
+        alone = [await hear(engine, TRANSCRIBE, clip) for clip in clips]
+        together = await asyncio.gather(*(hear(engine, TRANSCRIBE, clip) for clip in clips))
+    assert [segments_of(events) for events in together] == [segments_of(events) for events in alone]
+    assert len({str(segments_of(events)) for events in alone}) >= 3
+
+
+def segments_of(events: list) -> list[tuple]:
+    return [(each.text, each.start, each.end, each.tokens) for each in events if isinstance(each, HeardSegment)]
 
 
 async def test_two_recordings_at_once_do_not_hear_each_other(whisper):

@@ -1,6 +1,7 @@
 """CTranslate2's model files, read by ourselves: what a Whisper folder holds, before any runtime sees an unknown file."""
 
 import math
+import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,4 +103,5 @@ def _text(file: BinaryIO) -> str:
 
 
 def _num_layers(shapes: dict[str, tuple[int, ...]], side: str) -> int:
-    return len({name.split("/")[1] for name in shapes if name.startswith(f"{side}/layer_") and name.count("/") > 1})
+    found = (re.match(rf"{side}/layer_(\d+)/", name) for name in shapes)
+    return len({each[1] for each in found if each is not None})
