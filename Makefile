@@ -48,7 +48,7 @@ bench: $(TEST) ## measure Parley beside bare peers (BENCH=quick: a shorter run)
 faults: $(TEST) ## bring about faults at full size: money, storage, processes, overload, media (FAULTS="a4 c3": these rows)
 	@$(PY) -m tests.faults.figures $(FAULTS)
 
-fuzz: $(TEST) ## call the whole API with generated requests, for minutes (FUZZ="--seed 7 --examples 1000")
+fuzz: $(TEST) ## call the whole API with generated requests, 20,000 times (FUZZ="--seed 7 --cases 1000")
 	@$(PY) -m tests.fuzz $(FUZZ)
 
 train-mini: $(TRAIN) ## make the bundled model anew (needs torch; see training/)

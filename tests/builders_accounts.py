@@ -168,7 +168,7 @@ async def town(
         loop = asyncio.get_running_loop()
         records.keys.watch(lambda ids: loop.call_soon_threadsafe(open_requests.end_keys, ids) and None)
         app = build_stack(
-            routes=route_table(is_ready=always_ready, page=BlankPage()),
+            routes=route_table(is_ready=always_ready, page=BlankPage(), door=BlankPage()),
             services=Services(
                 serving=bench.serving,
                 catalog=records.catalog,

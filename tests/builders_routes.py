@@ -11,6 +11,7 @@ class BlankPage:
     """A page with nothing on it."""
 
     content_security_policy = "default-src 'none'"
+    body = b""
 
     def render(self, base_url: str, entries: Sequence[tuple[str, Snapshot, bool]]) -> bytes:
         return b""
@@ -23,4 +24,4 @@ async def always_ready() -> bool:
 
 def declared_routes() -> tuple[Route, ...]:
     """Every route as `api/routes.py` declares it."""
-    return route_table(is_ready=always_ready, page=BlankPage()).routes
+    return route_table(is_ready=always_ready, page=BlankPage(), door=BlankPage()).routes

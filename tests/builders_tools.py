@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from itertools import zip_longest
 
 import llguidance
 
@@ -53,9 +54,11 @@ def user(text: str) -> ChatMessage:
     return ChatMessage(role=Role.USER, content=text)
 
 
-def called(*calls: tuple[str, str], text: str = "") -> ChatMessage:
+def called(*calls: tuple[str, str], text: str = "", ids: Sequence[str] = ()) -> ChatMessage:
     """The assistant calls; each is a name and the text of its arguments."""
-    return ChatMessage(role=Role.ASSISTANT, content=text, calls=tuple(ToolCall(name=n, arguments=a) for n, a in calls))
+    made = zip_longest(calls, ids)
+    told = tuple(ToolCall(name=name, arguments=arguments, call_id=call_id) for (name, arguments), call_id in made)
+    return ChatMessage(role=Role.ASSISTANT, content=text, calls=told)
 
 
 def result(text: str, *, call_id: str = "call_abc123DEF") -> ChatMessage:

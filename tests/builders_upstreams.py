@@ -205,9 +205,12 @@ async def engine_on(
 QUICK_TIMES = ProgramTimes(load=120.0, between_probes=0.05, first_backoff=0.05, ready=120.0, grace=0.5)
 
 
-def llama_server_command(model: Path, port: int, *, num_slots: int = 4) -> tuple[str, ...]:
+def llama_server_command(
+    model: Path, port: int, *, num_slots: int = 4, projector: Path | None = None
+) -> tuple[str, ...]:
     program = Path(__file__).parent / "engines" / "llama_server_program.py"
-    return (sys.executable, str(program), str(model), str(port), str(num_slots))
+    more = () if projector is None else (str(projector),)
+    return (sys.executable, str(program), str(model), str(port), str(num_slots), *more)
 
 
 def supervised_llama_server(

@@ -64,7 +64,7 @@ class Seeing:
 
     async def scores(self, *parts: str | Picture, salt: str = "") -> dict[int, float]:
         """Log-probabilities of the 20 likeliest next tokens, by their ids: they show every difference in what was read."""
-        request = await request_of(self.vision, *parts, max_tokens=1, logprobs=20)
+        request = await request_of(self.vision, *parts, max_tokens=1, logprobs=20, temperature=0.0)
         (token,) = (await run_round(self.engine, replace(request, cache_salt=salt))).scored[0]
         return {top.token_id or 0: top.logprob for top in token.top}
 

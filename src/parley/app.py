@@ -47,6 +47,7 @@ from parley.serving.prompting.templates import TEMPLATES
 from parley.serving.prompting.tokenizers import Tokenizers
 from parley.serving.scheduling.pools import PoolRules, Pools
 from parley.serving.serve import Serving
+from parley.web.door import DoorPage
 from parley.web.landing import LandingPage
 
 
@@ -95,7 +96,7 @@ class Application:
         )
         max_upload_bytes = settings.max_upload_mib << 20
         self.asgi: ASGIApp = build_stack(
-            routes=route_table(is_ready=self.is_ready, page=LandingPage()),
+            routes=route_table(is_ready=self.is_ready, page=LandingPage(), door=DoorPage()),
             services=Services(
                 serving=serving,
                 catalog=records.catalog,
@@ -177,7 +178,9 @@ async def serve(
         await stack.enter_async_context(application.pools)
         times = ServerTimes(drain_seconds=settings.drain_seconds)
         http = HttpServer(application.asgi, listener, open_requests=application.open_requests, times=times)
-        await stack.enter_async_context(ControlServer(records, url=url, in_use=application.has_in_memory))
+        public_url = platform.front_door.rules.public_url
+        control = ControlServer(records, url=url, public_url=public_url, in_use=application.has_in_memory)
+        await stack.enter_async_context(control)
 
         async def start() -> None:
             on_step(f"loading {records.catalog.default_weights.name}")

@@ -12,7 +12,7 @@ from typing import Protocol, Self
 from parley.core.clock import Clock
 from parley.core.ct2 import InvalidSpeechFolder, read_whisper
 from parley.core.engine import Engine
-from parley.core.errors import ModelLoadFailed
+from parley.core.errors import InvalidRequest, ModelLoadFailed
 from parley.core.gguf import InvalidModelFile, read_header
 from parley.core.picture import Vision
 from parley.core.snapshot import EngineKind, Weights
@@ -99,6 +99,10 @@ async def try_projector(model: Path, projector: Path) -> None:
     vision = WorkerVision(VisionOptions(model=model, projector=projector))
     try:
         await vision.lay_out(_TRIED_SIDE, _TRIED_SIDE)
+    except InvalidRequest:
+        raise ModelLoadFailed(
+            "it cannot lay out a picture of usual size, or makes more of one than a step can read"
+        ) from None
     finally:
         await vision.aclose()
 

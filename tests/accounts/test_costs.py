@@ -66,5 +66,6 @@ async def test_costs_are_summed_by_day_project_and_model_over_all_endpoints(town
         ("proj_1", "large", 0.25),
         ("proj_1", "small", 1.5),
     ]
-    for wrong in ("bucket_width=1h", "group_by=model", "limit=181", "limit=0"):
+    empty = ("bucket_width=", "project_ids=", "project_ids=a,,b", "limit=", "end_time=")
+    for wrong in ("bucket_width=1h", "group_by=model", "limit=181", "limit=0", *empty):
         assert (await town.call("GET", f"/v1/organization/costs?start_time={day}&{wrong}")).status_code == 400

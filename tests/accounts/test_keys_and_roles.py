@@ -111,6 +111,9 @@ async def test_i5_an_admin_neither_makes_nor_unmakes_an_owner(town: Town) -> Non
     invite = {"email": "friend@example.org", "role": "owner"}
     assert (await admin.call("POST", f"{HOUSE}/invites", invite)).status_code == 401
     assert (await boss.call("POST", f"{HOUSE}/invites", invite)).status_code == 200
+    made = await boss.call("POST", f"{HOUSE}/admin_api_keys", {"name": "k", "scopes": ["owner", "admin"]})
+    for who, status in ((admin, 401), (boss, 200)):
+        assert (await who.call("DELETE", f"{HOUSE}/admin_api_keys/{made.json()['id']}")).status_code == status
 
 
 async def test_the_last_owner_stays(town: Town) -> None:
@@ -299,5 +302,7 @@ async def test_lists_come_in_pages(town: Town) -> None:
         after = page["last_id"]
     assert len(ids) == len(set(ids)) == 6
     assert set(made) < set(ids)
-    for query in ("limit=0", "limit=101", "limit=x", f"after={'a' * 200}", "include_archived=maybe"):
+    several = ("limit=x&limit=", "limit=1&limit=2", "after=a&after=b", "include_archived=true&include_archived=true")
+    empty = ("limit=", "include_archived=")
+    for query in ("limit=0", "limit=101", "limit=x", f"after={'a' * 200}", "include_archived=maybe", *several, *empty):
         assert (await town.call("GET", f"{HOUSE}/projects?{query}")).status_code == 400

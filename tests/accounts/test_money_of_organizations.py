@@ -90,12 +90,15 @@ async def test_a_refusal_for_money_tells_how_the_limits_stand_and_takes_nothing_
     shop.clock.advance(91 * 86_400)
     refused = await chat(shop, key, max_tokens=500)
     assert refused.headers["x-ratelimit-limit-tokens"] == "40000"
+    assert refused.headers["x-ratelimit-remaining-tokens"] == "40000"
+    assert refused.headers["x-ratelimit-remaining-requests"] == "20"
     await shop.records.database.transaction(
         lambda unit: shop.records.billing.top_up(unit, ada.organization_id, 10**12, key="p", note="")
     )
     served = await chat(shop, key)
     taken = served.json()["usage"]["prompt_tokens"] + CHAT["max_tokens"]
     assert int(served.headers["x-ratelimit-remaining-tokens"]) == 40_000 - taken
+    assert served.headers["x-ratelimit-remaining-requests"] == "19"
 
 
 @pytest.mark.parametrize("mode", ["open", "metered"])

@@ -1,11 +1,18 @@
 """Coming in: sign-up by code, log-in, reset, invites; what a guesser and a thief of links get."""
 
+import itertools
 import re
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from tests.builders_accounts import PASSWORD, Town, town
+from parley.core.actor import Actor, ActorKind
+from parley.core.errors import AuthenticationFailed
+from parley.core.principal import Principal
+from parley.domain.accounts.passwords import Passwords
+from parley.operations.front_door import FrontDoor, SignUpRules
+from tests.builders_accounts import CHEAP, PASSWORD, Town, town
 
 SIGN_UP = "/v1/account/sign_up"
 VERIFY = "/v1/account/verify"
@@ -79,11 +86,19 @@ async def test_one_address_may_sign_up_five_times_an_hour(town: Town) -> None:
         ({"email": "a@b.c\r\nBcc: x@y.z", "password": PASSWORD}, "email"),
         ({"email": "ada@example.org", "password": "short"}, "password"),
         ({"email": "ada@example.org", "password": PASSWORD, "name": "\x1b[2J"}, "name"),
+        ({"email": "ada@example.org", "password": PASSWORD, "name": "ada\u202e"}, "name"),
+        ({"email": "ada@example.org", "password": PASSWORD, "name": "\u200d\u200c"}, "name"),
     ],
 )
 async def test_what_cannot_be_kept_is_refused_by_name(town: Town, body: dict[str, str], param: str) -> None:
     reply = await town.call("POST", SIGN_UP, body, key=None)
     assert (reply.status_code, reply.json()["error"]["param"]) == (400, param)
+
+
+@pytest.mark.parametrize("name", ["Zoë 田中", "क्\u200dष", "\U0001f469\u200d\U0001f4bb & Co."])
+async def test_a_name_is_kept_as_it_is_written_in_any_language(town: Town, name: str) -> None:
+    made = await town.ok("POST", "/v1/organization/projects", {"name": name})
+    assert made["name"] == name
 
 
 async def test_sign_up_can_be_closed_or_kept_to_domains(tmp_path: Path) -> None:
@@ -157,6 +172,43 @@ async def test_i16_a_reset_link_counts_once_for_an_hour_and_ends_every_session(t
     town.clock.advance(60 * 60)
     refused = await town.call("POST", "/v1/account/reset", {"token": late, "password": "third password"}, key=None)
     assert refused.status_code == 400
+
+
+class Interrupted(Passwords):
+    """Something happens between the moment in which a password is found right and that in which its user is let in."""
+
+    def __init__(self, meanwhile: Callable[[], Awaitable[object]]) -> None:
+        super().__init__(CHEAP)
+        self._meanwhile = meanwhile
+
+    async def is_right(self, password: str, password_hash: str | None) -> bool:
+        is_right = await super().is_right(password, password_hash)
+        await self._meanwhile()
+        return is_right
+
+
+async def test_i16_a_log_in_beside_a_reset_is_not_let_in_with_the_old_password(town: Town) -> None:
+    boss = await town.sign_up("boss@example.org")
+    await town.sign_up("ada@example.org")
+    await boss.call("POST", "/v1/organization/invites", {"email": "ada@example.org", "role": "reader"})
+    invited = re.search(r"/invite#(\S+)", await town.mail_to("ada@example.org", num=2)).group(1)
+
+    numbers = itertools.count(3)
+
+    async def reset() -> None:
+        await town.ok("POST", "/v1/account/ask_reset", {"email": "ada@example.org"}, key=None)
+        mail = await town.mail_to("ada@example.org", num=next(numbers))
+        token = re.search(r"/reset#(\S+)", mail).group(1)
+        await town.ok("POST", "/v1/account/reset", {"token": token, "password": "another password"}, key=None)
+
+    rules = SignUpRules(public_url="http://here")
+    nobody = Principal(organization_id="", project_id="", key_id="", scopes=frozenset())
+    visitor = Actor(kind=ActorKind.VISITOR, principal=nobody, address="192.0.2.1")
+    door = FrontDoor(town.records, Interrupted(reset), rules, town.clock)
+    with pytest.raises(AuthenticationFailed):
+        await door.log_in(visitor, email="ada@example.org", password=PASSWORD)
+    with pytest.raises(AuthenticationFailed):
+        await door.accept_invite(visitor, token=invited, name="", password="another password")
 
 
 async def test_a_reset_for_nobody_is_answered_like_another_and_mails_nobody(town: Town) -> None:
@@ -236,6 +288,13 @@ async def test_a_session_token_is_no_key_and_a_key_is_no_session(town: Town) -> 
     stolen = {"cookie": f"parley_session={town.owner_key}"}
     assert (await town.call("GET", "/v1/models", key=None, **stolen)).status_code == 401
     assert (await town.call("GET", "/v1/account/session")).status_code == 401
+
+
+async def test_a_session_is_refused_in_an_organization_that_it_is_not_of(town: Town) -> None:
+    ada, eve = await town.sign_up("ada@example.org"), await town.sign_up("eve@example.org")
+    for organization_id, status in ((ada.organization_id, 401), (eve.organization_id, 200)):
+        reply = await eve.call("GET", "/v1/models", openai_organization=organization_id)
+        assert reply.status_code == status
 
 
 async def test_what_lets_people_in_is_on_disk_only_in_the_mail(town: Town, tmp_path: Path) -> None:

@@ -37,9 +37,9 @@ RUNTIMES = frozenset(
 BROAD_CATCHES: dict[str, str] = {
     "api/boundary.py::_answer": "the outermost frame of every HTTP request: logs the traceback and answers 500",
     "infra/writer.py::_run": "the outermost loop of the writer's thread: logs the traceback, then every caller is told",
-    "infra/writer.py::_commit_run": "a refused item fails the whole run; each is then tried by itself, fatal ones rise",
-    "infra/writer.py::_write_run": "as _commit_run, inside a larger transaction",
-    "infra/writer.py::_run_in_savepoint": "a unit's failure is carried to the caller whose unit it is; fatal ones rise",
+    "infra/units.py::_commit_run": "a refused item fails the whole run; each is then tried by itself, fatal ones rise",
+    "infra/units.py::_write_run": "as _commit_run, inside a larger transaction",
+    "infra/units.py::_run_in_savepoint": "a unit's failure is carried to the caller whose unit it is; fatal ones rise",
 }
 
 

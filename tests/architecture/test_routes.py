@@ -3,7 +3,7 @@
 from parley.api.call import Access
 from tests.builders_routes import declared_routes
 
-PUBLIC = {"/", "/health", "/ready", "/openapi.json"} | {
+PUBLIC = {"/", "/invite", "/reset", "/health", "/ready", "/openapi.json"} | {
     f"/v1/account/{verb}" for verb in ("sign_up", "verify", "log_in", "ask_reset", "reset", "accept_invite")
 }
 

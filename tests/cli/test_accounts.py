@@ -1,11 +1,16 @@
 """`parley orgs`, `projects` and `users` on a folder where no server runs: what they say and what they change."""
 
+import asyncio
 from pathlib import Path
 
 from click.testing import CliRunner, Result
 
+from parley.api.platform.control import ControlServer
 from parley.cli import orgs, projects, users
 from parley.cli.keys import command as keys
+from parley.core.clock import FakeClock
+from parley.operations.records import open_records
+from tests.builders_records import settings_in
 
 
 def run(command, *words: str, folder: Path) -> Result:
@@ -56,3 +61,13 @@ def test_an_invite_is_mailed_and_its_link_printed(folder: Path) -> None:
     missing = run(users.command, "role", "user-nobody", "viewer", folder=folder)
     assert (missing.exit_code, missing.stderr) == (1, "parley: No such user.\n")
     assert run(users.command, "remove", "user-nobody", folder=folder).exit_code == 1
+
+
+async def test_an_invite_s_link_leads_to_the_server_that_runs_wherever_that_is(folder: Path) -> None:
+    async with open_records(settings_in(folder), FakeClock()) as records:
+        for public_url in (None, "https://parley.example.org"):
+            async with ControlServer(
+                records, url="http://127.0.0.1:8123", public_url=public_url, in_use=lambda _: False
+            ):
+                invited = await asyncio.to_thread(run, users.command, "invite", "ada@example.org", folder=folder)
+            assert invited.stdout.startswith(f"{public_url or 'http://127.0.0.1:8123'}/invite#")

@@ -1,6 +1,7 @@
 """`parley models add --projector`: a model that sees, and projectors that do not see for it."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from parley.core.clock import SystemClock
 from parley.operations.first_start import ensure_owner
 from parley.operations.records import open_records
 from tests.builders_records import settings_in
-from tests.builders_vision import LINES
+from tests.builders_vision import LINES, TOGETHER
 from tests.gguf_maker import write_model
 from tests.vision_maker import Eye, write_projector
 
@@ -57,6 +58,29 @@ def test_a_projector_that_does_not_fit_adds_nothing(folder: Path, tmp_path: Path
     refused = add(folder, write_projector(tmp_path / "mmproj.gguf", eye))
     assert refused.exit_code == 1
     assert why in refused.stderr
+    assert len(refused.stderr.strip().splitlines()) == 1
+    assert list((folder / "models").glob("*.gguf")) == []
+
+
+def test_a_projector_that_makes_more_of_any_picture_than_a_step_reads_adds_nothing(
+    folder: Path, tmp_path: Path
+) -> None:
+    model = write_model(tmp_path / "seer.gguf", TOGETHER.shape)
+    projector = write_projector(tmp_path / "mmproj.gguf", replace(TOGETHER.eye, image_size=400, merge=1))
+    arguments = [
+        "models",
+        "add",
+        str(model),
+        "--projector",
+        str(projector),
+        "--template",
+        "chatml",
+        "--data",
+        str(folder),
+    ]
+    refused = CliRunner().invoke(parley, arguments)
+    assert refused.exit_code == 1
+    assert "makes more of one than a step can read" in refused.stderr
     assert len(refused.stderr.strip().splitlines()) == 1
     assert list((folder / "models").glob("*.gguf")) == []
 

@@ -1,5 +1,7 @@
 """What is open without a key: the landing page, health and readiness, each through the real route table."""
 
+import base64
+import hashlib
 import re
 import socket
 from collections.abc import Sequence
@@ -10,10 +12,12 @@ import pytest
 
 from parley.api.call import Access
 from parley.api.listener import open_listener
+from parley.api.platform.schemas.requests import AcceptInviteRequest, AskResetRequest, ResetRequest
 from parley.api.routes import route_table
 from parley.api.routing import RouteTable
 from parley.core.price import FREE
 from parley.core.snapshot import Capability, EngineKind, Snapshot, Weights
+from parley.web.door import DoorPage
 from parley.web.landing import LandingPage
 from tests.builders_edge import FakeEdge, ask, request, running_edge
 
@@ -59,7 +63,7 @@ class PagesEdge(FakeEdge):
     catalog: FakeCatalog = field(default_factory=FakeCatalog)
 
     def routes(self) -> RouteTable:
-        return route_table(is_ready=self._ready, page=LandingPage())
+        return route_table(is_ready=self._ready, page=LandingPage(), door=DoorPage())
 
     async def _ready(self) -> bool:
         return self.is_ready
@@ -70,7 +74,7 @@ def test_only_these_paths_are_open_without_a_key():
     entrance = {
         f"/v1/account/{verb}" for verb in ("sign_up", "verify", "log_in", "ask_reset", "reset", "accept_invite")
     }
-    assert open_paths == {"/", "/health", "/ready", "/openapi.json"} | entrance
+    assert open_paths == {"/", "/invite", "/reset", "/health", "/ready", "/openapi.json"} | entrance
 
 
 async def test_every_route_of_the_real_table_asks_for_a_key_unless_public():
@@ -102,6 +106,30 @@ async def test_landing_page_may_load_nothing_and_has_no_script():
         text = reply.body.decode()
         assert "<script" not in text
         assert not re.search(r"(?:src|href)=\"https?:", text)
+
+
+@pytest.mark.parametrize("path", ["/invite", "/reset"])
+async def test_what_a_mail_links_to_is_a_page_with_one_script_that_its_policy_names(path):
+    async with running_edge(edge=PagesEdge()) as edge:
+        reply = await ask(edge, request("GET", path, key=None))
+        assert (reply.status, reply.headers["content-type"]) == (200, "text/html; charset=utf-8")
+        (script,) = re.findall(r"<script>(.*?)</script>", reply.body.decode(), re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        policy = reply.headers["content-security-policy"]
+        assert f"script-src 'sha256-{digest}'" in policy
+        assert policy.startswith("default-src 'none'")
+        assert "unsafe" not in policy
+        assert reply.headers["referrer-policy"] == "no-referrer"
+
+
+def test_the_forms_behind_a_mail_s_link_send_what_their_routes_take():
+    text = DoorPage().body.decode()
+    routes = {route.path for route in PagesEdge().routes().routes if route.method == "POST"}
+    for name, wire_type in (("invite", AcceptInviteRequest), ("reset", ResetRequest), ("ask", AskResetRequest)):
+        (path, form) = re.search(rf'<form id="{name}" data-to="([^"]+)" hidden>(.*?)</form>', text, re.DOTALL).groups()
+        assert path in routes
+        sent = set(re.findall(r'name="(\w+)"', form)) | (set() if name == "ask" else {"token"})
+        assert sent == set(wire_type.__struct_encode_fields__)
 
 
 def test_landing_page_escapes_what_it_shows():

@@ -1,6 +1,6 @@
 """llama.cpp's own HTTP server as a program of its own, as an operator would start one.
 
-python -m tests.engines.llama_server_program MODEL.gguf PORT NUM_SLOTS
+python -m tests.engines.llama_server_program MODEL.gguf PORT NUM_SLOTS [PROJECTOR.gguf]
 """
 
 import signal
@@ -16,6 +16,8 @@ def main() -> None:
     params.hostnames, params.port = ["127.0.0.1"], int(sys.argv[2])
     params.n_parallel = int(sys.argv[3])
     params.n_ctx = params.n_parallel * 512
+    if len(sys.argv) > 4:
+        params.mmproj.path, params.mmproj_use_gpu = str(Path(sys.argv[4])), False
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     params.cache_ram_mib = 0
     params.fit_params = params.ctx_shift = params.ui = False

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from parley.core.errors import EngineFailed, ModelLoadFailed, RequestQuarantined
+from parley.core.errors import EngineFailed, InvalidRequest, ModelLoadFailed, RequestQuarantined
 from parley.core.picture import Layout, Picture, Rows
 from parley.serving.engines.llama import LlamaEngine, LlamaOptions
 from parley.serving.engines.vision import WorkerVision
@@ -110,7 +110,7 @@ async def test_llama_cpps_own_helper_reads_the_same(tmp_path: Path) -> None:
         folder.mkdir()
         shown = picture(5, 64, 48)
         async with seeing(folder, kind) as made:
-            request = await request_of(made.vision, BEFORE, shown, AFTER, max_tokens=1, logprobs=20)
+            request = await request_of(made.vision, BEFORE, shown, AFTER, max_tokens=1, logprobs=20, temperature=0.0)
             (ours,) = (await run_round(made.engine, request)).scored[0]
         described = {"width": 64, "height": 48, "pixels": base64.b64encode(shown.pixels).decode()}
         theirs = reference(folder, [list(byte_ids(BEFORE)), described, list(byte_ids(AFTER))])
@@ -193,13 +193,29 @@ async def test_a_picture_larger_than_a_step_is_read_in_several(tmp_path: Path) -
     assert seen[1] == pytest.approx(seen[0], abs=1e-2)
 
 
-async def test_rows_that_belong_together_and_fit_no_step_are_refused_and_nothing_else(tmp_path: Path) -> None:
-    eye = replace(TOGETHER.eye, image_size=64, merge=1)
-    async with seeing(tmp_path, replace(TOGETHER, eye=eye), batch_tokens=32) as made:
-        with pytest.raises(EngineFailed) as refused:
+async def test_rows_that_see_each_other_are_read_in_one_step_however_small_others_are(tmp_path: Path) -> None:
+    many = replace(TOGETHER, eye=replace(TOGETHER.eye, image_size=160, merge=1))
+    shown = picture(5, 160, 160)
+    async with seeing(tmp_path, many, batch_tokens=32) as made:
+        (_, rows, _) = await made.vision.lay_out(160, 160)
+        assert isinstance(rows, Rows)
+        assert (rows.count, rows.is_causal) == (400, False)
+        request = await request_of(made.vision, BEFORE, shown, AFTER, max_tokens=1, logprobs=20, temperature=0.0)
+        (ours,) = (await run_round(made.engine, request)).scored[0]
+        running = await made.answer("text", max_tokens=2)
+    described = {"width": 160, "height": 160, "pixels": base64.b64encode(shown.pixels).decode()}
+    theirs = reference(tmp_path, [list(byte_ids(BEFORE)), described, list(byte_ids(AFTER))])
+    assert [top.logprob for top in ours.top] == pytest.approx([theirs[top.token_id or 0] for top in ours.top], abs=1e-2)
+    assert running.usage.output_tokens
+
+
+async def test_more_rows_that_see_each_other_than_any_step_reads_are_refused_by_name(tmp_path: Path) -> None:
+    huge = replace(TOGETHER, eye=replace(TOGETHER.eye, image_size=400, merge=1))
+    async with seeing(tmp_path, huge) as made:
+        with pytest.raises(InvalidRequest) as refused:
             await made.answer(BEFORE, picture(1), AFTER)
-        assert "64 rows that belong together; 32 can be read in a step" in refused.value.detail
-        assert (await made.answer(BEFORE, max_tokens=2)).usage.output_tokens <= 2
+        assert (refused.value.code, "48 x 32 pixels" in refused.value.message) == ("invalid_image_size", True)
+        assert (await made.answer(BEFORE, max_tokens=2)).usage.output_tokens
 
 
 async def test_a_prompt_may_end_with_a_picture(each: Seeing) -> None:
@@ -292,6 +308,9 @@ class Liar:
     async def lay_out(self, width: int, height: int) -> Layout:
         return (Rows(count=4, num_positions=4),)
 
+    async def most_together(self) -> int:
+        return 0
+
     async def look(self, picture: Picture, *, salt: str) -> bytes:
         return bytes(4 * 63 * 64)
 
@@ -307,6 +326,22 @@ async def test_rows_of_another_width_are_refused(tmp_path: Path) -> None:
         assert (await run_round(engine, round_of(byte_ids("text"), max_tokens=2))).usage.output_tokens
     finally:
         await engine.aclose()
+
+
+class Gone(Liar):
+    """Ends before it can say anything."""
+
+    async def most_together(self) -> int:
+        raise EngineFailed("it was killed")
+
+
+async def test_an_engine_is_not_loaded_without_what_sees_for_it(tmp_path: Path) -> None:
+    files = write_sighted(tmp_path, LINES)
+    engine = LlamaEngine(LlamaOptions(model=files.model, context_length=512, num_slots=1, num_threads=1), vision=Gone())
+    with pytest.raises(ModelLoadFailed) as failed:
+        await engine.start()
+    assert failed.value.detail == "what sees for it ended: it was killed"
+    assert engine.pid is None
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ from tests.builders_upstreams import (
 )
 
 
-def weights_of(kind: UpstreamKind, url: str = "http://127.0.0.1:9/v1") -> Weights:
+def weights_of(kind: UpstreamKind, url: str = "http://127.0.0.1:9/v1", *, sees: bool = False) -> Weights:
     return Weights(
         name="far",
         engine=EngineKind.UPSTREAM,
@@ -40,17 +40,17 @@ def weights_of(kind: UpstreamKind, url: str = "http://127.0.0.1:9/v1") -> Weight
         sha256=None,
         context_length=1_000,
         template="plain",
-        upstream=upstream_at(url, kind),
+        upstream=replace(upstream_at(url, kind), takes_pictures=sees),
     )
 
 
 @asynccontextmanager
 async def serving_on(
-    *scripts: Script, kind: UpstreamKind = UpstreamKind.LLAMA_SERVER
+    *scripts: Script, kind: UpstreamKind = UpstreamKind.LLAMA_SERVER, sees: bool = False
 ) -> AsyncIterator[tuple[Bench, FakeUpstream]]:
     """A whole Serving whose only model is at a fake upstream."""
     async with fake_upstream(*scripts) as fake:
-        weights = weights_of(kind, fake.url)
+        weights = weights_of(kind, fake.url, sees=sees)
         async with engine_on(upstream_at(fake.url, kind)) as engine:
             yield make_bench(engine=engine, snapshots=(make_snapshot(weights=weights),)), fake
 

@@ -45,9 +45,12 @@ def fuzz(server: LiveServer, folder: Path, *, seed: int, num_examples: int) -> F
 
     `num_examples` for each operation; those at the bounds of every field come besides, and the sequences.
     """
-    events = folder / "events.ndjson"
+    events, config = folder / "events.ndjson", folder / "schemathesis.toml"
+    # A sequence is short, and most of what one makes another may use only once.
+    sequences = f"[phases.stateful.generation]\nmax-examples = {5 * num_examples}\n"
+    config.write_text(CONFIG.read_text() + sequences)
     members = ",".join(_new_member(server, f"member{number}@example.com") for number in range(2))
-    command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG)]
+    command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(config)]
     command += ["run", f"{server.url}/openapi.json", "--header", f"Authorization: Bearer {server.key}"]
     command += ["--seed", str(seed), "--max-examples", str(num_examples), "--no-color"]
     command += ["--report", "ndjson", "--report-ndjson-path", str(events)]
@@ -55,7 +58,7 @@ def fuzz(server: LiveServer, folder: Path, *, seed: int, num_examples: int) -> F
     done = subprocess.run(
         command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
     )
-    statuses, num_cases = _answers(events)
+    statuses, num_cases = read_answers(events)
     return Fuzzed(
         exit_status=done.returncode,
         report=done.stdout.decode(errors="replace"),
@@ -74,7 +77,8 @@ def _new_member(server: LiveServer, email: str) -> str:
     return str(reply.json()["user_id"])
 
 
-def _answers(events: Path) -> tuple[dict[str, frozenset[int]], int]:
+def read_answers(events: Path) -> tuple[dict[str, frozenset[int]], int]:
+    """The statuses that each operation answered, by Schemathesis' own record of a run, and the number of calls."""
     statuses: dict[str, set[int]] = {}
     num_cases = 0
     with events.open() as lines:
@@ -83,7 +87,8 @@ def _answers(events: Path) -> tuple[dict[str, frozenset[int]], int]:
             if scenario is None:
                 continue
             recorder = scenario["recorder"]
-            for case_id, interaction in recorder["interactions"].items():
+            # A sequence that found nothing to begin with has none.
+            for case_id, interaction in recorder.get("interactions", {}).items():
                 value = recorder["cases"][case_id]["value"]
                 num_cases += 1
                 reply = interaction["response"]

@@ -1,15 +1,21 @@
 """Part 8 of the text way's hardening, and row M1: Schemathesis over our own document, against the product as it is started."""
 
+import json
+
 import pytest
 
 from parley.api.openapi import operation_of
 from parley.api.routes import route_table
 from tests.builders_routes import BlankPage, always_ready
-from tests.fuzz.run import Fuzzed, echoing_server, fuzz
+from tests.fuzz.run import Fuzzed, echoing_server, fuzz, read_answers
 
 # Schemathesis does not call the document that it reads.
 DOCUMENT = "/openapi.json"
-ROUTES = [route for route in route_table(is_ready=always_ready, page=BlankPage()).routes if route.path != DOCUMENT]
+ROUTES = [
+    route
+    for route in route_table(is_ready=always_ready, page=BlankPage(), door=BlankPage()).routes
+    if route.path != DOCUMENT
+]
 # What nobody gets in without: a token from a mail, a password that is known, or a session, which no key is.
 NEEDS_A_PERSON = {
     f"{method} /v1/account/{name}"
@@ -33,6 +39,14 @@ def _fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Fuzzed:
     folder = tmp_path_factory.mktemp("fuzz")
     with echoing_server(folder) as server:
         return fuzz(server, folder, seed=1, num_examples=8)
+
+
+def test_a_sequence_that_called_nothing_is_no_reason_to_lose_a_report(tmp_path):
+    called = {"cases": {"c": {"value": {"method": "GET", "path": "/x"}}}, "interactions": {"c": {"response": None}}}
+    lines = [{"ScenarioFinished": {"recorder": recorder}} for recorder in ({"label": "none"}, called)]
+    events = tmp_path / "events.ndjson"
+    events.write_text("\n".join(map(json.dumps, lines)))
+    assert read_answers(events) == ({}, 1)
 
 
 def test_m1_no_reply_is_other_than_the_document_says(fuzzed):

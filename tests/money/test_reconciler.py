@@ -53,6 +53,18 @@ async def test_a_sound_ledger_is_found_sound_at_any_moment(path):
         assert await reconciler.check() == []
 
 
+async def test_money_that_comes_while_the_ledger_is_looked_at_freezes_nobody(path):
+    async with open_money(path) as bench:
+        reconciler = Reconciler(bench.database, bench.billing, bench.replies)
+        # What is handed to the writer before the look is in the ledger that it sees, and in the books only afterwards.
+        for turn in range(3):
+            paid = bench.top_up(10**6, key=f"payment {turn}")
+            _, _, findings, _ = await asyncio.gather(paid, bench.grant(10**5), reconciler.check(), bench.grant(10**5))
+            assert findings == []
+        await spend(bench, 3)
+        assert await reconciler.check() == []
+
+
 DAMAGE = {
     "a row is deleted": ["DELETE FROM ledger_entries WHERE seq = 7"],
     "the last row is deleted": ["DELETE FROM ledger_entries WHERE seq = (SELECT max(seq) FROM ledger_entries)"],
@@ -119,7 +131,38 @@ async def test_what_was_deleted_while_nothing_ran_is_found(path):
         seq, findings = await again.database.read(
             lambda connection: verify_ledger(connection, sum_charges, again.billing)
         )
-        assert (seq, [sorted(finding.organizations) for finding in findings]) == (3, [["org-a"]])
+        # By the requests' own records, and by the sum of the month.
+        assert (seq, [sorted(finding.organizations) for finding in findings]) == (3, [["org-a"], ["org-a"]])
+
+
+async def findings_at_rest(bench):
+    _, findings = await bench.database.read(lambda connection: verify_ledger(connection, sum_charges, bench.billing))
+    return [finding.text for finding in findings]
+
+
+async def test_a_fault_in_the_chain_is_told_and_nothing_that_is_not_so(path):
+    async with open_money(path) as bench:
+        await bench.top_up(1_000_000)
+        await spend(bench, 3)
+        clock = bench.clock
+    execute(path, "UPDATE ledger_entries SET note = 'another request' WHERE seq = 3")
+    async with open_money(path, clock) as again:
+        (found,) = await findings_at_rest(again)
+        assert found.startswith("entry 3 ")
+
+
+@pytest.mark.parametrize("statement", ["UPDATE monthly_spend SET spent_nano = 0", "DELETE FROM monthly_spend"])
+async def test_a_month_that_was_made_to_look_cheaper_is_found(path, statement):
+    async with open_money(path) as bench:
+        await bench.top_up(1_000_000)
+        await spend(bench, 2)
+        bench.clock.advance(40 * 86_400)
+        await spend(bench, 3, start=2)
+        assert await findings_at_rest(bench) == []
+        execute(path, statement)
+        found = await findings_at_rest(bench)
+        assert [text.partition(": ")[2].partition(" of ")[0] for text in found] == ["its charges"] * 2
+        assert [text.rpartition(", ")[2] for text in found] == ["the month's sum to 0"] * 2
 
 
 async def test_entries_that_are_missing_behind_a_checkpoint_are_found(path):

@@ -1,5 +1,6 @@
 """Upstreams in the catalog: what an entry may say, what is refused with its reason, and that no key is ever shown."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -139,6 +140,19 @@ async def test_an_upstream_is_added_under_its_name_and_moves_no_default(records:
 async def test_an_upstream_answers_every_stand_in_only_when_that_is_asked_for(records: Records) -> None:
     snapshot = await add_upstream(records, addition(is_default=True))
     assert records.catalog.resolve("gpt-4").weights == snapshot.weights
+
+
+async def test_models_that_come_and_go_at_the_same_time_lose_each_other_nothing(records: Records) -> None:
+    await add_upstream(records, addition(name="gone"))
+    names = [f"far-{number}" for number in range(8)]
+    async with asyncio.TaskGroup() as tasks:
+        for name in names:
+            tasks.create_task(add_upstream(records, addition(name=name)))
+        tasks.create_task(remove_model(records, "gone", lambda _: False))
+    reread = records.catalog_files.read()
+    assert {f"{name}-upstream" for name in names} <= reread.weights.keys()
+    assert "gone-upstream" not in reread.weights
+    assert all(records.catalog.resolve(name) for name in names)
 
 
 async def test_what_was_added_is_there_after_a_restart(tmp_path: Path) -> None:

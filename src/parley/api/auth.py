@@ -59,6 +59,7 @@ class Gatekeeper:
     def admit(self, http: Request, route: Route) -> Principal:
         """The principal. Raises AuthenticationFailed, MissingScope, or RateLimited after many wrong keys."""
         if "authorization" not in http.headers and (principal := principal_of_session(http, self._keys)) is not None:
+            _check_named_owner(http, principal)
             self._check_may(principal, route)
             return principal
         principal = self._authenticate(http)
@@ -132,7 +133,7 @@ def _password(credentials: str) -> str:
 
 
 def _check_named_owner(http: Request, principal: Principal) -> None:
-    """A client may name the organization and the project that it means; naming others than the key's is refused."""
+    """A client may name the organization and the project that it means; naming others than its own is refused."""
     organization = http.headers.get("openai-organization")
     if organization and organization != principal.organization_id:
         raise AuthenticationFailed(

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from parley.api.call import Access, Call, Handler
+from parley.api.door import DoorRoute
 from parley.api.errors import ErrorResponse
 from parley.api.health import ReadinessPage, show_health
 from parley.api.landing import LandingRoute
@@ -131,6 +132,7 @@ _PAGES: Mapping[type, Operation] = MappingProxyType(
         OpenapiPage: Operation(media=("application/json",)),
         ReadinessPage: Operation(media=("application/json",)),
         LandingRoute: Operation(media=("text/html",)),
+        DoorRoute: Operation(media=("text/html",)),
     }
 )
 

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from parley.api.call import Access, Handler
+from parley.api.door import DoorRoute, StaticPage
 from parley.api.families import family_of
 from parley.api.health import ReadinessPage, show_health
 from parley.api.landing import LandingRoute, Page
@@ -26,8 +27,11 @@ from parley.api.platform import (
 from parley.api.routing import Route, RouteTable
 
 
-def route_table(*, is_ready: Callable[[], Awaitable[bool]], page: Page) -> RouteTable:
-    """The table. `is_ready` answers `/ready`, `page` draws `/`. Only what says PUBLIC is open without a key."""
+def route_table(*, is_ready: Callable[[], Awaitable[bool]], page: Page, door: StaticPage) -> RouteTable:
+    """The table. `is_ready` answers `/ready`, `page` draws `/`, `door` is what mails lead to.
+
+    Only what says PUBLIC is open without a key.
+    """
     routes: list[Route] = []
     routes += [
         _get("/", LandingRoute(page), Access.PUBLIC),
@@ -55,6 +59,9 @@ def route_table(*, is_ready: Callable[[], Awaitable[bool]], page: Page) -> Route
         _post("/v1/engines/{engine_id}/search", retired.refuse, Access.READ),
         _post("/v1/answers", retired.refuse, Access.READ),
         _post("/v1/classifications", retired.refuse, Access.READ),
+        # The links of mails; their tokens are in the fragment, which no server hears.
+        _get("/invite", DoorRoute(door), Access.PUBLIC),
+        _get("/reset", DoorRoute(door), Access.PUBLIC),
         *_accounts(),
         *_administration(),
     ]

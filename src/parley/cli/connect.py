@@ -35,6 +35,7 @@ class _Options(TypedDict):
     command: str | None
     vocabulary: Path | None
     template: str | None
+    vision: bool
     is_default: bool
     data: Path | None
 
@@ -54,6 +55,7 @@ class _Options(TypedDict):
     "--vocabulary", type=click.Path(path_type=Path), help="A GGUF file of the model, to tokenise prompts here."
 )
 @click.option("--template", help="How chats are written for it, with --vocabulary. [told from the file]")
+@click.option("--vision", is_flag=True, help="Its model sees: give it the images of chats.")
 @click.option("--default", "is_default", is_flag=True, help="Let it answer every stand-in name, too.")
 @folder_option
 def connect(url: str, **options: Unpack[_Options]) -> None:
@@ -81,7 +83,10 @@ def _addition(url: str, options: _Options) -> AddUpstream:
         key_env=options["key_env"],
         key_file=None if options["key_file"] is None else str(options["key_file"].expanduser().absolute()),
         command=_words(options["command"]),
+        vision=options["vision"],
     )
+    if options["vision"] and options["vocabulary"] is not None:
+        raise CommandFailed("--vision and --vocabulary exclude each other: images go with chats that the server writes")
     known = _describe(options)
     context = options["context"] or (None if known is None else known.context_length)
     if context is None:

@@ -5,11 +5,14 @@ from pathlib import Path
 import click
 
 from parley.api.platform.account_commands import ChangeUser, InviteUser, ListUsers, RemoveUser
+from parley.api.platform.commands import ShowStatus
+from parley.api.platform.control import ask
 from parley.cli.failures import in_one_line
 from parley.cli.options import folder_option, organization_option
 from parley.cli.state import change_state
 from parley.cli.tables import print_lines
-from parley.infra.settings import load_settings, server_url
+from parley.infra.folder import DataFolder
+from parley.infra.settings import Settings, load_settings, server_url
 
 _ROLES = ("owner", "admin", "developer", "viewer")
 
@@ -42,7 +45,7 @@ def invite(email: str, role: str, org: str | None, data: Path | None) -> None:
     """Mail EMAIL a link that makes its reader a member, and print it."""
     with in_one_line():
         settings = load_settings({"data": data})
-        url = settings.public_url or server_url(settings.host, settings.port)
+        url = _public_url(settings)
         wanted = InviteUser(email=email, role=role, public_url=url, organization_id=org)
         reply = change_state(settings, wanted)
     click.echo(
@@ -73,3 +76,14 @@ def remove(user_id: str, org: str | None, data: Path | None) -> None:
     with in_one_line():
         change_state(load_settings({"data": data}), RemoveUser(user_id=user_id, organization_id=org))
     click.echo(f"{user_id} is no member any more.")
+
+
+def _public_url(settings: Settings) -> str:
+    """Where people find the server: as the running one says, which has settings of its own; else by ours."""
+    try:
+        status = ask(DataFolder(settings.data).control_path, ShowStatus())
+    except OSError:
+        status = None
+    if status is not None and status.public_url is not None:
+        return status.public_url
+    return settings.public_url or server_url(settings.host, settings.port)

@@ -11,6 +11,9 @@ from typing import Protocol
 
 _CELL_BYTES = 8
 
+# The long and the short side into which a picture is shrunk before anything reads it, as OpenAI documents it for its models.
+LONGEST_SIDE, LONGEST_SHORT_SIDE = 2048, 768
+
 
 class Detail(StrEnum):
     """How finely a picture is to be looked at, in OpenAI's words."""
@@ -93,6 +96,10 @@ class Vision(Protocol):
 
     async def lay_out(self, width: int, height: int) -> Layout:
         """What a picture of this size takes in a prompt. Raises InvalidRequest for a size that the model cannot read."""
+        ...
+
+    async def most_together(self) -> int:
+        """The most rows that see each other in any picture that `lay_out` takes; 0 where rows are read like tokens."""
         ...
 
     async def look(self, picture: Picture, *, salt: str) -> bytes:

@@ -22,7 +22,7 @@ class Capability(StrEnum):
     # These follow from the weights: a template with a form for tools, an engine that can apply a grammar.
     TOOLS = "tools"
     STRUCTURED_OUTPUT = "structured_output"
-    # So does this: weights with a projector.
+    # So does this: weights with a projector, or at an upstream that takes pictures.
     VISION = "vision"
 
 
@@ -93,6 +93,8 @@ class Weights:
     @property
     def has_vision(self) -> bool:
         """Whether a chat may have pictures. The echo engine takes them, and sees nothing."""
+        if self.upstream is not None:
+            return self.upstream.takes_pictures
         return self.projector is not None or self.engine is EngineKind.ECHO
 
     @property

@@ -4,9 +4,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 # The families that `serving.prompting.templates` has, for those below it who check a name; a test compares the two.
-TEMPLATE_NAMES = frozenset({"chatml", "gemma", "llama-3", "mistral", "parley", "phi-3", "plain", "qwen", "zephyr"})
+TEMPLATE_NAMES = frozenset(
+    {
+        *("chatml", "gemma", "llama-3", "mistral", "mistral-v7", "mistral-v11", "mistral-v13"),
+        *("parley", "phi-3", "plain", "qwen", "zephyr"),
+    }
+)
 # Those of them that can declare tools and say calls.
-TOOL_TEMPLATE_NAMES = frozenset({"chatml", "llama-3", "mistral", "parley", "qwen"})
+TOOL_TEMPLATE_NAMES = frozenset(
+    {"chatml", "llama-3", "mistral", "mistral-v7", "mistral-v11", "mistral-v13", "parley", "qwen"}
+)
 
 
 class Role(StrEnum):
@@ -30,10 +37,11 @@ class Frame:
 
 class ToolPlace(StrEnum):
     """Where declared tools stand: at the end of the system turn, at the start of the first user turn's text, or as a
-    piece of scaffolding of its own before the last user turn."""
+    piece of scaffolding of its own before the first or the last user turn."""
 
     SYSTEM_END = "system_end"
     FIRST_USER = "first_user"
+    BEFORE_FIRST_USER = "before_first_user"
     BEFORE_LAST_USER = "before_last_user"
 
 
@@ -55,11 +63,18 @@ class ToolFormat:
     declarations: Listing
     # Whether a declaration is the function alone, or stands in OpenAI's {"type": "function", "function": ...}.
     is_wrapped: bool
-    # A call is {"name": ..., ARGUMENTS_KEY: {...}}.
+    # A call is {"name": ..., ARGUMENTS_KEY: {...}}; or, with a mark for its arguments, NAME ARGUMENTS_MARK {...}.
     calls: Listing
     arguments_key: str = "arguments"
+    arguments_mark: str = ""
+    # Where a call has its id behind the name: what stands before it. A model need not write one.
+    id_mark: str = ""
+    # Where a call that is an object has its id in it.
+    has_call_id: bool = False
     # The text by which a call in an answer is known; empty where an answer that begins with { is one.
     mark: str
+    # What may stand before such an answer.
+    lead: str = ""
     # What ends one call, where something does; an answer may go on behind it.
     close: str = ""
     # A family that was taught one call in a turn.
@@ -67,6 +82,16 @@ class ToolFormat:
     results: Listing
     # A result stands as {"content": ..., "call_id": ...}, and ids have nine letters or digits.
     has_result_object: bool = False
+    # Where a result has its call's id before it: what stands between the two.
+    result_id_mark: str = ""
+    # What a model only thinks stands between these: no call is read in it, and it is left out of turns that are over.
+    thought: Frame | None = None
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What in an answer has to be seen to read it."""
+        marks = (self.mark, self.close, self.arguments_mark, self.id_mark)
+        return tuple(mark for mark in marks if mark)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

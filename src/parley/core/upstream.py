@@ -121,6 +121,8 @@ class Upstream:
     key_file: Path | None = None
     # The program to start and to keep alive; empty where somebody else runs the server.
     command: tuple[str, ...] = field(default=())
+    # Whether its model sees: only the operator knows.
+    takes_pictures: bool = False
 
     @property
     def abilities(self) -> Abilities:

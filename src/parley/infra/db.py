@@ -10,6 +10,7 @@ from typing import Self, TypeVar
 
 from sqlalchemy import Connection, Engine
 
+from parley.infra.patience import READ_SECONDS, Patience, patience_of_postgres, patience_of_sqlite
 from parley.infra.postgres import PostgresSession, connect_or_refuse, open_engine
 from parley.infra.schema import current_revision, upgrade
 from parley.infra.sqlite import (
@@ -21,7 +22,8 @@ from parley.infra.sqlite import (
     verify_file,
 )
 from parley.infra.storage import Reserve
-from parley.infra.writer import BatchWrite, DatabaseFailed, Transaction, Writer
+from parley.infra.units import BatchWrite, Transaction
+from parley.infra.writer import DatabaseFailed, Writer
 
 __all__ = ["BatchWrite", "Connection", "Database", "DatabaseFailed", "DatabaseRefused", "Transaction"]
 
@@ -40,10 +42,12 @@ class Database:
             self._write_engine = open_engine(place, may_write=True)
             self._read_engine = open_engine(place, may_write=False)
             session = PostgresSession(self._write_engine)
+            self._patience: Patience = patience_of_postgres
         else:
             self._write_engine = open_writer(place)
             self._read_engine = open_reader(place)
             session = SqliteSession(self._write_engine, reserve)
+            self._patience = patience_of_sqlite
         self._readers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="database-reader")
         self._writer = Writer(session, asyncio.get_running_loop())
 
@@ -76,9 +80,12 @@ class Database:
         """
         await self._writer.submit_item(write, item)
 
-    async def read(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` on a read-only connection, off the loop, on the state of the last commit."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
+    async def read(self, work: Callable[[Connection], T], *, within_seconds: float | None = READ_SECONDS) -> T:
+        """Run `work` on a read-only connection, off the loop, on the state of the last commit.
+
+        Raises Overloaded where it takes longer; with None, which is for what must be read whatever it takes, never.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work, within_seconds)
 
     @property
     def num_waiting(self) -> int:
@@ -115,9 +122,12 @@ class Database:
     ) -> None:
         await self.aclose()
 
-    def _read(self, work: Callable[[Connection], T]) -> T:
+    def _read(self, work: Callable[[Connection], T], within_seconds: float | None) -> T:
         with self._read_engine.connect() as connection, connection.begin():
-            return work(connection)
+            if within_seconds is None:
+                return work(connection)
+            with self._patience(connection, within_seconds):
+                return work(connection)
 
     def _close(self) -> None:
         self._readers.shutdown()

@@ -3,86 +3,29 @@
 import asyncio
 import logging
 import queue
-import sqlite3
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from parley.core.errors import OperatorError
+from parley.infra.units import BatchWrite, Item, Transaction, Unit, Work, commit_together
 
 T = TypeVar("T")
-
-# Writes items that wait together. It must do for each item exactly what it would do for that item alone.
-BatchWrite = Callable[[Connection, Sequence[T]], None]
 
 MAX_UNITS_PER_COMMIT = 256
 # Callers beyond this wait before their unit is taken; far more than requests that can be open at once.
 MAX_WAITING_UNITS = 4096
-# The disk or the file failed, not the unit: nothing that this connection says afterwards can be trusted.
-_FATAL_CODES = frozenset(
-    {
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_CORRUPT,
-        sqlite3.SQLITE_NOTADB,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_CANTOPEN,
-    }
-)
 
 _log = logging.getLogger(__name__)
 
 
 class DatabaseFailed(OperatorError):
     """The writer met a failure of the disk or the file. Nothing is kept any more; only a restart can tell what was."""
-
-
-@dataclass(slots=True)
-class Transaction:
-    """One unit of work while it runs. Services execute on `connection`; nobody commits but the writer."""
-
-    connection: Connection
-    call_loop: Callable[[Callable[[], None]], None]
-    callbacks: list[Callable[[], None]] = field(default_factory=list)
-
-    def on_commit(self, callback: Callable[[], None]) -> None:
-        """Call `callback` on the writer's thread once the unit is durable, before its caller hears of it.
-
-        For state in memory that must follow the database even when the caller has been cancelled. It must not raise.
-        """
-        self.callbacks.append(callback)
-
-    def on_commit_in_loop(self, callback: Callable[[], None]) -> None:
-        """As `on_commit`, on the loop's thread: for state that only the loop may change."""
-        self.callbacks.append(lambda: self.call_loop(callback))
-
-
-@dataclass(slots=True, eq=False, kw_only=True)
-class _Unit:
-    """What a caller waits for, and how it went."""
-
-    future: asyncio.Future[Any]
-    result: Any = None
-    error: BaseException | None = None
-    callbacks: Sequence[Callable[[], None]] = ()
-
-
-@dataclass(slots=True, eq=False, kw_only=True)
-class _Work(_Unit):
-    work: Callable[[Transaction], Any]
-    call_loop: Callable[[Callable[[], None]], None]
-
-
-@dataclass(slots=True, eq=False, kw_only=True)
-class _Item(_Unit):
-    write: BatchWrite[Any]
-    item: Any
 
 
 class Session(Protocol):
@@ -105,7 +48,7 @@ class Writer:
     def __init__(self, session: Session, loop: asyncio.AbstractEventLoop) -> None:
         self._session = session
         self._loop = loop
-        self._queue: queue.SimpleQueue[_Unit | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Unit | None] = queue.SimpleQueue()
         self._places = asyncio.Semaphore(MAX_WAITING_UNITS)
         self._failure: DatabaseFailed | None = None
         self._failed: asyncio.Future[DatabaseFailed] = loop.create_future()
@@ -119,12 +62,12 @@ class Writer:
 
     async def submit(self, work: Callable[[Transaction], T]) -> T:
         """See `Database.transaction`."""
-        result: T = await self._enqueue(_Work(future=self._loop.create_future(), work=work, call_loop=self._call_loop))
+        result: T = await self._enqueue(Work(future=self._loop.create_future(), work=work, call_loop=self._call_loop))
         return result
 
     async def submit_item(self, write: BatchWrite[T], item: T) -> None:
         """See `Database.append`."""
-        await self._enqueue(_Item(future=self._loop.create_future(), write=write, item=item))
+        await self._enqueue(Item(future=self._loop.create_future(), write=write, item=item))
 
     @property
     def num_waiting(self) -> int:
@@ -147,7 +90,7 @@ class Writer:
             self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
 
-    async def _enqueue(self, unit: _Unit) -> Any:  # noqa: ANN401 - typed by the callers, who know the work
+    async def _enqueue(self, unit: Unit) -> Any:  # noqa: ANN401 - typed by the callers, who know the work
         await self._places.acquire()
         if self._failure is not None or self._is_closed:
             self._places.release()
@@ -156,7 +99,7 @@ class Writer:
         self._queue.put(unit)
         return await unit.future
 
-    def _answer(self, units: Sequence[_Unit]) -> None:
+    def _answer(self, units: Sequence[Unit]) -> None:
         """On the loop: tell each caller, and give its place back, whether or not it still waits."""
         for unit in units:
             self._places.release()
@@ -169,7 +112,7 @@ class Writer:
                 unit.future.set_result(unit.result)
 
     def _run(self) -> None:
-        units: list[_Unit] = []
+        units: list[Unit] = []
         try:
             connection = self._session.connect()
             try:
@@ -185,11 +128,11 @@ class Writer:
             _log.exception("database writer failed")
             self._fail(units, error)
 
-    def _commit(self, connection: Connection, units: Sequence[_Unit]) -> Connection:
+    def _commit(self, connection: Connection, units: Sequence[Unit]) -> Connection:
         """Commit the units, on a new connection where this one breaks; the connection to go on with."""
         while True:
             try:
-                _commit_together(connection, units, self._session.begun)
+                commit_together(connection, units, self._session.begun)
             except DBAPIError as error:
                 resumed = self._session.resume(error)
                 if resumed is None:
@@ -204,7 +147,7 @@ class Writer:
                     callback()
             return connection
 
-    def _take(self) -> list[_Unit]:
+    def _take(self) -> list[Unit]:
         """Wait for a unit, then take what else waits; empty at the end."""
         first = self._queue.get()
         if first is None:
@@ -221,10 +164,10 @@ class Writer:
             units.append(unit)
         return units
 
-    def _tell(self, units: Sequence[_Unit]) -> None:
+    def _tell(self, units: Sequence[Unit]) -> None:
         self._call_loop(lambda: self._answer(units))
 
-    def _fail(self, units: Sequence[_Unit], error: Exception) -> None:
+    def _fail(self, units: Sequence[Unit], error: Exception) -> None:
         failure = DatabaseFailed(f"the database failed: {error}")
 
         def fail_all() -> None:
@@ -248,99 +191,3 @@ class Writer:
         except RuntimeError:
             # The loop is closed: nobody is left to hear it, and what was committed stays committed.
             _log.warning("database writer outlived its loop")
-
-
-def _commit_together(connection: Connection, units: Sequence[_Unit], begun: Callable[[Connection], None]) -> None:
-    """Run the units in order in one transaction. Raises only what is fatal; then no unit may be answered as kept."""
-    runs = _runs(units)
-    if len(runs) > 1 or not _commit_run(connection, runs[0], begun):
-        for unit in units:
-            unit.error, unit.callbacks = None, ()
-        with connection.begin():
-            begun(connection)
-            for run in runs:
-                _write_run(connection, run)
-
-
-def _runs(units: Sequence[_Unit]) -> list[list[_Unit]]:
-    """The units in their order, cut where one write follows another: a run of items of one write is one call of it."""
-    runs: list[list[_Unit]] = []
-    for unit in units:
-        last = runs[-1][-1] if runs else None
-        if isinstance(unit, _Item) and isinstance(last, _Item) and last.write is unit.write:
-            runs[-1].append(unit)
-        else:
-            runs.append([unit])
-    return runs
-
-
-def _commit_run(connection: Connection, run: Sequence[_Unit], begun: Callable[[Connection], None]) -> bool:
-    """Commit a run of items that is all there is, without a savepoint: the usual case under load.
-
-    Returns False, with nothing kept, where it is no such run, or where an item was refused: then each needs its savepoint.
-    """
-    if not isinstance(run[0], _Item):
-        return False
-    transaction = connection.begin()
-    is_kept = False
-    try:
-        begun(connection)
-        _write_items(connection, run)
-        is_kept = True
-    except Exception as error:
-        if _is_fatal(error):
-            raise
-    finally:
-        if not is_kept:
-            transaction.rollback()
-    if is_kept:
-        # Outside the catch: a commit that fails is never tried again, because nobody knows what of it was kept.
-        transaction.commit()
-    return is_kept
-
-
-def _write_run(connection: Connection, run: Sequence[_Unit]) -> None:
-    """A run inside a larger transaction: whole in one savepoint, or unit by unit when one of them was refused."""
-    if len(run) > 1:
-        try:
-            with connection.begin_nested():
-                _write_items(connection, run)
-        except Exception as error:
-            if _is_fatal(error):
-                raise
-        else:
-            return
-    for unit in run:
-        _run_in_savepoint(connection, unit)
-
-
-def _write_items(connection: Connection, run: Sequence[_Unit]) -> None:
-    items = [unit for unit in run if isinstance(unit, _Item)]
-    items[0].write(connection, [unit.item for unit in items])
-
-
-def _run_in_savepoint(connection: Connection, unit: _Unit) -> None:
-    try:
-        with connection.begin_nested():
-            _execute(connection, unit)
-    except Exception as error:
-        if _is_fatal(error):
-            raise
-        # It belongs to the caller, who gets it as its own.
-        unit.error = error
-
-
-def _execute(connection: Connection, unit: _Unit) -> None:
-    if isinstance(unit, _Work):
-        transaction = Transaction(connection, unit.call_loop)
-        unit.result = unit.work(transaction)
-        unit.callbacks = transaction.callbacks
-    elif isinstance(unit, _Item):
-        unit.write(connection, [unit.item])
-
-
-def _is_fatal(error: Exception) -> bool:
-    if not isinstance(error, DBAPIError):
-        return False
-    code = getattr(error.orig, "sqlite_errorcode", None)
-    return error.connection_invalidated or (code is not None and code & 0xFF in _FATAL_CODES)

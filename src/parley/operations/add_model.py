@@ -114,7 +114,8 @@ async def add_model(records: Records, addition: AddModel) -> Snapshot:
 
     Adding the same again changes nothing but the default. Raises CatalogError.
     """
-    entry = await asyncio.to_thread(_add, records, addition)
+    async with records.catalog_turn:
+        entry = await asyncio.to_thread(_add, records, addition)
     return records.catalog.resolve(entry)
 
 

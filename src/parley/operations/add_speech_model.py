@@ -120,7 +120,8 @@ def _add_progress(on_progress: Callable[[int, int], None], before: int, size: in
 
 async def add_speech_model(records: Records, addition: AddSpeechModel) -> Snapshot:
     """Let the catalog have a folder that was imported, as what whisper-1 is answered by from now on. Raises CatalogError."""
-    entry = await asyncio.to_thread(_add, records, addition)
+    async with records.catalog_turn:
+        entry = await asyncio.to_thread(_add, records, addition)
     return records.catalog.resolve(entry)
 
 

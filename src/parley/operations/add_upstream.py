@@ -44,7 +44,8 @@ async def add_upstream(records: Records, addition: AddUpstream) -> Snapshot:
     of a name that only stands in for OpenAI's.
     """
     check_upstream(addition.name, addition.upstream)
-    name = await asyncio.to_thread(_add, records, addition)
+    async with records.catalog_turn:
+        name = await asyncio.to_thread(_add, records, addition)
     return records.catalog.resolve(name)
 
 

@@ -16,6 +16,8 @@ from parley.operations.records import Records
 # What the audit log never shows of an object.
 _SECRET_FIELDS = frozenset({"digest", "password_hash"})
 _MAX_NAME_CHARACTERS = 256
+# They join or part the letters beside them: Persian and Indic names have them, and pictures made of several.
+_JOINERS = str.maketrans("", "", "\u200c\u200d")
 
 
 def require(actor: Actor, scope: Scope) -> None:
@@ -84,7 +86,8 @@ def within_maker(actor: Actor, request: KeyRequest) -> KeyRequest:
 def checked_name(name: str) -> str:
     """A name as it is kept. Raises InvalidRequest, also for control characters, which a terminal would obey."""
     kept = name.strip()
-    if not 1 <= len(kept) <= _MAX_NAME_CHARACTERS or not kept.isprintable():
+    seen = kept.translate(_JOINERS)
+    if not seen or len(kept) > _MAX_NAME_CHARACTERS or not seen.isprintable():
         raise InvalidRequest(
             f"Invalid 'name': it must have 1 to {_MAX_NAME_CHARACTERS} printable characters.",
             param="name",

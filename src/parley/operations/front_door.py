@@ -165,6 +165,7 @@ class FrontDoor:
         self._log_ins.forget(f"account {email}")
 
         def work(transaction: Transaction) -> Entered:
+            self._check_unchanged(transaction.connection, user)
             theirs = [
                 organization.id
                 for organization, _ in self._records.membership.organizations_of(transaction.connection, user)
@@ -240,6 +241,8 @@ class FrontDoor:
         def work(transaction: Transaction) -> Entered:
             invite = membership.invite_of_token(transaction.connection, token)
             user = membership.user_by_email(transaction.connection, email)
+            if known is not None:
+                self._check_unchanged(transaction.connection, known)
             if user is None:
                 user = membership.add_user(transaction, email=email, name=new_name, password_hash=new_hash)
             elif known is None:
@@ -256,6 +259,12 @@ class FrontDoor:
             return self._enter(transaction, visitor, user, invite.organization_id)
 
         return await self._records.database.transaction(work)
+
+    def _check_unchanged(self, connection: Connection, user: User) -> None:
+        """Hashing takes its time: a password that was reset meanwhile opens nothing any more. Raises AuthenticationFailed."""
+        now = self._records.membership.user_by_email(connection, user.email)
+        if now is None or now.password_hash != user.password_hash:
+            raise AuthenticationFailed("The e-mail address or the password is wrong.", code="invalid_login")
 
     def _enter(self, transaction: Transaction, visitor: Actor, user: User, organization_id: str) -> Entered:
         session, token = self._records.doors.open_session(transaction, user, organization_id)

@@ -19,7 +19,7 @@ def known_letter(email: str, *, public_url: str) -> Letter:
         to=email,
         subject="You have an account at Parley",
         text=f"Somebody, perhaps you, signed up with this address, which has an account already.\n\n"
-        f"Log in, or set a new password, at {public_url}\n",
+        f"Log in with it, or set a new password:\n\n{public_url}/reset\n",
     )
 
 

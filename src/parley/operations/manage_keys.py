@@ -186,7 +186,11 @@ def _key(records: Records, connection: Connection, actor: Actor, project_id: str
     if project_id is not None:
         return _project_key(records, connection, actor, project_id, key_id)
     key = records.accounts.key(connection, key_id, organization_id=actor.organization_id)
-    require(actor, Scope.OPERATOR if Scope.OPERATOR in key.scopes else Scope.ADMIN)
+    for scope in (Scope.OPERATOR, Scope.OWNER):
+        if scope in key.scopes:
+            # Nobody takes away what they could not give.
+            require(actor, scope)
+    require(actor, Scope.ADMIN)
     return key
 
 

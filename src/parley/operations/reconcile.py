@@ -5,11 +5,11 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from parley.domain.billing.audit import Expected, Finding, check_chain, check_sums
+from parley.domain.billing.audit import Expected, Finding, check_chain, check_months, check_sums
 from parley.domain.billing.service import Billing
 from parley.domain.billing.verify import Position
 from parley.domain.idempotency.service import Replies
-from parley.infra.db import Connection, Database
+from parley.infra.db import Connection, Database, Transaction
 
 PERIOD_SECONDS = 60.0
 # Entries of the chain walked in each round: a small ledger whole, a large one piece by piece, in a day 70 million.
@@ -44,18 +44,15 @@ class Reconciler:
 
     async def check(self) -> Sequence[Finding]:
         """One round. What does not agree is logged as an error, and the accounts that it touches are frozen."""
-        # Nothing is awaited between the two, so what the books say now is what the ledger says at that entry.
-        booked = self._billing.books.balances()
-        seq = await self._database.transaction(lambda unit: self._billing.last_entry(unit.connection))
-        expected = Expected(seq=seq, balances=booked)
-        start = self._position
+        expected = await self._expected()
+        seq, start = expected.seq, self._position
 
         def read(connection: Connection) -> tuple[Position, list[Finding]]:
             position, finding = check_chain(connection, start, max_entries=ENTRIES_PER_ROUND)
             findings = [] if finding is None else [finding]
             return position, findings + check_sums(connection, expected)
 
-        position, findings = await self._database.read(read)
+        position, findings = await self._database.read(read, within_seconds=None)
         # At the end it begins again.
         self._position = position if position.seq < seq and not findings else Position()
         self.findings = findings
@@ -63,6 +60,28 @@ class Reconciler:
             _log.error("the ledger does not agree", extra={"finding": finding.text})
             await self._freeze(finding)
         return findings
+
+    async def _expected(self) -> Expected:
+        """What the ledger comes to at its last entry, by the books.
+
+        What leaves an account left the books before its entry was handed to the writer, so all of it that the books know now
+        is in the ledger at the entry that is asked for here, and no more. What comes to an account is in the ledger first:
+        there may be some at that entry that the books learn of while this is under way.
+        """
+        books = self._billing.books
+        booked, before = books.balances(), books.arrived()
+        after: dict[str, int] = {}
+
+        def mark(unit: Transaction) -> int:
+            # In the loop these come in the order of the commits: behind what is in the ledger by now, before what is not.
+            unit.on_commit_in_loop(lambda: after.update(books.arrived()))
+            return self._billing.last_entry(unit.connection)
+
+        seq = await self._database.transaction(mark)
+        for account, nano in after.items():
+            if nano != before.get(account, 0):
+                booked[account] = booked.get(account, 0) + nano - before.get(account, 0)
+        return Expected(seq=seq, balances=booked)
 
     async def _freeze(self, finding: Finding) -> None:
         for organization_id in sorted(finding.organizations):
@@ -81,7 +100,10 @@ def verify_ledger(
     """
     position, finding = check_chain(connection, Position())
     findings = [] if finding is None else [finding]
-    findings += check_sums(connection, Expected(seq=position.seq, balances=billing.books.balances()))
+    # Behind a fault in the chain too: the sums are those of all entries.
+    expected = Expected(seq=billing.last_entry(connection), balances=billing.books.balances())
+    findings += check_sums(connection, expected)
+    findings += check_months(connection)
     charged = billing.charged_by_organization(connection)
     recorded = sum_charges(connection)
     for organization_id in sorted(charged.keys() | recorded.keys()):

@@ -53,6 +53,8 @@ class Records:
     replies: Replies
     catalog: Catalog
     catalog_files: CatalogFiles
+    # Held by whoever changes the catalog: its file is read, edited and replaced whole.
+    catalog_turn: asyncio.Lock
     clock: Clock
     # Of a database that is a file; what disk PostgreSQL has is its own affair.
     storage: StorageWatch | None
@@ -86,10 +88,10 @@ async def open_records(settings: Settings, clock: Clock) -> AsyncIterator[Record
         is_metered = settings.mode == "metered"
         keys = Ring(folder.pepper(may_create=is_new), clock)
         accounts = Accounts(keys, clock, is_house_metered=is_metered)
-        await database.read(accounts.fill)
+        await database.read(accounts.fill, within_seconds=None)
         rates = RateLimits(ProcessCounters(), clock, tiers=read_tiers(folder.tiers_path))
-        await database.read(rates.fill)
-        for organization in await database.read(accounts.all_organizations):
+        await database.read(rates.fill, within_seconds=None)
+        for organization in await database.read(accounts.all_organizations, within_seconds=None):
             rates.set_tier(organization.id, organization.tier)
         usage = UsageRecords(database)
         replies = Replies(database, clock)
@@ -111,6 +113,7 @@ async def open_records(settings: Settings, clock: Clock) -> AsyncIterator[Record
             replies=replies,
             catalog=catalog,
             catalog_files=files,
+            catalog_turn=asyncio.Lock(),
             clock=clock,
             storage=storage,
         )
@@ -128,7 +131,7 @@ async def _open_books(
         billing.keep_prices(transaction, (snapshot for _, snapshot, _ in catalog.entries()))
         return settle_orphans(transaction, usage, billing)
 
-    await database.read(load)
+    await database.read(load, within_seconds=None)
     num_orphans = await database.transaction(settle)
     if num_orphans:
         _log.warning("requests of a server that died were settled", extra={"num_requests": num_orphans})

@@ -24,14 +24,15 @@ class Removed:
 
 async def remove_model(records: Records, name: str, in_use: InUse) -> Removed:
     """Remove the weights behind `name` with every name pinned to them. Raises CatalogError; nothing was removed then."""
-    weights = _removable(records.catalog, name)
-    if in_use(weights):
-        raise CatalogError(
-            f"{weights.name} is in the running server's memory; put it out with `parley models unload {name}`, then remove it"
-        )
-    default = _next_default(records.catalog, weights)
-    contents = await asyncio.to_thread(records.catalog_files.remove, weights, default=default)
-    records.catalog.replace(contents)
+    async with records.catalog_turn:
+        weights = _removable(records.catalog, name)
+        if in_use(weights):
+            raise CatalogError(
+                f"{weights.name} is in the running server's memory; put it out with `parley models unload {name}`, then remove it"
+            )
+        default = _next_default(records.catalog, weights)
+        contents = await asyncio.to_thread(records.catalog_files.remove, weights, default=default)
+        records.catalog.replace(contents)
     now = contents.default_speech_weights if weights.is_speech else contents.default_weights
     return Removed(weights=weights.name, default=contents.default_weights.name if now is None else now.name)
 

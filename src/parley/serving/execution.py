@@ -59,12 +59,15 @@ class Execution:
         self._tenant = Tenant(grant.principal.organization_id, grant.principal.project_id)
         self._first_ticket: Ticket | None = pool.enqueue(self._tenant, 1 if request.echo else first.num_sequences)
         stack.callback(self._first_ticket.release)
+        # Whose slots are waited for, or were last.
+        self._last_ticket = self._first_ticket
 
     @property
-    def progress(self) -> str | None:
-        """What there is to say to whoever waits for the first event; None where nothing is."""
-        seconds = self._pool.loading_seconds
-        return None if seconds is None else f"loading {self._grant.weights.name} ({seconds:.0f} s)"
+    def progress(self) -> str:
+        """What there is to say to whoever waits for the first event."""
+        if (seconds := self._pool.loading_seconds) is not None:
+            return f"loading {self._grant.weights.name} ({seconds:.0f} s)"
+        return "waiting for the first token" if self._last_ticket.granted.is_set() else "waiting for a slot"
 
     def events(self) -> AsyncGenerator[RunEvent, None]:
         """Events with `sequence` as choice index, calls read out of the text; `Finished` comes last, with the meter's count."""
@@ -107,6 +110,7 @@ class Execution:
         return ticket
 
     async def _engine(self, ticket: Ticket) -> Engine:
+        self._last_ticket = ticket
         await ticket.granted.wait()
         self._meter.slot_taken()
         return await self._pool.engine()

@@ -77,8 +77,11 @@ class Cells:
         return next((span.start for span in self._spans if span.start < count < span.end), count)
 
     def portion_length(self, start: int, room: int) -> int:
-        """How many cells from `start` on can be read in one step: up to `room`, and either tokens or rows."""
+        """How many cells from `start` on can be read in one step: either tokens or rows, up to `room`, or all rows that see
+        each other."""
         for span in self._spans:
+            if span.start <= start < span.end and not span.rows.is_causal:
+                return span.end - start
             if start < span.end:
                 return min(room, (span.start if start < span.start else span.end) - start)
         return min(room, len(self) - start)

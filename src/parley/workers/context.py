@@ -53,7 +53,7 @@ class Context:
         self._num_sections = library.num_position_sections(model)
         self._context = library.open_context(model, shape)
         self._memory = self._api.llama_get_memory(self._context)
-        rows = shape.batch_tokens
+        rows = shape.step_rows
         self._tokens = np.zeros(rows, dtype=np.int32)
         self._positions = np.zeros(rows, dtype=np.int32)
         self._sequences = np.zeros(rows, dtype=np.int32)

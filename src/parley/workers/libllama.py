@@ -99,12 +99,18 @@ _SIGNATURES: Signatures = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContextShape:
-    """`batch_tokens` is the most that one step reads."""
+    """`batch_tokens` is the most that one step reads, but for rows of a picture that see each other: `picture_rows` of them."""
 
     num_sequences: int
     sequence_tokens: int
     batch_tokens: int
     num_threads: int
+    picture_rows: int = 0
+
+    @property
+    def step_rows(self) -> int:
+        """What any step may read."""
+        return max(self.batch_tokens, self.picture_rows)
 
 
 class LibLlama:
@@ -154,14 +160,14 @@ class LibLlama:
         if tuple(words) != _CONTEXT_DEFAULTS or tuple(flags) != _CONTEXT_FLAGS:
             raise Unsupported("other defaults in llama_context_params")
         words[0] = shape.num_sequences * shape.sequence_tokens
-        words[1] = words[2] = shape.batch_tokens
+        words[1] = words[2] = shape.step_rows
         words[3] = shape.num_sequences
         words[7] = words[8] = shape.num_threads
         context = self.api.llama_init_from_model(model, params)
         if not context:
             raise RuntimeError("llama.cpp could not open a context")
         got = self.api.llama_n_ctx_seq(context), self.api.llama_n_batch(context), self.api.llama_n_seq_max(context)
-        if got[0] < shape.sequence_tokens or got[1] < shape.batch_tokens or got[2] != shape.num_sequences:
+        if got[0] < shape.sequence_tokens or got[1] < shape.step_rows or got[2] != shape.num_sequences:
             raise Unsupported("a changed word of llama_context_params did not do what it should")
         return int(context)
 

@@ -119,6 +119,7 @@ def main() -> None:
         num_sequences=options["num_slots"],
         sequence_tokens=options["context_length"],
         batch_tokens=max(options["batch_tokens"], options["num_slots"]),
+        picture_rows=options["picture_rows"],
         num_threads=options["num_threads"],
     )
     try:

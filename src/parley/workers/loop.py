@@ -134,7 +134,7 @@ class Loop:
         if not len(prompt):
             raise ValueError("an empty prompt")
         context = self._context
-        prompt.check(num_tokens=context.num_tokens, row_width=context.row_width, most_rows=context.shape.batch_tokens)
+        prompt.check(num_tokens=context.num_tokens, row_width=context.row_width, most_rows=context.shape.step_rows)
 
     def _can_read(self) -> bool:
         return self._unfinished is not None or (

@@ -168,8 +168,28 @@ def test_requests_at_once_are_counted_until_they_are_closed() -> None:
     for permit in (second, third):
         permit.close(0)
     assert desk.counters._places == {}
-    # The tokens of the one that was refused came back with it.
-    assert desk.admit(principal, tokens=1_000)
+    # The tokens of the ones that were refused came back with them, and their places among the requests of the minute.
+    assert refusal.levels.requests.remaining == 98
+    assert desk.admit(principal, tokens=1_000).levels.requests.remaining == 96
+
+
+def test_a_request_that_is_refused_for_another_reason_takes_nothing() -> None:
+    desk = Desk()
+    principal = limited(requests_per_minute=5, requests_per_day=5, tokens_per_minute=1_000, concurrent_requests=1)
+    for _ in range(20):
+        permit = desk.admit(principal, tokens=900)
+        permit.cancel()
+        permit.cancel()
+        permit.close(900)
+        assert (permit.levels.requests.remaining, permit.levels.tokens.remaining) == (5, 1_000)
+    assert desk.counters._places == {}
+
+
+def test_where_no_request_may_run_at_once_no_waiting_helps() -> None:
+    assert Desk().refusal(limited(concurrent_requests=0)).retry_after_seconds is None
+    desk, principal = Desk(), limited(concurrent_requests=1)
+    desk.admit(principal)
+    assert desk.refusal(principal).retry_after_seconds == 1.0
 
 
 def test_a_limit_on_requests_at_once_alone_is_given_back_too() -> None:

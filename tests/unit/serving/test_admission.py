@@ -21,6 +21,7 @@ class FakeRates:
         self._refusal = refusal
         self.needs: list[LimitNeed] = []
         self.closed: list[int] = []
+        self.num_cancelled = 0
 
     def admit(self, principal: Principal, *, model: str, family: str, need: LimitNeed) -> "FakeRates":
         if self._refusal is not None:
@@ -30,6 +31,9 @@ class FakeRates:
 
     def close(self, num_tokens: int = 0, *, audio_minutes: int = 0) -> None:
         self.closed.append(num_tokens)
+
+    def cancel(self) -> None:
+        self.num_cancelled += 1
 
 
 def bench_with(rates: FakeRates, **changes: object) -> Bench:
@@ -43,7 +47,7 @@ async def test_a_hold_that_is_refused_gives_the_limits_everything_back_and_tells
         await bench.open(completion("abcd", max_tokens=4))
     assert refused.value.kind == "insufficient_quota"
     assert refused.value.levels is LEVELS
-    assert rates.closed == [0]
+    assert (rates.num_cancelled, rates.closed) == (1, [])
 
 
 async def test_a_limit_is_told_before_money_and_holds_none() -> None:
@@ -62,12 +66,12 @@ async def test_where_the_queue_is_full_the_hold_and_the_permit_are_given_back() 
     with pytest.raises(Overloaded) as refused:
         await bench.open(completion("abcd", max_tokens=4))
     assert refused.value.levels is LEVELS
-    assert rates.closed == [0]
+    assert (rates.num_cancelled, rates.closed) == (1, [])
     assert len(bench.billing.books.holds) == 4
     for run in running:
         await run.aclose()
     assert not bench.billing.books.holds
-    assert len(rates.closed) == 5
+    assert (rates.num_cancelled, len(rates.closed)) == (1, 4)
 
 
 async def test_limits_and_hold_are_about_the_same_tokens() -> None:

@@ -43,6 +43,30 @@ RECORDED = [
         WEATHER + TIMER,
     ),
     ("mistral", '[TOOL_CALLS] [{"name": "get_weather", "arguments": {"city": "Paris"}, "id": "abc1', WEATHER),
+    ("mistral-v7", '[TOOL_CALLS][{"name": "get_weather", "arguments": {"city": "Paris"}, "id": "abc123DEF"}]', WEATHER),
+    ("mistral-v11", '[TOOL_CALLS]get_weather[CALL_ID]abc123DEF[ARGS]{"city": "Paris"}', WEATHER),
+    ("mistral-v11", '[TOOL_CALLS]get_weather[ARGS]{"city": "Paris"}', WEATHER),
+    ("mistral-v13", '[TOOL_CALLS]get_weather[ARGS]{"city": "Paris"}', WEATHER),
+    ("mistral-v13", '[TOOL_CALLS]get_weather{"city": "Paris"}', WEATHER),
+    (
+        "mistral-v13",
+        'I look.[TOOL_CALLS]get_weather[ARGS]{"city": "Paris"}[TOOL_CALLS]set_timer[ARGS]{"minutes": 5}',
+        [Words("I look."), *WEATHER, *TIMER],
+    ),
+    (
+        "mistral-v11",
+        '[TOOL_CALLS]get_weather[CALL_ID]a[ARGS]{"city": "Paris"}\n[TOOL_CALLS]set_timer[CALL_ID]b[ARGS]{"minutes": 5}',
+        WEATHER + TIMER,
+    ),
+    # Llama 3.1 says first that tools are its own.
+    ("llama-3", '<|python_tag|>{"name": "get_weather", "parameters": {"city": "Paris"}}', WEATHER),
+    ("llama-3", '{"type": "function", "name": "get_weather", "parameters": {"city": "Paris"}}', WEATHER),
+    # A thought that speaks of a call makes none.
+    (
+        "qwen",
+        f"<think>\nI could {TIMER_CALL} but no.\n</think>\n\n{CALL}",
+        [Words(f"<think>\nI could {TIMER_CALL} but no.\n</think>"), *WEATHER],
+    ),
     # Keys in another order, and a call without arguments, are known once they are whole.
     ("chatml", '<tool_call>\n{"arguments": {"minutes": 5}, "name": "set_timer"}\n</tool_call>', TIMER),
     ("chatml", '<tool_call>\n{"name": "set_timer"}\n</tool_call>', [Name("set_timer"), Arguments("{}")]),
@@ -66,6 +90,20 @@ NO_CALLS = [
     ("mistral", "[TOOL_CALLS]"),
     ("mistral", '[TOOL_CALLS] [{"name": "nobody", "arguments": {}}]'),
     ("mistral", "[1, 2] [TOOL"),
+    ("llama-3", '<|python_tag|>brave_search.call(query="Paris")'),
+    ("llama-3", "<|python_tag|>"),
+    ("llama-3", "<|python"),
+    ("qwen", f"<think>\n{CALL}"),
+    ("qwen", " <thin"),
+    ("qwen", "<think>a</thin"),
+    ("mistral-v13", "[TOOL_CALLS]"),
+    ("mistral-v13", "[TOOL_CALLS]get_weather"),
+    ("mistral-v13", "[TOOL_CALLS]get_weather[ARGS]"),
+    ("mistral-v13", "[TOOL_CALLS]get_weather[ARGS]Paris"),
+    ("mistral-v13", '[TOOL_CALLS]format_disk[ARGS]{"now": true}'),
+    ("mistral-v13", '[TOOL_CALLS][{"name": "get_weather", "arguments": {}}]'),
+    ("mistral-v11", "[TOOL_CALLS]get_weather[CALL_ID]"),
+    ("mistral-v11", "[TOOL_CALLS] and more text that is none [ARGS]{}"),
 ]
 
 
@@ -84,12 +122,28 @@ def test_what_is_no_call_comes_back_to_the_letter(family, answer):
 
 
 @given(
-    family=st.sampled_from(["chatml", "qwen", "llama-3", "mistral"]),
+    family=st.sampled_from(["chatml", "qwen", "llama-3", "mistral", "mistral-v11", "mistral-v13"]),
     pieces=st.lists(
         st.one_of(
             st.text(max_size=5),
             st.sampled_from(
-                ["<tool_call>", "</tool_call>", "[TOOL_CALLS]", "{", "}", "[", "]", '"', "\n", '{"name": "']
+                [
+                    "<think>",
+                    "</think>",
+                    "<tool_call>",
+                    "</tool_call>",
+                    "[TOOL_CALLS]",
+                    "f[CALL_ID]a",
+                    "[ARGS]",
+                    "<|python_tag|>",
+                    "{",
+                    "}",
+                    "[",
+                    "]",
+                    '"',
+                    "\n",
+                    '{"name": "',
+                ]
             ),
         ),
         max_size=12,

@@ -1,11 +1,14 @@
 """The call that an OpenAI-compatible server gets: every parameter is mapped, or is refused before; none is dropped."""
 
+import base64
 import json
 from dataclasses import fields, replace
 
 import pytest
 
-from parley.core.requests import ChatMessage, ChatPrompt, Sampling, SequenceRequest, TextPrompt
+from parley.core.estimate import estimate_tokens
+from parley.core.picture import Detail, PictureSource
+from parley.core.requests import ChatMessage, ChatPrompt, Inset, Sampling, SequenceRequest, TextPrompt
 from parley.core.template import Role
 from parley.core.upstream import ABILITIES, Upstream, UpstreamKind
 from parley.serving.engines.openai_server.dialect import call_of, probe_call, score_call
@@ -115,3 +118,44 @@ def test_scores_are_an_echo_whose_tokens_are_told_by_id() -> None:
     body = json.loads(score_call((1, 2), 3, upstream(UpstreamKind.VLLM)).body)
     assert (body["prompt"], body["echo"], body["logprobs"]) == ([1, 2], True, 3)
     assert body["return_tokens_as_token_ids"] is True
+
+
+FILES = {"png": b"\x89PNG\r\n\x1a\n", "jpeg": b"\xff\xd8\xff\xe0", "gif": b"GIF89a", "webp": b"RIFF....WEBPVP8 "}
+
+
+def shown(at: int, content: bytes = FILES["png"], detail: Detail = Detail.AUTO) -> Inset:
+    encoded = base64.encodebytes(content * 9).decode()
+    return Inset(at, PictureSource(encoded=encoded, detail=detail, param="p"))
+
+
+def seen(text: str, *pictures: Inset) -> ChatPrompt:
+    return ChatPrompt(messages=(ChatMessage(role=Role.USER, content=text, pictures=pictures),))
+
+
+def content_of(prompt: ChatPrompt) -> list[dict[str, object]]:
+    body = asked(UpstreamKind.OPENAI, request_of(source=prompt))
+    (message,) = body["messages"]
+    return message["content"]
+
+
+def test_pictures_stand_among_the_words_where_the_client_put_them() -> None:
+    parts = content_of(seen("onetwo", shown(0), shown(3, detail=Detail.LOW), shown(3), shown(6, detail=Detail.HIGH)))
+    told = [part["text"] if part["type"] == "text" else part["image_url"].get("detail", "auto") for part in parts]
+    assert told == ["auto", "one", "low", "auto", "two", "high"]
+    assert [part["type"] for part in content_of(seen("", shown(0)))] == ["image_url"]
+
+
+@pytest.mark.parametrize("kind", list(FILES))
+def test_a_picture_goes_as_what_it_is_and_byte_for_byte(kind: str) -> None:
+    (_, part) = content_of(seen("look", shown(4, FILES[kind])))
+    heading, _, encoded = part["image_url"]["url"].partition(",")
+    assert heading == f"data:image/{kind};base64"
+    assert base64.b64decode(encoded, validate=True) == FILES[kind] * 9
+
+
+def test_pictures_count_in_the_estimate_of_a_prompt() -> None:
+    (words, low, close) = (
+        estimate_tokens(each)
+        for each in (seen("look"), seen("look", shown(0, detail=Detail.LOW)), seen("look", shown(0)))
+    )
+    assert words < low < close

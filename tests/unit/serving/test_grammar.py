@@ -1,5 +1,8 @@
 """Grammars of answers, tried letter by letter on llguidance: what they let through, and what they do not."""
 
+import json
+import re
+
 import pytest
 
 from parley.core.requests import ToolChoice
@@ -51,6 +54,29 @@ def test_required_calls_are_well_formed_and_of_declared_functions(family):
         "",
     ):
         assert not accepts(answer, other), other
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"description": "anything"},
+        {"type": ["object", "null"]},
+        {"anyOf": [{"type": "string"}, {"type": "object"}]},
+        {"$ref": "#/$defs/any", "$defs": {"any": {}}},
+    ],
+)
+def test_arguments_are_an_object_whatever_else_their_schema_would_allow(parameters):
+    answer = grammar(tools=forced(functions=(function(parameters=parameters),)))
+    assert accepts(answer, CALL)
+    for other in ('"Paris"', "null", "1", '["Paris"]'):
+        assert not accepts(answer, CALL.replace('{"city": "Paris"}', other)), other
+
+
+@pytest.mark.parametrize("kind", [5, ["string", 5], "banana"])
+def test_a_type_that_is_none_is_left_for_the_check_to_find(kind):
+    answer = grammar(tools=forced(functions=(function(parameters={"type": kind}),)))
+    assert json.dumps(kind) in answer.lark
 
 
 def test_one_call_at_most_where_calls_are_not_parallel():
@@ -155,3 +181,43 @@ def test_what_cannot_be_enforced_is_left_out_for_functions_that_are_not_strict_a
 def test_a_function_without_parameters_is_called_with_none():
     answer = grammar(tools=tools(function("ping", parameters=None), choice=ToolChoice.REQUIRED))
     assert accepts(answer, '<tool_call>\n{"name": "ping", "arguments": {}}\n</tool_call>')
+
+
+@pytest.mark.parametrize(
+    "known", [vocabulary(written=TAGS), vocabulary(*TAGS)], ids=["tags in letters", "tags as tokens"]
+)
+def test_a_thought_may_speak_of_calls_and_what_follows_is_held_to_a_form(known):
+    answer = grammar("qwen", known)
+    thought = "<think>\nI could write { or <tool_calls>.\n</think>\n\n"
+    is_hidden = not known.written_specials
+    call = CALL if not is_hidden else None
+    assert accepts(answer, f"{thought}Paris.", known)
+    assert accepts(answer, f"\n{thought}", known)
+    if call is not None:
+        assert accepts(answer, f"{thought}{call}", known)
+        assert accepts(answer, f"<think>{call.replace('city', 'town')}</think>{call}", known)
+        assert not accepts(answer, thought + call.replace("city", "town"), known)
+        assert not accepts(answer, "<think>" + call, known)
+
+
+@pytest.mark.parametrize("family", ["mistral-v11", "mistral-v13"])
+@pytest.mark.parametrize("is_hidden", [True, False])
+def test_calls_that_are_no_objects_are_held_to_their_form(family, is_hidden):
+    marks = ("[TOOL_CALLS]", "[CALL_ID]", "[ARGS]")
+    known = vocabulary(*marks) if is_hidden else vocabulary(written=marks)
+    answer = grammar(family, known, tools=forced())
+
+    def told(text: str):
+        if not is_hidden:
+            return text
+        return [known.special_tokens.get(part, part) for part in re.split(r"(\[[A-Z_]+\])", text) if part]
+
+    one, two = '[TOOL_CALLS]get_weather[ARGS]{"city": "Paris"}', '[TOOL_CALLS]set_timer[ARGS]{"minutes": 5}'
+    with_id = one.replace("[ARGS]", "[CALL_ID]abc123DEF[ARGS]")
+    assert accepts(answer, told(one), known)
+    assert accepts(answer, told(one + two), known)
+    assert accepts(answer, told(with_id), known) is (family == "mistral-v11")
+    for other in (one.replace("city", "town"), one.replace("get_weather", "format_disk"), "Paris.", f"Hm.{one}"):
+        assert not accepts(answer, told(other), known), other
+    assert accepts(grammar(family, known), told(f"Hm.{one}"), known)
+    assert set(markers(TEMPLATES[family].tools, known)) == (set(TEMPLATES[family].tools.marks) if is_hidden else set())

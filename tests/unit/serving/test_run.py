@@ -31,6 +31,15 @@ async def test_closing_twice_settles_once():
     assert len(bench.sink.records) == 1
 
 
+async def test_who_waits_is_told_for_what():
+    bench = make_bench(engine=EchoEngine(num_slots=1))
+    running, waiting = await bench.open(chat("hello")), await bench.open(chat("hello"))
+    assert (running.progress, waiting.progress) == ("waiting for the first token", "waiting for a slot")
+    await running.aclose()
+    assert waiting.progress == "waiting for the first token"
+    await waiting.aclose()
+
+
 async def test_a_run_that_never_started_costs_nothing_and_frees_its_slot():
     bench = make_bench()
     run = await bench.open(chat("hello"))

@@ -111,6 +111,55 @@ def test_mistral():
     )
 
 
+def test_mistral_of_version_7():
+    calls = '{"name": "get_weather", "arguments": {"city": "Paris"}, "id": "abc123DEF"}'
+    one = (
+        user("Weather in Paris?"),
+        called(("get_weather", '{"city":"Paris"}'), ids=("call_abc123DEF",)),
+        result("21"),
+    )
+    assert written("mistral-v7", SYSTEM, *one) == (
+        f"<s>[SYSTEM_PROMPT]Be brief.[/SYSTEM_PROMPT][AVAILABLE_TOOLS][{TOOL}][/AVAILABLE_TOOLS][INST]Weather in Paris?[/INST]"
+        f"[TOOL_CALLS][{calls}]</s>[TOOL_RESULTS]abc123DEF[TOOL_CONTENT]21[/TOOL_RESULTS]"
+    )
+
+
+@pytest.mark.parametrize(
+    ("family", "call_id", "result_id"),
+    [("mistral-v11", "[CALL_ID]abc123DEF", "abc123DEF[TOOL_CONTENT]"), ("mistral-v13", "", "")],
+)
+def test_mistral_from_version_11_on(family, call_id, result_id):
+    one = (
+        user("Weather in Paris?"),
+        called(("get_weather", '{"city":"Paris"}'), ids=("call_abc123DEF",)),
+        result("21"),
+    )
+    tool_block, again = f"[AVAILABLE_TOOLS][{TOOL}][/AVAILABLE_TOOLS]", "[INST]Thanks.[/INST]"
+    first, last = ("", tool_block) if family == "mistral-v11" else (tool_block, "")
+    assert written(family, SYSTEM, *one, user("Thanks.")) == (
+        f"<s>[SYSTEM_PROMPT]Be brief.[/SYSTEM_PROMPT]{first}[INST]Weather in Paris?[/INST]"
+        f'[TOOL_CALLS]get_weather{call_id}[ARGS]{{"city": "Paris"}}</s>'
+        f"[TOOL_RESULTS]{result_id}21[/TOOL_RESULTS]{last}{again}"
+    )
+
+
+def test_what_qwen_thought_is_left_out_of_turns_that_are_over():
+    thought = "<think>\nHm.\n</think>\n\n"
+    turns = (
+        user("Weather in Paris?"),
+        called(("get_weather", "{}"), text=f"{thought}I look."),
+        result("21"),
+        ChatMessage(role=Role.ASSISTANT, content=f"{thought}It is 21."),
+        user(f"You said {thought}"),
+        called(("get_weather", "{}"), text=f"{thought}Again."),
+    )
+    text = written("qwen", *turns)
+    assert "<|im_start|>assistant\nI look.\n<tool_call>" in text
+    assert "<|im_start|>assistant\nIt is 21.<|im_end|>" in text
+    assert f"<|im_start|>user\nYou said {thought}<|im_end|>" in text
+    assert f"<|im_start|>assistant\n{thought}Again.\n<tool_call>" in text
+
+
 def test_the_names_of_the_families_with_tools_are_those_of_the_templates():
     assert {name for name, template in TEMPLATES.items() if template.tools is not None} == TOOL_TEMPLATE_NAMES
 

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import sys
-from typing import Any
+from typing import Any, get_type_hints
 
 import msgspec
 import pytest
@@ -15,6 +15,8 @@ from parley.api.explain.decode import JsonBody
 from parley.api.explain.walk import first_fault
 from parley.api.openai import chat, completions, edits
 from parley.api.openai.schemas.chat import ChatCompletionRequestMessage
+from parley.api.openai.schemas.shared import RequestStruct
+from parley.api.platform.schemas import requests
 from parley.core.errors import InvalidRequest
 from tests.unit.wire.error_cases import chat_body
 
@@ -44,6 +46,12 @@ NUMERIC = [
         "max_completion_tokens", "top_logprobs", "best_of",
     }
 ]  # fmt: skip
+ADMINISTRATION = [
+    (wire_type, field)
+    for wire_type in vars(requests).values()
+    if isinstance(wire_type, type) and issubclass(wire_type, RequestStruct) and wire_type is not RequestStruct
+    for field in wire_type.__struct_encode_fields__
+]
 MESSAGE_FIELDS = ChatCompletionRequestMessage.__struct_encode_fields__
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
@@ -276,3 +284,26 @@ async def test_a_long_wrong_body_is_explained_off_the_loop_in_the_same_words():
     with pytest.raises(InvalidRequest) as raised:
         await read("application/json", chat_body(user="x" * 100_000))
     assert raised.value.code == "string_above_max_length"
+
+
+@pytest.mark.parametrize(("wire_type", "field"), ADMINISTRATION, ids=lambda part: getattr(part, "__name__", part))
+@pytest.mark.parametrize("value", ["", "x" * 2000, 0, -1, 10**18, -0.5, 1e300, [], {}, True], ids=lambda _: "")
+def test_what_administration_refuses_of_a_field_is_told_of_that_field(wire_type, field, value):
+    """What the strict pass refuses and the slow one cannot name would be called broken JSON, which it is not."""
+    alone = msgspec.defstruct("Alone", [(field, get_type_hints(wire_type, include_extras=True)[field])])
+    fault = first_fault({field: value}, alone)
+    try:
+        msgspec.convert({field: value}, alone)
+    except msgspec.ValidationError:
+        assert fault is not None
+        assert (fault.param or "").partition("[")[0].partition(".")[0] == field
+    else:
+        assert fault is None
+
+
+def test_a_bound_that_is_itself_excluded_is_told_so():
+    with pytest.raises(InvalidRequest) as raised:
+        JsonBody(requests.CreateTopUpRequest).decode(b'{"amount_usd": 0}')
+    assert raised.value.message == (
+        "Invalid 'amount_usd': decimal below minimum value. Expected a value > 0, but got 0 instead."
+    )

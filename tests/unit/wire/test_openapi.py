@@ -16,12 +16,13 @@ from tests.builders_wire import Asked, call_handler
 
 class NoPage:
     content_security_policy = ""
+    body = b""
 
     def render(self, base_url: str, entries: Any) -> bytes:
         return b""
 
 
-ROUTES = route_table(is_ready=always_ready, page=NoPage()).routes
+ROUTES = route_table(is_ready=always_ready, page=NoPage(), door=NoPage()).routes
 
 
 @pytest.fixture(scope="module")

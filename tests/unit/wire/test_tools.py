@@ -56,6 +56,24 @@ def test_a_tool_becomes_a_function():
     assert (tools.choice, tools.only, tools.is_parallel, tools.field) == (ToolChoice.AUTO, None, True, "tools")
 
 
+@pytest.mark.parametrize(("kind", "told"), [("string", "string"), (["string", "null"], "string, null")])
+def test_arguments_that_are_no_object_are_refused_by_name(kind, told):
+    declared = {**WEATHER, "parameters": {"type": kind}}
+    error = refusal(tools=[TOOL, {"type": "function", "function": declared}])
+    assert (error.code, error.param) == ("invalid_function_parameters", "tools[1].function.parameters")
+    assert error.message == (
+        "Invalid schema for function 'get_weather': schema must be a JSON Schema of 'type: \"object\"', "
+        f"got 'type: \"{told}\"'."
+    )
+    assert refusal(functions=[declared]).param == "functions[0].parameters"
+
+
+@pytest.mark.parametrize("parameters", [{}, {"type": ["object", "null"]}, {"type": 5}, {"properties": {}}])
+def test_a_schema_that_may_be_one_of_an_object_is_taken(parameters):
+    (weather,) = tools_of(tools=[{"type": "function", "function": {**WEATHER, "parameters": parameters}}]).functions
+    assert json.loads(weather.parameters.text) == parameters
+
+
 def test_a_schemas_keys_keep_their_order():
     parameters = {"type": "object", "properties": {"z": {}, "a": {}, "m": {}}}
     (function,) = tools_of(tools=[{"type": "function", "function": {"name": "f", "parameters": parameters}}]).functions

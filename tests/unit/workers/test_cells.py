@@ -36,6 +36,12 @@ def test_a_step_reads_tokens_or_rows_of_one_picture() -> None:
     assert prompt.portion_length(6, 100) == 2
 
 
+def test_rows_that_see_each_other_are_read_together_however_many_they_are() -> None:
+    together = Span(start=1, rows=Rows(count=6, num_positions=6, is_causal=False))
+    prompt = Cells([1, *range(-6, 0), 2], (together,), np.zeros((6, 4), dtype=np.float32))
+    assert [prompt.portion_length(start, 4) for start in (0, 1, 7)] == [1, 6, 1]
+
+
 def test_what_is_shared_never_ends_among_rows() -> None:
     prompt = cells()
     assert [prompt.whole(count) for count in (0, 1, 2, 3, 7, 8, 9, 10, 11, 12, 13)] == [

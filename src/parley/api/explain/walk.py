@@ -121,6 +121,8 @@ def _word_faults(value: str, words: shape.LiteralType | shape.EnumType, path: st
 
 
 def _string_faults(value: str, string: shape.StrType, path: str) -> Iterator[InvalidRequest]:
+    if string.min_length is not None and len(value) < string.min_length:
+        yield wording.string_too_short(path, least=string.min_length, length=len(value))
     if string.max_length is not None and len(value) > string.max_length:
         yield wording.string_too_long(path, most=string.max_length, length=len(value))
 
@@ -129,6 +131,8 @@ def _number_faults(value: float, bounds: shape.IntType | shape.FloatType, path: 
     kind = "integer" if isinstance(bounds, shape.IntType) else "decimal"
     if bounds.ge is not None and value < bounds.ge:
         yield wording.number_bound(path, kind=kind, is_above=False, bound=bounds.ge, value=value)
+    if bounds.gt is not None and value <= bounds.gt:
+        yield wording.number_bound(path, kind=kind, is_above=False, bound=bounds.gt, value=value, is_excluded=True)
     if bounds.le is not None and value > bounds.le:
         yield wording.number_bound(path, kind=kind, is_above=True, bound=bounds.le, value=value)
 

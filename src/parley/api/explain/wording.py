@@ -66,9 +66,12 @@ def wrong_type(path: str, expected: str, value: object) -> InvalidRequest:
     )
 
 
-def number_bound(path: str, *, kind: str, is_above: bool, bound: float, value: float) -> InvalidRequest:
-    """A number beyond its bound; `kind` is "integer" or "decimal"."""
-    side, extreme, sign = ("above", "maximum", "<=") if is_above else ("below", "minimum", ">=")
+def number_bound(
+    path: str, *, kind: str, is_above: bool, bound: float, value: float, is_excluded: bool = False
+) -> InvalidRequest:
+    """A number beyond its bound, or at one that is itself excluded; `kind` is "integer" or "decimal"."""
+    side, extreme, sign = ("above", "maximum", "<") if is_above else ("below", "minimum", ">")
+    sign = sign if is_excluded else f"{sign}="
     return InvalidRequest(
         f"Invalid '{path}': {kind} {side} {extreme} value. Expected a value {sign} {number(bound)}, "
         f"but got {number(value)} instead.",
@@ -93,6 +96,16 @@ def empty_array(path: str) -> InvalidRequest:
         f"Invalid '{path}': empty array. Expected an array with minimum length 1, but got an empty array instead.",
         param=path,
         code="empty_array",
+    )
+
+
+def string_too_short(path: str, *, least: int, length: int) -> InvalidRequest:
+    """Fewer characters than there must be."""
+    return InvalidRequest(
+        f"Invalid '{path}': string too short. Expected a string with minimum length {least}, "
+        f"but got {'an empty string' if not length else f'a string with length {length}'} instead.",
+        param=path,
+        code="string_below_min_length",
     )
 
 

@@ -55,7 +55,7 @@ def _fault_of_parts(parts: Sequence[object]) -> str | None:
     counts = (
         ("properties", MAX_PROPERTIES, sum(_length(part, "properties", dict) for part in parts)),
         ("enum values", MAX_ENUM_VALUES, sum(_length(part, "enum", list) for part in parts)),
-        ("characters in a pattern, with its repeats written out,", MAX_PATTERN_SIZE, max(map(_pattern_size, parts))),
+        ("characters in a pattern with its repeats written out", MAX_PATTERN_SIZE, max(map(_pattern_size, parts))),
     )
     for what, most, count in counts:
         if count > most:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from parley.api.explain import wording
 from parley.api.openai.schema_bounds import MAX_BYTES_TOGETHER, check_bounds
@@ -125,6 +125,7 @@ def _to_function(function: FunctionObject, path: str) -> Function:
     parameters = None
     if function.parameters is not None:
         subject, param = f"function '{function.name}'", f"{path}.parameters"
+        _check_is_of_object(function.parameters, subject, param)
         parameters = Schema(
             text=check_bounds(function.parameters, subject, param),
             subject=subject,
@@ -136,4 +137,19 @@ def _to_function(function: FunctionObject, path: str) -> Function:
         description=function.description,
         parameters=parameters,
         is_strict=bool(function.strict),
+    )
+
+
+def _check_is_of_object(schema: dict[str, Any], subject: str, param: str) -> None:
+    """Raise InvalidRequest for a schema of something that has no named arguments. One that names no type is taken."""
+    kind = schema.get("type", "object")
+    kinds = kind if isinstance(kind, list) else [kind]
+    # What is no type at all is told by who reads the schema.
+    if "object" in kinds or not all(isinstance(each, str) for each in kinds):
+        return
+    raise InvalidRequest(
+        f"Invalid schema for {subject}: schema must be a JSON Schema of 'type: \"object\"', got 'type: "
+        f'"{wording.shown(", ".join(kinds))}"\'.',
+        param=param,
+        code="invalid_function_parameters",
     )

@@ -143,6 +143,7 @@ class Reply(msgspec.Struct, kw_only=True, omit_defaults=True):
     removed: str | None = None
     default: str | None = None
     url: str | None = None
+    public_url: str | None = None
     pid: int | None = None
 
 

@@ -28,10 +28,12 @@ _log = logging.getLogger(__name__)
 class ControlServer:
     """Answers commands while it is open: one JSON line in, one JSON line out, then the connection is closed."""
 
-    def __init__(self, records: Records, *, url: str, in_use: InUse) -> None:
+    def __init__(self, records: Records, *, url: str, in_use: InUse, public_url: str | None = None) -> None:
         self._records = records
         self._in_use = in_use
         self._url = url
+        # Where people find the server; usually where it listens.
+        self._public_url = public_url or url
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
 
@@ -74,7 +76,7 @@ class ControlServer:
         except (TimeoutError, ValueError) as error:
             return Reply(error=f"that is no command: {error}")
         if isinstance(command, ShowStatus):
-            return Reply(url=self._url, pid=os.getpid())
+            return Reply(url=self._url, public_url=self._public_url, pid=os.getpid())
         try:
             return await perform(self._records, command, self._in_use)
         except DatabaseFailed as error:

@@ -53,8 +53,8 @@ def page_reply(page: Page[T], to_wire: Callable[[T], W], id_of: Callable[[W], st
 
 def text(http: Request, name: str) -> str | None:
     """A query parameter; the empty one is none. Raises InvalidRequest for one that no id of ours is as long as."""
-    value = http.query_params.get(name)
-    if value is not None and len(value) > MAX_ID_CHARACTERS:
+    value = _only(http, name) or ""
+    if len(value) > MAX_ID_CHARACTERS:
         raise _invalid(name, f"at most {MAX_ID_CHARACTERS} characters")
     return value or None
 
@@ -62,7 +62,9 @@ def text(http: Request, name: str) -> str | None:
 def texts(http: Request, name: str) -> frozenset[str]:
     """A query parameter that may come several times, as `name` or `name[]`, or with commas in it."""
     values: Sequence[str] = [*http.query_params.getlist(name), *http.query_params.getlist(f"{name}[]")]
-    parts = [part for value in values for part in value.split(",") if part]
+    parts = [part for value in values for part in value.split(",")]
+    if not all(parts):
+        raise _invalid(name, "no empty value")
     if len(parts) > MAX_PAGE:
         raise _invalid(name, f"at most {MAX_PAGE} values")
     return frozenset(parts)
@@ -70,8 +72,8 @@ def texts(http: Request, name: str) -> frozenset[str]:
 
 def integer(http: Request, name: str) -> int | None:
     """A query parameter that is a whole number, not below 0. Raises InvalidRequest."""
-    value = http.query_params.get(name)
-    if not value:
+    value = _only(http, name)
+    if value is None:
         return None
     if not _INTEGER.fullmatch(value):
         raise _invalid(name, "a whole number")
@@ -80,18 +82,30 @@ def integer(http: Request, name: str) -> int | None:
 
 def flag(http: Request, name: str) -> bool:
     """A query parameter that is `true` or `false`. Raises InvalidRequest."""
-    value = http.query_params.get(name, "").lower()
-    if value not in {"", "true", "false", "1", "0"}:
+    value = _only(http, name)
+    if value is None:
+        return False
+    if value.lower() not in {"true", "false", "1", "0"}:
         raise _invalid(name, "true or false")
-    return value in {"true", "1"}
+    return value.lower() in {"true", "1"}
 
 
 def choice(http: Request, name: str, choices: Sequence[str], usual: str) -> str:
     """A query parameter that is one of `choices`. Raises InvalidRequest."""
-    value = http.query_params.get(name) or usual
+    value = _only(http, name)
+    if value is None:
+        return usual
     if value not in choices:
         raise _invalid(name, "one of " + ", ".join(choices))
     return value
+
+
+def _only(http: Request, name: str) -> str | None:
+    """A parameter's value; None where it is not there. Raises InvalidRequest where it has several."""
+    values = http.query_params.getlist(name)
+    if len(values) > 1:
+        raise _invalid(name, f"one value, not {len(values)}")
+    return values[0] if values else None
 
 
 def _invalid(name: str, expected: str) -> InvalidRequest:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from parley.domain.billing.model import Unreadable, organization_of
+from parley.domain.billing.model import Unreadable, microseconds, month_of, organization_of
+from parley.domain.billing.months import span_of_month
 from parley.domain.billing.store import balances, ledger
 from parley.domain.billing.verify import PAGE_ENTRIES, Fault, Page, Position, walk
 from parley.infra.db import Connection
@@ -62,6 +63,39 @@ def check_sums(connection: Connection, expected: Expected) -> list[Finding]:
             text = f"account {account}: its entries come to {there}, the books to {booked}"
             findings.append(Finding(text=text, organizations=_owners(connection, (account,))))
     return findings
+
+
+def check_months(connection: Connection) -> list[Finding]:
+    """Compare what months are said to have cost each organization, which budgets are held against, with its charges."""
+    grants = {grant.id: grant.organization_id for grant in balances.list_grants(connection)}
+    spent = balances.load_spend(connection, since_month="")
+    findings = []
+    for month in sorted(spent.keys() | _months_of_charges(connection)):
+        since, before = (microseconds(seconds) for seconds in span_of_month(month))
+        charged: dict[str, int] = {}
+        for account, nano in ledger.charges(connection, since=since, before=before).items():
+            owner = organization_of(account, grants)
+            if owner is not None:
+                charged[owner] = charged.get(owner, 0) + nano
+        kept = {scope: nano for scope, nano in spent.get(month, {}).items() if scope.startswith("org-")}
+        for owner in sorted(charged.keys() | kept.keys()):
+            if charged.get(owner, 0) != kept.get(owner, 0):
+                text = f"{owner}: its charges of {month} come to {charged.get(owner, 0)}, the month's sum to {kept.get(owner, 0)}"
+                findings.append(Finding(text=text, organizations=frozenset({owner})))
+    return findings
+
+
+def _months_of_charges(connection: Connection) -> set[str]:
+    """Every month between the first charge and the last."""
+    months: set[str] = set()
+    times = ledger.times_of_charges(connection)
+    if times is not None:
+        seconds, last = times[0] / 1_000_000, times[1] / 1_000_000
+        while seconds <= last:
+            month = month_of(seconds)
+            months.add(month)
+            _, seconds = span_of_month(month)
+    return months
 
 
 def _owners(connection: Connection, accounts: tuple[str, ...]) -> frozenset[str]:

@@ -23,6 +23,7 @@ from parley.domain.billing.model import (
     EntryKind,
     Grant,
     Posting,
+    credit_account,
     grant_account,
     microseconds,
     open_account,
@@ -68,6 +69,8 @@ class Books:
         self._months = Months(contents.spent)
         self._budgets = {budget.scope: budget.limit_nano for budget in contents.budgets}
         self._held: dict[str, int] = {}
+        # What was added to each account of the ledger after it was durable, since this process began.
+        self._arrived: dict[str, int] = {}
         for organization_id, nano in contents.credit.items():
             self._account(organization_id).credit_nano = nano
         for grant in contents.grants:
@@ -188,10 +191,12 @@ class Books:
     def add_credit(self, organization_id: str, nano: int) -> None:
         """A top-up, or a correction when it is negative, has become durable."""
         self._account(organization_id).credit_nano += nano
+        self._arrive(credit_account(organization_id), nano)
 
     def add_grant(self, grant: Grant) -> None:
         """A grant has become durable."""
         self._account(grant.organization_id).add_grant(grant)
+        self._arrive(grant_account(grant.id), grant.left_nano)
 
     def set_budget(self, scope: str, limit_nano: int | None) -> None:
         """The monthly budget of an organization or a project, or none; a key has its own with it, in its principal."""
@@ -239,6 +244,13 @@ class Books:
         for account in self._accounts.values():
             found |= account.balances()
         return found
+
+    def arrived(self) -> dict[str, int]:
+        """What came to each account in the ledger first and here behind it. A charge, and an expiry, is here first."""
+        return dict(self._arrived)
+
+    def _arrive(self, account: str, nano: int) -> None:
+        self._arrived[account] = self._arrived.get(account, 0) + nano
 
     def _account(self, organization_id: str) -> Account:
         account = self._accounts.get(organization_id)

@@ -33,7 +33,12 @@ class Months:
         """The month of `now`; the calendar is asked once a month."""
         if not self._start <= now < self._end:
             self._month = month_of(now)
-            first = datetime.strptime(self._month + "+0000", "%Y-%m%z")
-            following = first.replace(year=first.year + first.month // 12, month=first.month % 12 + 1)
-            self._start, self._end = first.timestamp(), following.astimezone(UTC).timestamp()
+            self._start, self._end = span_of_month(self._month)
         return self._month
+
+
+def span_of_month(month: str) -> tuple[float, float]:
+    """When a month (UTC) begins, and when the one behind it does, in seconds since the epoch."""
+    first = datetime.strptime(month + "+0000", "%Y-%m%z")
+    following = first.replace(year=first.year + first.month // 12, month=first.month % 12 + 1)
+    return first.timestamp(), following.astimezone(UTC).timestamp()

@@ -31,6 +31,7 @@ class UpstreamEntry(_Entry):
     key_env: str | None = None
     key_file: str | None = None
     command: list[str] = []
+    vision: bool = False
 
 
 class WeightsEntry(_Entry):

@@ -199,7 +199,7 @@ def _as_toml(value: object) -> object:
     if isinstance(value, UpstreamEntry):
         fields = {field: _as_toml(getattr(value, field)) for field in value.__struct_fields__}
         table = tomlkit.inline_table()
-        table.update({field: each for field, each in fields.items() if each not in (None, [], "")})
+        table.update({field: each for field, each in fields.items() if each not in (None, [], "", False)})
         return table
     return str(value) if isinstance(value, StrEnum) else value
 
@@ -298,6 +298,10 @@ class _Builder:
             raise CatalogError(f"{where}: a projector is for weights that are here")
         if (entry.file is None) != (entry.sha256 is None):
             raise CatalogError(f"{where}: file and sha256 (of the vocabulary) need each other")
+        if entry.upstream.vision and entry.file is not None:
+            raise CatalogError(
+                f"{where}: pictures go with chats that the server writes; upstream.vision excludes a vocabulary"
+            )
         if entry.template is None if entry.file is not None else entry.template is not None:
             raise CatalogError(f"{where}: a template is needed with a file for the vocabulary, and only then")
         if entry.template is not None and entry.template not in self._templates:

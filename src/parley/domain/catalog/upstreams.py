@@ -23,6 +23,7 @@ def read_upstream(entry: UpstreamEntry, where: str) -> Upstream:
         key_env=entry.key_env,
         key_file=None if entry.key_file is None else Path(entry.key_file),
         command=tuple(entry.command),
+        takes_pictures=entry.vision,
     )
 
 

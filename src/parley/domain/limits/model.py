@@ -111,11 +111,11 @@ def reached(whose: Whose, debit: Debit, *, remaining: int, seconds: float) -> Ra
 
 
 def too_many_at_once(whose: Whose, limit: int) -> RateLimited:
-    """The refusal of one more request beside those that run."""
+    """The refusal of one more request beside those that run; where none may, no waiting helps."""
     return RateLimited(
         f"Rate limit reached for {whose.model} in organization {whose.organization_id} on concurrent requests: "
         f"Limit {limit}, Used {limit}, Requested 1. Please try again when one of them has ended.",
         kind="requests",
         code="rate_limit_exceeded",
-        retry_after_seconds=1.0,
+        retry_after_seconds=1.0 if limit else None,
     )

@@ -45,15 +45,25 @@ class Permit:
 
     def close(self, num_tokens: int = 0, *, audio_minutes: int = 0) -> None:
         """The request is over and used so much: the rest is given back; what it used beyond is taken too."""
+        used = LimitNeed(tokens=num_tokens, audio_minutes=audio_minutes)
+        self._end(
+            [
+                debit._replace(amount=debit.meter.amount(used) - debit.amount)
+                for debit in self._debits
+                if debit.meter.is_measured and debit.amount != debit.meter.amount(used)
+            ]
+        )
+
+    def cancel(self) -> None:
+        """The request was refused after all: everything is given back, and `levels` are those without it."""
+        if self._is_open:
+            self._end([debit._replace(amount=-debit.amount) for debit in self._debits])
+            self.levels = _levels(self._counters, self._debits)
+
+    def _end(self, corrections: Sequence[Debit]) -> None:
         if not self._is_open:
             return
         self._is_open = False
-        used = LimitNeed(tokens=num_tokens, audio_minutes=audio_minutes)
-        corrections = [
-            debit._replace(amount=debit.meter.amount(used) - debit.amount)
-            for debit in self._debits
-            if debit.meter.is_measured and debit.amount != debit.meter.amount(used)
-        ]
         self._counters.correct(corrections, self._clock.monotonic())
         for place in self._places:
             self._counters.leave(place)
@@ -87,13 +97,13 @@ class RateLimits:
         debits = [debit for subject in subjects for debit in subject.debits(need)]
         self._take(debits, whose)
         entered: list[tuple[str, ...]] = []
-        permit = Permit(self._counters, self._clock, debits, entered, self._levels(debits))
+        permit = Permit(self._counters, self._clock, debits, entered, _levels(self._counters, debits))
         for subject in subjects:
             limit = subject.limits.concurrent_requests
             if limit is None:
                 continue
             if not self._counters.enter(subject.place, limit):
-                permit.close(0)
+                permit.cancel()
                 raise _with_levels(too_many_at_once(whose, limit), permit.levels)
             entered.append(subject.place)
         return permit
@@ -106,7 +116,7 @@ class RateLimits:
         subjects = self._subjects(principal, model, family)
         debits = [debit._replace(amount=0) for subject in subjects for debit in subject.debits(LimitNeed())]
         self._counters.take(debits, self._clock.monotonic())
-        return self._levels(debits)
+        return _levels(self._counters, debits)
 
     def tier(self, name: str) -> Tier | None:
         """The tier of a name; None: there is none."""
@@ -173,27 +183,30 @@ class RateLimits:
         if missing is None:
             return
         debit = debits[missing]
-        levels = self._levels(debits)
+        levels = _levels(self._counters, debits)
         if debit.amount > debit.capacity:
             raise _with_levels(too_large(whose, debit), levels)
         remaining = self._counters.level(debit).remaining
         seconds = max(self._counters.seconds_until(each) for each in debits if each.amount <= each.capacity)
         raise _with_levels(reached(whose, debit, remaining=remaining, seconds=seconds), levels)
 
-    def _levels(self, debits: Sequence[Debit]) -> Levels:
-        return Levels(
-            requests=self._nearest(debits, Meter.REQUESTS_MINUTE), tokens=self._nearest(debits, Meter.TOKENS_MINUTE)
-        )
 
-    def _nearest(self, debits: Sequence[Debit], meter: Meter) -> Level | None:
-        """Of several limits of one kind the one with the least left."""
-        nearest = None
-        for debit in debits:
-            if debit.meter is meter:
-                level = self._counters.level(debit)
-                if nearest is None or level.remaining < nearest.remaining:
-                    nearest = level
-        return nearest
+def _levels(counters: Counters, debits: Sequence[Debit]) -> Levels:
+    return Levels(
+        requests=_nearest(counters, debits, Meter.REQUESTS_MINUTE),
+        tokens=_nearest(counters, debits, Meter.TOKENS_MINUTE),
+    )
+
+
+def _nearest(counters: Counters, debits: Sequence[Debit], meter: Meter) -> Level | None:
+    """Of several limits of one kind the one with the least left."""
+    nearest = None
+    for debit in debits:
+        if debit.meter is meter:
+            level = counters.level(debit)
+            if nearest is None or level.remaining < nearest.remaining:
+                nearest = level
+    return nearest
 
 
 def _with_levels(refusal: RateLimited, levels: Levels) -> RateLimited:

@@ -68,7 +68,7 @@ class Admission:
         except BaseException as failure:
             if hold is not None:
                 books.release(hold)
-            permit.close()
+            permit.cancel()
             if isinstance(failure, ParleyError):
                 failure.levels = permit.levels
             raise

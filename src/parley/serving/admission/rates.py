@@ -17,6 +17,10 @@ class OpenPermit(Protocol):
         """Give back what these leave unused. Once; harmless after that."""
         ...
 
+    def cancel(self) -> None:
+        """Give back everything: the request does not run. `levels` are then those without it."""
+        ...
+
 
 class Rates(Protocol):
     """Who may how much. `parley.domain.limits` has the real one."""
@@ -36,6 +40,9 @@ class Unlimited:
     levels = Levels()
 
     def close(self, num_tokens: int = 0, *, audio_minutes: int = 0) -> None:
+        """See OpenPermit."""
+
+    def cancel(self) -> None:
         """See OpenPermit."""
 
 

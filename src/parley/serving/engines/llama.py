@@ -56,6 +56,8 @@ class LlamaEngine:
         self._open: dict[int, LlamaGeneration] = {}
         self._number_of: dict[str, int] = {}
         self._pieces: Pieces | None = None
+        # The most rows of a picture that have to be read in one step.
+        self._picture_rows = 0
 
     @property
     def num_slots(self) -> int:
@@ -80,7 +82,17 @@ class LlamaEngine:
             await asyncio.to_thread(read_header, self._options.model)
         except InvalidModelFile as error:
             raise ModelLoadFailed(str(error)) from error
+        if self._vision is not None:
+            self._picture_rows = await self._most_rows(self._vision)
         await self._child.start()
+
+    async def _most_rows(self, vision: Vision) -> int:
+        try:
+            return await vision.most_together()
+        except ModelLoadFailed:
+            raise
+        except EngineFailed as error:
+            raise ModelLoadFailed(f"what sees for it ended: {error.detail}") from error
 
     async def aclose(self) -> None:
         """Abort what is open and end the worker. May be called any number of times."""
@@ -207,5 +219,6 @@ class LlamaEngine:
             "context_length": options.context_length,
             "num_threads": options.num_threads,
             "batch_tokens": options.batch_tokens,
+            "picture_rows": self._picture_rows,
         }
         return [json.dumps(described)]

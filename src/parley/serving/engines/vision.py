@@ -9,7 +9,7 @@ from pathlib import Path
 
 from parley.core.channel import Header
 from parley.core.errors import EngineFailed, InvalidRequest, RequestQuarantined
-from parley.core.picture import Layout, Marks, Picture, Rows
+from parley.core.picture import LONGEST_SHORT_SIDE, LONGEST_SIDE, Layout, Marks, Picture, Rows
 from parley.infra.dialogue import Refused
 from parley.infra.on_call import OnCallWorker, Turns
 from parley.infra.sandbox import Limits, WorkerFailed
@@ -23,6 +23,14 @@ _OVERLOADED = "The server is overloaded: too many pictures are waiting to be loo
 _MOST_LAYOUTS = 4096
 # Whoever sends many different poisons must not fill the memory.
 _QUARANTINE_SECONDS, _MOST_FATAL = 600.0, 4096
+# Rows that see each other are read in one step, whose buffers grow with it.
+_MOST_TOGETHER = 2048
+# The sizes of pictures that take the most of any; what takes more rows together than all of these is refused.
+_LARGEST = (
+    (LONGEST_SIDE, LONGEST_SHORT_SIDE),
+    (LONGEST_SHORT_SIDE, LONGEST_SIDE),
+    (LONGEST_SHORT_SIDE, LONGEST_SHORT_SIDE),
+)
 # What a picture takes on the echo engine, whatever its size.
 _ECHO_ROWS = 64
 
@@ -59,6 +67,7 @@ class WorkerVision:
             outlives_cancelled=True,
         )
         self._layouts: dict[tuple[int, int], Layout] = {}
+        self._most_together: int | None = None
         # Pictures that the worker ended over, by digest, and until when they are not looked at again.
         self._fatal: OrderedDict[bytes, float] = OrderedDict()
 
@@ -68,6 +77,26 @@ class WorkerVision:
         return self._worker.pid
 
     async def lay_out(self, width: int, height: int) -> Layout:
+        layout = await self._laid_out(width, height)
+        together = _num_together(layout)
+        if together and together > await self.most_together():
+            raise _unreadable(width, height)
+        return layout
+
+    async def most_together(self) -> int:
+        if self._most_together is None:
+            counts = [await self._num_together_of(*size) for size in _LARGEST]
+            self._most_together = min(_MOST_TOGETHER, max(counts))
+        return self._most_together
+
+    async def _num_together_of(self, width: int, height: int) -> int:
+        try:
+            return _num_together(await self._laid_out(width, height))
+        except InvalidRequest:
+            # Too large for the model: it never reads one.
+            return 0
+
+    async def _laid_out(self, width: int, height: int) -> Layout:
         known = self._layouts.get((width, height))
         if known is not None:
             return known
@@ -79,9 +108,7 @@ class WorkerVision:
                 # It may have been put out of memory with its model at this moment.
                 answer, _ = await self._ask(question, b"", _LAY_OUT_SECONDS)
         except Refused:
-            raise InvalidRequest(
-                f"The image of {width} x {height} pixels cannot be read by this model.", code="invalid_image_size"
-            ) from None
+            raise _unreadable(width, height) from None
         if len(self._layouts) >= _MOST_LAYOUTS:
             self._layouts.clear()
         layout = self._layouts[width, height] = _layout(answer)
@@ -140,8 +167,21 @@ class EchoVision:
     async def lay_out(self, width: int, height: int) -> Layout:  # noqa: ARG002 - whatever the size
         return (Rows(count=_ECHO_ROWS, num_positions=_ECHO_ROWS),)
 
+    async def most_together(self) -> int:
+        return 0
+
     async def look(self, picture: Picture, *, salt: str) -> bytes:  # noqa: ARG002 - nothing is seen
         return bytes(4 * _ECHO_ROWS)
+
+
+def _num_together(layout: Layout) -> int:
+    return max((part.count for part in layout if isinstance(part, Rows) and not part.is_causal), default=0)
+
+
+def _unreadable(width: int, height: int) -> InvalidRequest:
+    return InvalidRequest(
+        f"The image of {width} x {height} pixels cannot be read by this model.", code="invalid_image_size"
+    )
 
 
 def _layout(answer: Header) -> Layout:

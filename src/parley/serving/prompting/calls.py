@@ -10,10 +10,13 @@ from parley.core.template import ToolFormat
 from parley.serving.prompting.object_scanner import ObjectScanner
 
 # What may stand between a mark, calls and their ends.
-_LEADING = re.compile(r"[\s,;\[\]]*")
+_LEADING, _SPACES = re.compile(r"[\s,;\[\]]*"), re.compile(r"\s*")
 _HEAD = re.compile(r'\{\s*"name"\s*:\s*"([A-Za-z0-9_-]{1,64})"\s*,\s*"(?:arguments|parameters)"\s*:\s*(?=\{)')
 # What ends a call's object behind its arguments.
 _TAIL = re.compile(r'\s*(?:,\s*"id"\s*:\s*"[^"\\]{0,64}"\s*)?\}')
+# What the head of a call that is no object may begin with, and how long it is at most: a name, two marks and an id.
+_BEGINNING_OF_BARE_HEAD = re.compile(r"\s*[A-Za-z0-9_\-\[\]]*\s*")
+_MOST_OF_BARE_HEAD = 256
 _BEGINNING_OF_TAIL = re.compile(r'\s*(?:,\s*(?:"[a-z"\s:A-Z0-9_-]{0,80})?)?')
 
 
@@ -43,6 +46,8 @@ Part = Words | Name | Arguments
 
 class _State(Enum):
     START = auto()
+    # Inside what the model only thinks.
+    THOUGHT = auto()
     TEXT = auto()
     # Behind a mark, or at a { that may be a call.
     CALL = auto()
@@ -66,8 +71,10 @@ class CallParser:
         self._scanner = ObjectScanner()
         # How far a call that is not known as one yet was scanned.
         self._scanned = 0
+        self._bare_head = _bare_head(form) if form.arguments_mark else None
         self._steps: dict[_State, Callable[[list[Part]], bool]] = {
             _State.START: self._start,
+            _State.THOUGHT: self._thought,
             _State.TEXT: self._text,
             _State.CALL: self._call,
             _State.ARGUMENTS: self._arguments,
@@ -97,16 +104,34 @@ class CallParser:
         return [Words(held)] if held else []
 
     def _start(self, _parts: list[Part]) -> bool:
-        """The first character that is no space decides, in a family without a mark, whether the answer is a call."""
-        if self._form.mark:
+        """Whether the model thinks first; or, in a family without a mark, whether the answer is a call."""
+        said, form = self._held.lstrip(), self._form
+        opening = form.lead if form.thought is None else form.thought.before
+        if not said and (opening or not form.mark):
+            return False
+        if opening and said != opening and opening.startswith(said):
+            return False
+        if form.thought is not None and said.startswith(opening):
+            self._state = _State.THOUGHT
+        elif form.mark:
             self._expect_text()
-            return True
-        first = self._held.lstrip()[:1]
-        if first == "{":
-            self._expect_call()
-        elif first:
-            self._expect_text()
-        return bool(first)
+        else:
+            first = said.removeprefix(form.lead).lstrip()[:1]
+            if not first:
+                return False
+            (self._expect_call if first == "{" else self._expect_text)()
+        return True
+
+    def _thought(self, parts: list[Part]) -> bool:
+        """To the end of the thought, which is text."""
+        end = self._form.thought.after if self._form.thought is not None else ""
+        position = self._held.find(end)
+        if position < 0:
+            self._say(parts, len(self._held) - _overlap(self._held, end))
+            return False
+        self._say(parts, position + len(end))
+        self._expect_text()
+        return True
 
     def _text(self, parts: list[Part]) -> bool:
         mark = self._form.mark
@@ -125,6 +150,8 @@ class CallParser:
         start = self._call_start()
         if start == len(self._held):
             return False
+        if self._bare_head is not None:
+            return self._bare_call(self._bare_head, start, parts)
         if self._held[start] != "{":
             self._say(parts, start)
             self._expect_text()
@@ -141,6 +168,22 @@ class CallParser:
             self._scanned = len(self._held)
             return False
         self._whole_call(parts, start, end)
+        return True
+
+    def _bare_call(self, head: re.Pattern[str], start: int, parts: list[Part]) -> bool:
+        """A call that is no object, from its name on."""
+        found = head.match(self._held, start)
+        if found is not None and found[1] in self._names:
+            self._begin(parts, found[1])
+            self._held = self._held[found.end() :]
+            self._scanner = ObjectScanner()
+            self._state = _State.ARGUMENTS
+            return True
+        rest = self._held[start:]
+        if len(rest) <= _MOST_OF_BARE_HEAD and _BEGINNING_OF_BARE_HEAD.fullmatch(rest):
+            return False
+        self._say(parts, start)
+        self._expect_text()
         return True
 
     def _whole_call(self, parts: list[Part], start: int, end: int) -> None:
@@ -162,7 +205,8 @@ class CallParser:
         parts.append(Arguments(piece))
         self._held = self._held[len(piece) :]
         if end is not None:
-            self._state = _State.TAIL
+            # Only a call that is an object goes on behind them.
+            self._state = _State.TAIL if self._bare_head is None else _State.AFTER
         return end is not None
 
     def _tail(self, _parts: list[Part]) -> bool:
@@ -177,7 +221,7 @@ class CallParser:
     def _after(self, _parts: list[Part]) -> bool:
         """Behind a call: its end, a further call, or text again."""
         held = self._held
-        rest = held[_leading(held) :]
+        rest = held[self._between(held) :]
         close = self._form.close
         if not rest or (close and close != rest and close.startswith(rest)):
             return False
@@ -202,9 +246,16 @@ class CallParser:
     def _call_start(self) -> int:
         """Where the call's object should begin, behind spaces, the mark and brackets."""
         position = len(self._held) - len(self._held.lstrip())
+        if self._held.startswith(self._form.lead, position):
+            position += len(self._form.lead)
         if self._form.mark and self._held.startswith(self._form.mark, position):
             position += len(self._form.mark)
-        return _leading(self._held, position)
+        return self._between(self._held, position)
+
+    def _between(self, text: str, position: int = 0) -> int:
+        """The position behind what may stand between calls; a bracket may be a mark's where calls are no objects."""
+        found = (_LEADING if self._bare_head is None else _SPACES).match(text, position)
+        return position if found is None else found.end()
 
     def _begin(self, parts: list[Part], name: str) -> None:
         parts.append(Name(name))
@@ -217,7 +268,7 @@ class CallParser:
             self._held = self._held[length:]
 
     def _is_closing(self, text: str) -> bool:
-        rest = text[_leading(text) :]
+        rest = text[self._between(text) :]
         return not rest or bool(self._form.close and self._form.close.startswith(rest))
 
 
@@ -237,14 +288,19 @@ def _is_beginning_of_tail(text: str) -> bool:
     return _BEGINNING_OF_TAIL.fullmatch(text) is not None
 
 
-def _leading(text: str, position: int = 0) -> int:
-    """The position behind what may stand between calls."""
-    found = _LEADING.match(text, position)
-    return position if found is None else found.end()
+def _bare_head(form: ToolFormat) -> re.Pattern[str]:
+    """Name, perhaps an id, and the mark of the arguments, which stands before them or not."""
+    call_id = f"(?:{re.escape(form.id_mark)}[A-Za-z0-9_-]{{1,64}})?" if form.id_mark else ""
+    return re.compile(rf"([A-Za-z0-9_-]{{1,64}}){call_id}(?:{re.escape(form.arguments_mark)})?\s*(?=\{{)")
+
+
+def _overlap(text: str, mark: str) -> int:
+    """How many characters at the end may be the beginning of a mark."""
+    return next((n for n in range(min(len(mark) - 1, len(text)), 0, -1) if text.endswith(mark[:n])), 0)
 
 
 def _undecided(text: str, mark: str) -> int:
     """How many characters at the end may be the space before a mark, or its beginning."""
-    overlap = next((n for n in range(min(len(mark) - 1, len(text)), 0, -1) if text.endswith(mark[:n])), 0)
+    overlap = _overlap(text, mark)
     before = text[: len(text) - overlap]
     return overlap + len(before) - len(before.rstrip())

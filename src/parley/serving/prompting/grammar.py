@@ -18,7 +18,7 @@ _NO_ARGUMENTS = '{"type":"object","properties":{},"additionalProperties":false}'
 
 def schema_grammar(schema: Schema) -> Grammar:
     """What a schema allows, every word of it enforced: to be tried by itself, so that a refusal can name it."""
-    return Grammar(f"start: {_json(schema.text, _COMPACT)}\n")
+    return Grammar(f"start: {_json(json.loads(schema.text), _COMPACT)}\n")
 
 
 def arguments_grammar(function: Function) -> Grammar:
@@ -51,7 +51,9 @@ def answer_grammar(prompt: ChatPrompt, form: ToolFormat | None, vocabulary: Voca
     if is_forced(tools):
         return Grammar("\n".join(["start: calls", *rules, ""]))
     if answer is not None:
-        return Grammar("\n".join(["start: calls | answer", f"answer: {_json(answer.text, _COMPACT)}", *rules, ""]))
+        return Grammar(
+            "\n".join(["start: calls | answer", f"answer: {_json(json.loads(answer.text), _COMPACT)}", *rules, ""])
+        )
     if not form.mark:
         return None
     return Grammar("\n".join([*_text_then_calls(form, vocabulary), *rules, ""]))
@@ -59,17 +61,24 @@ def answer_grammar(prompt: ChatPrompt, form: ToolFormat | None, vocabulary: Voca
 
 def markers(form: ToolFormat, vocabulary: Vocabulary) -> tuple[str, ...]:
     """The special tokens that an answer is read by, and that an engine would otherwise hide."""
-    return tuple(text for text in (form.mark, form.close) if _is_hidden(text, vocabulary))
+    return tuple(text for text in form.marks if _is_hidden(text, vocabulary))
 
 
 def _text_then_calls(form: ToolFormat, vocabulary: Vocabulary) -> list[str]:
-    """Text, calls, or both. Text ends where the mark begins: by its token, or as soon as it is written out."""
+    """Text, calls, or both. Text ends where the mark begins: by its token, or as soon as it is written out. What is only
+    thought, before all of it, may speak of calls."""
+    opening, text, rules = "", "/(.|\\n)*/", []
+    if form.thought is not None and not _is_hidden(form.thought.before, vocabulary):
+        before, after = json.dumps(form.thought.before), json.dumps(form.thought.after)
+        opening, text = "thought? ", f"{text} & ~/{re.escape(form.thought.before)}(.|\\n)*/"
+        rules = [f"thought[lazy]: /\\s*/ {before} /(.|\\n)*/ {after}"]
     if _is_hidden(form.mark, vocabulary):
-        return ["start: TEXT? calls?", "TEXT: /(.|\\n)+/"]
+        return [f"start: {opening}TEXT calls?", f"TEXT: {text}", *rules]
     return [
-        "start: TEXT | text_and_mark marked_calls",
-        "TEXT: /(.|\\n)*/",
+        f"start: {opening}(TEXT | text_and_mark marked_calls)",
+        f"TEXT: {text}",
         f"text_and_mark[lazy]: TEXT {json.dumps(form.mark)}",
+        *rules,
     ]
 
 
@@ -78,7 +87,7 @@ def _call_rules(tools: Tools, form: ToolFormat, vocabulary: Vocabulary) -> list[
     names = " | ".join(f"call_{index}" for index in range(len(functions)))
     is_one = form.is_single or not tools.is_parallel
     rules = [f"call: {names}"]
-    rules += [f"call_{index}: {_call(function, form)}" for index, function in enumerate(functions)]
+    rules += [f"call_{index}: {_call(function, form, vocabulary)}" for index, function in enumerate(functions)]
     opening = form.calls.all.before + form.calls.each.before
     rules.append(f"calls: {_literal(opening, vocabulary)} {_rest(form.calls, is_one, vocabulary)}")
     if form.mark and not _is_hidden(form.mark, vocabulary):
@@ -97,19 +106,27 @@ def _rest(calls: Listing, is_one: bool, vocabulary: Vocabulary) -> str:
     return f"call ({further} call)* {last}"
 
 
-def _call(function: Function, form: ToolFormat) -> str:
+def _call(function: Function, form: ToolFormat, vocabulary: Vocabulary) -> str:
+    if form.arguments_mark:
+        call_id = f"({_literal(form.id_mark, vocabulary)} /[A-Za-z0-9]{{9}}/)?" if form.id_mark else ""
+        mark = _literal(form.arguments_mark, vocabulary)
+        return f"{json.dumps(function.name)} {call_id} {mark} {_arguments(function)}"
     before = json.dumps(f'{{"name": {json.dumps(function.name)}, "{form.arguments_key}": ')
     return f'{before} {_arguments(function)} "}}"'
 
 
 def _arguments(function: Function) -> str:
-    """JSON of a function's schema. What cannot be enforced of it is only left out where the function is not strict."""
-    text = _NO_ARGUMENTS if function.parameters is None else function.parameters.text
-    return _json(text, {**_SPACED, "lenient": not function.is_strict})
+    """An object that fits a function's schema. What cannot be enforced of it is only left out where the function is not strict."""
+    schema = json.loads(_NO_ARGUMENTS if function.parameters is None else function.parameters.text)
+    kinds = schema.get("type", ["object"])
+    if isinstance(kinds, list) and "object" in kinds:
+        # Arguments have names, also where their schema leaves open what they are.
+        schema["type"] = "object"
+    return _json(schema, {**_SPACED, "lenient": not function.is_strict})
 
 
-def _json(schema: str, guidance: Mapping[str, object]) -> str:
-    guided = {**json.loads(schema), "x-guidance": dict(guidance)}
+def _json(schema: Mapping[str, object], guidance: Mapping[str, object]) -> str:
+    guided = {**schema, "x-guidance": dict(guidance)}
     return f"%json {json.dumps(close_objects(guided), ensure_ascii=False)}"
 
 

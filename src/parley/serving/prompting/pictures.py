@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from parley.core.errors import EngineFailed, InvalidRequest, Overloaded
-from parley.core.picture import Detail, Picture, PictureSource
+from parley.core.picture import LONGEST_SHORT_SIDE, LONGEST_SIDE, Detail, Picture, PictureSource
 from parley.infra.dialogue import Refused
 from parley.infra.on_call import OnCallWorker, Turns
 from parley.infra.sandbox import Limits, WorkerFailed
@@ -15,8 +15,8 @@ _LIMITS = Limits(address_space_bytes=1 << 30, num_files=64)
 _DECODE_SECONDS = 30.0
 _MAX_WAITING = 256
 _OVERLOADED = "The server is overloaded: too many images are waiting to be decoded."
-# The long and the short side into which a picture is shrunk, as OpenAI documents them for its models.
-_BOXES = {Detail.LOW: (512, 512), Detail.HIGH: (2048, 768), Detail.AUTO: (2048, 768)}
+_BOX = (LONGEST_SIDE, LONGEST_SHORT_SIDE)
+_BOXES = {Detail.LOW: (512, 512), Detail.HIGH: _BOX, Detail.AUTO: _BOX}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,6 +59,7 @@ class Prompting:
         _refuse_unseen(request, snapshot, weights)
         if not weights.is_tokenized_here:
             for prompt in request.prompts:
+                await self._try_pictures(prompt)
                 yield prepare_untokenized(request, prompt, snapshot)
             return
         tokenizer = await self._tokenizers.tokenizer_for(weights)
@@ -92,6 +93,13 @@ class Prompting:
             if prompt.tools is None or template.tools is None
             else markers(template.tools, tokenizer.vocabulary),
         )
+
+    async def _try_pictures(self, prompt: Prompt) -> None:
+        """Decode what a server will be given: nothing that is no picture, or too large, or too many, reaches it."""
+        if isinstance(prompt, ChatPrompt):
+            sources = [inset.source for message in prompt.messages for inset in message.pictures]
+            if sources:
+                await self._sight.reader.read(sources)
 
     async def _place(
         self, pieces: Sequence[Piece], pictures: Sequence[Picture], tokenizer: Tokenizer, weights: Weights

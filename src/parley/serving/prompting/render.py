@@ -14,6 +14,7 @@ from parley.serving.prompting import tool_text
 _STAND_INS = {Role.DEVELOPER: Role.SYSTEM, Role.FUNCTION: Role.TOOL, Role.TOOL: Role.USER}
 _SYSTEM_ROLES = (Role.SYSTEM, Role.DEVELOPER)
 _RESULT_ROLES = (Role.TOOL, Role.FUNCTION)
+_BEFORE_USER = (ToolPlace.BEFORE_FIRST_USER, ToolPlace.BEFORE_LAST_USER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,13 +38,14 @@ def render(template: ChatTemplate, prompt: ChatPrompt) -> list[Piece]:
     A message's name is content: it is written before the text as `name: `, since none of these templates has a place
     for it. Tools are left out where the template has no form for them.
     """
-    messages, block = _place_tools(template, prompt, _place_system(template, prompt.messages))
+    messages = _place_system(template, _without_thoughts(template, prompt.messages))
+    messages, block = _place_tools(template, prompt, messages)
     segments: list[Piece] = [_control(template.opening)]
     for is_result, group in groupby(enumerate(messages), lambda each: _is_framed_result(template, each[1])):
         turns = list(group)
         if is_result and template.tools is not None:
-            texts = [tool_text.result(message, template.tools) for _, message in turns]
-            segments += _listed(template.tools.results, texts)
+            results = [tool_text.result(message, template.tools) for _, message in turns]
+            segments += _listed(template.tools.results, results)
             continue
         for index, message in turns:
             segments += _turn(template, message, block if block is not None and block.at == index else None)
@@ -54,7 +56,7 @@ def _turn(template: ChatTemplate, message: ChatMessage, block: _Block | None) ->
     frame = template.frames[_frame_role(template, message.role)]
     declared = [] if block is None or template.tools is None else list(_declared(template.tools, block.functions))
     place = None if block is None else block.place
-    if place is ToolPlace.BEFORE_LAST_USER:
+    if place in _BEFORE_USER:
         yield from declared
     yield _control(frame.before)
     if place is ToolPlace.FIRST_USER:
@@ -74,12 +76,12 @@ def _declared(form: ToolFormat, functions: Sequence[Function]) -> list[Segment]:
     return _listed(form.declarations, [tool_text.declaration(function, form) for function in functions])
 
 
-def _listed(listing: Listing, texts: Sequence[str]) -> list[Segment]:
-    """Texts, which are content, in the scaffolding of their listing."""
+def _listed(listing: Listing, things: Sequence[Sequence[Segment]]) -> list[Segment]:
+    """Things in the scaffolding of their listing."""
     segments = [_control(listing.all.before)]
-    for index, text in enumerate(texts):
+    for index, thing in enumerate(things):
         segments.append(_control((listing.between if index else "") + listing.each.before))
-        segments += [Segment(text, is_control=False), _control(listing.each.after)]
+        segments += [*thing, _control(listing.each.after)]
     return [*segments, _control(listing.all.after)]
 
 
@@ -136,6 +138,20 @@ def _frame_role(template: ChatTemplate, role: Role) -> Role:
 
 def _is_framed_result(template: ChatTemplate, message: ChatMessage) -> bool:
     return template.tools is not None and message.role in _RESULT_ROLES
+
+
+def _without_thoughts(template: ChatTemplate, messages: Sequence[ChatMessage]) -> Sequence[ChatMessage]:
+    """Without what the assistant only thought before the last user turn, as the family's models were taught."""
+    thought = None if template.tools is None else template.tools.thought
+    if thought is None:
+        return messages
+    last = max((index for index, message in enumerate(messages) if message.role is Role.USER), default=0)
+    return [
+        replace(message, content=message.content.rpartition(thought.after)[2].lstrip("\n"))
+        if index < last and message.role is Role.ASSISTANT and thought.after in message.content
+        else message
+        for index, message in enumerate(messages)
+    ]
 
 
 def _place_tools(

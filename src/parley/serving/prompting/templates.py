@@ -47,6 +47,20 @@ MISTRAL = ChatTemplate(
     tools=tool_formats.MISTRAL,
 )
 
+MISTRAL_V7 = ChatTemplate(
+    name="mistral-v7",
+    opening="<s>",
+    frames={
+        Role.SYSTEM: Frame(before="[SYSTEM_PROMPT]", after="[/SYSTEM_PROMPT]"),
+        Role.USER: Frame(before="[INST]", after="[/INST]"),
+        Role.ASSISTANT: Frame(before="", after="</s>"),
+    },
+    generation="",
+    tools=tool_formats.MISTRAL_V7,
+)
+MISTRAL_V11 = replace(MISTRAL_V7, name="mistral-v11", tools=tool_formats.MISTRAL_V11)
+MISTRAL_V13 = replace(MISTRAL_V7, name="mistral-v13", tools=tool_formats.MISTRAL_V13)
+
 GEMMA = ChatTemplate(
     name="gemma",
     opening="<bos>",
@@ -93,5 +107,9 @@ PLAIN = ChatTemplate(
 )
 
 TEMPLATES: dict[str, ChatTemplate] = {
-    template.name: template for template in (CHATML, QWEN, PARLEY, LLAMA_3, MISTRAL, GEMMA, PHI_3, ZEPHYR, PLAIN)
+    template.name: template
+    for template in (
+        *(CHATML, QWEN, PARLEY, LLAMA_3, MISTRAL, MISTRAL_V7, MISTRAL_V11, MISTRAL_V13),
+        *(GEMMA, PHI_3, ZEPHYR, PLAIN),
+    )
 }

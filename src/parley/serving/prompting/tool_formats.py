@@ -1,5 +1,7 @@
 """How the template families we know write tools, calls and results, as data. The texts are what their models were taught."""
 
+from dataclasses import replace
+
 from parley.core.template import Frame, Listing, ToolFormat, ToolPlace
 
 _TAGGED_CALLS = Listing(each=Frame(before="<tool_call>\n", after="\n</tool_call>"), between="\n")
@@ -40,6 +42,7 @@ QWEN = ToolFormat(
     calls=_TAGGED_CALLS,
     mark="<tool_call>",
     close="</tool_call>",
+    thought=Frame(before="<think>", after="</think>"),
     results=Listing(
         all=Frame(before="<|im_start|>user\n", after="<|im_end|>\n"),
         each=Frame(before="<tool_response>\n", after="\n</tool_response>"),
@@ -73,6 +76,8 @@ LLAMA_3 = ToolFormat(
     calls=Listing(between="\n"),
     arguments_key="parameters",
     mark="",
+    # Llama 3.1 was taught it for tools that it has itself, and writes it before others, too.
+    lead="<|python_tag|>",
     is_single=True,
     results=Listing(
         each=Frame(before="<|start_header_id|>ipython<|end_header_id|>\n\n", after="<|eot_id|>"),
@@ -91,3 +96,24 @@ MISTRAL = ToolFormat(
     results=Listing(each=Frame(before="[TOOL_RESULTS] ", after="[/TOOL_RESULTS]")),
     has_result_object=True,
 )
+
+# Version 7 of Mistral's tokenizers: no spaces around the marks, ids before the results.
+MISTRAL_V7 = replace(
+    MISTRAL,
+    declarations=Listing(all=Frame(before="[AVAILABLE_TOOLS][", after="][/AVAILABLE_TOOLS]"), between=", "),
+    calls=Listing(all=Frame(before="[TOOL_CALLS][", after="]"), between=", "),
+    has_call_id=True,
+    results=Listing(each=Frame(before="[TOOL_RESULTS]", after="[/TOOL_RESULTS]")),
+    has_result_object=False,
+    result_id_mark="[TOOL_CONTENT]",
+)
+
+# From version 11 on a call is no object, and each has the mark before it. Version 13 left the ids out.
+MISTRAL_V11 = replace(
+    MISTRAL_V7,
+    calls=Listing(each=Frame(before="[TOOL_CALLS]", after="")),
+    arguments_mark="[ARGS]",
+    id_mark="[CALL_ID]",
+    has_call_id=False,
+)
+MISTRAL_V13 = replace(MISTRAL_V11, place=ToolPlace.BEFORE_FIRST_USER, id_mark="", result_id_mark="")

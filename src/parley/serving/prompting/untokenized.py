@@ -1,7 +1,7 @@
 """Prompts that an upstream tokenises itself: handed on as they were written, with an estimate of their length."""
 
 from parley.core.errors import ContextLengthExceeded
-from parley.core.estimate import estimate_tokens
+from parley.core.estimate import estimate_text_tokens, estimate_tokens
 from parley.core.grant import PreparedPrompt
 from parley.core.requests import ChatPrompt, GenerationRequest, Prompt
 from parley.core.snapshot import Snapshot
@@ -15,7 +15,7 @@ def prepare_untokenized(request: GenerationRequest, prompt: Prompt, snapshot: Sn
 
     Raises ContextLengthExceeded for what no tokenisation could make fit.
     """
-    estimated = estimate_tokens(prompt)
+    estimated = estimate_text_tokens(prompt)
     if estimated * 4 > snapshot.context_length * _MOST_BYTES_IN_TOKEN:
         is_chat = isinstance(prompt, ChatPrompt)
         raise ContextLengthExceeded(
@@ -26,4 +26,4 @@ def prepare_untokenized(request: GenerationRequest, prompt: Prompt, snapshot: Sn
             code="context_length_exceeded" if is_chat else None,
         )
     room = max(1, snapshot.context_length - max(1, request.max_tokens or 1))
-    return PreparedPrompt(source=prompt, estimated_tokens=min(estimated, room))
+    return PreparedPrompt(source=prompt, estimated_tokens=min(estimate_tokens(prompt), room))

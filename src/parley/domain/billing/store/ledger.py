@@ -114,10 +114,21 @@ def sums(connection: Connection, *, until: int) -> dict[str, int]:
     return found
 
 
-def charges(connection: Connection) -> dict[str, int]:
-    """What was charged to each account. Raises Unreadable."""
+def times_of_charges(connection: Connection) -> tuple[int, int] | None:
+    """When the first and the last charge was made, in microseconds since the epoch; None without one."""
+    query = select(func.min(entries.c.at), func.max(entries.c.at)).where(entries.c.kind == EntryKind.CHARGE.value)
+    first, last = connection.execute(query).one()
+    return None if first is None else (int(first), int(last))
+
+
+def charges(connection: Connection, *, since: int | None = None, before: int | None = None) -> dict[str, int]:
+    """What was charged to each account, in [since, before) microseconds since the epoch, or ever. Raises Unreadable."""
     query = select(entries.c.debit, func.sum(entries.c.amount_nano).label("total"))
     query = query.where(entries.c.kind == EntryKind.CHARGE.value).group_by(entries.c.debit)
+    if since is not None:
+        query = query.where(entries.c.at >= since)
+    if before is not None:
+        query = query.where(entries.c.at < before)
     try:
         return {row.debit: int(row.total) for row in connection.execute(query)}
     except DBAPIError as error:

@@ -8,9 +8,9 @@ import msgspec
 
 from parley.core.estimate import estimate_tokens
 from parley.core.requests import ChatPrompt, Sampling, SequenceRequest, TextPrompt
-from parley.core.template import Role
 from parley.core.upstream import Upstream, UpstreamKind
-from parley.serving.engines.openai_server.calls import call_fields, tool_fields
+from parley.serving.engines.openai_server.calls import tool_fields
+from parley.serving.engines.openai_server.messages import messages_of
 
 # Servers keep seeds in 31, 32 or 63 bits, and some take the highest for "none"; the same seed stays the same seed here.
 _SEEDS = 1 << 31
@@ -54,7 +54,7 @@ def call_of(request: SequenceRequest, upstream: Upstream) -> Call:
         body["return_token_ids"] = True
     if isinstance(request.source, ChatPrompt):
         body |= {
-            "messages": _messages(request.source),
+            "messages": messages_of(request.source),
             **_chat_logprobs(sampling),
             **tool_fields(request.source, upstream.kind),
         }
@@ -140,15 +140,3 @@ def _completion_logprobs(num_top: int, request: SequenceRequest, upstream: Upstr
         # Texts of tokens that are no whole characters cannot be told in JSON; ids can.
         fields["return_tokens_as_token_ids"] = True
     return fields
-
-
-def _messages(prompt: ChatPrompt) -> list[dict[str, object]]:
-    """The conversation in OpenAI's shape. Older servers do not know `developer`, today's word for `system`."""
-    messages: list[dict[str, object]] = []
-    for message in prompt.messages:
-        role = Role.SYSTEM if message.role is Role.DEVELOPER else message.role
-        said: dict[str, object] = {"role": role.value, "content": message.content}
-        if message.name is not None and message.role is not Role.FUNCTION:
-            said["name"] = message.name
-        messages.append(said | call_fields(message))
-    return messages

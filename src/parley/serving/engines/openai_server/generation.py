@@ -46,6 +46,8 @@ _REASONS = {
 _BROKEN_OFF = frozenset({"abort", "error", "cancelled"})
 # What a chat template may add around each message, and around them all: nobody can say more of a prompt we did not read.
 _MOST_TOKENS_AROUND_MESSAGE, _MOST_TOKENS_AROUND_PROMPT = 64, 1024
+# More than any model reads in the place of one picture.
+_MOST_TOKENS_OF_PICTURE = 32_768
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -335,7 +337,9 @@ def _most_input(request: SequenceRequest) -> int:
         num_bytes = sum(
             len(message.content.encode()) + len((message.name or "").encode()) for message in source.messages
         )
-        return num_bytes + len(source.messages) * _MOST_TOKENS_AROUND_MESSAGE + _MOST_TOKENS_AROUND_PROMPT
+        num_pictures = sum(len(message.pictures) for message in source.messages)
+        around = len(source.messages) * _MOST_TOKENS_AROUND_MESSAGE + _MOST_TOKENS_AROUND_PROMPT
+        return num_bytes + num_pictures * _MOST_TOKENS_OF_PICTURE + around
     texts = () if source is None else (source.text or "", source.suffix or "")
     return sum(len(text.encode()) for text in texts) + _MOST_TOKENS_AROUND_PROMPT
 
