@@ -17,7 +17,7 @@ TEST := $(VENV)/.ready-test
 CHECK := $(VENV)/.ready-check
 TRAIN := .venv-train/.ready
 # What serve and its workers import, compiled once at the installation: later nobody may be allowed to write it down.
-IMPORTED := parley.app, parley.cli.main, sqlalchemy.dialects.sqlite, psycopg, PIL.Image, av, faster_whisper, llguidance, pocketsphinx, xllamacpp
+IMPORTED := parley.app, parley.cli.main, sqlalchemy.dialects.sqlite, psycopg, PIL.Image, av, faster_whisper, greenlet, llguidance, onnxruntime, pocketsphinx, xllamacpp
 OLD_CLIENT := $(CLIENT_2023)/.ready
 
 .PHONY: help serve test check bench faults fuzz train-mini eval-mini test-train clean
@@ -45,7 +45,7 @@ check: $(CHECK) ## formatting, lint, types, import rules, sizes
 bench: $(TEST) ## measure Parley beside bare peers (BENCH=quick: a shorter run)
 	@$(PY) -m bench $(if $(filter quick,$(BENCH)),--quick)
 
-faults: $(TEST) ## bring about faults at full size: money, storage, processes, overload (FAULTS="a4 c3": these rows)
+faults: $(TEST) ## bring about faults at full size: money, storage, processes, overload, media (FAULTS="a4 c3": these rows)
 	@$(PY) -m tests.faults.figures $(FAULTS)
 
 fuzz: $(TEST) ## call the whole API with generated requests, 20,000 times (FUZZ="--seed 7 --cases 1000")

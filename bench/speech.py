@@ -21,10 +21,10 @@ def measure(folder: Path, *, num_passes: int) -> list[Row]:
     folder.mkdir(parents=True)
     rates, factors = [], []
     with running_server(folder) as server:
-        _transcribe(server, clip)
+        transcribe(server, clip)
         for _ in range(num_passes):
             start = time.perf_counter()
-            reply = _transcribe(server, clip)
+            reply = transcribe(server, clip)
             factors.append((time.perf_counter() - start) / float(str(reply["duration"])))
             rates.append(word_error_rate(reference, words_of(str(reply["text"]))))
     return [
@@ -51,15 +51,21 @@ def word_error_rate(reference: Sequence[str], heard: Sequence[str]) -> float:
     return costs[-1] / len(reference)
 
 
-def _transcribe(server: LiveServer, clip: bytes) -> dict[str, object]:
-    fields = {"model": "whisper-1", "response_format": "verbose_json"}
+def form(server: LiveServer, clip: bytes, **fields: str) -> tuple[dict[str, str], bytes]:
+    """The headers and the body of a request about a recording."""
+    fields = {"model": "whisper-1", **fields}
     parts = [
         f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
         for name, value in fields.items()
     ]
     head = f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="clip.flac"\r\n\r\n'
     body = "".join(parts).encode() + head.encode() + clip + f"\r\n--{_BOUNDARY}--\r\n".encode()
-    headers = {**server.headers, "content-type": f"multipart/form-data; boundary={_BOUNDARY}"}
+    return {**server.headers, "content-type": f"multipart/form-data; boundary={_BOUNDARY}"}, body
+
+
+def transcribe(server: LiveServer, clip: bytes) -> dict[str, object]:
+    """The whole reply about a recording."""
+    headers, body = form(server, clip, response_format="verbose_json")
     with closing(HTTPConnection(server.host, server.port, timeout=_LONGEST_SECONDS)) as connection:
         connection.request("POST", "/v1/audio/transcriptions", body, headers)
         reply = connection.getresponse()

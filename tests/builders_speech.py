@@ -23,6 +23,7 @@ from parley.core.speech import (
     TranscriptionRequest,
 )
 
+INAUGURAL = Path(__file__).parent / "audio" / "inaugural.flac"
 SPHINX = Weights(
     name="sphinx",
     engine=EngineKind.SPHINX,
@@ -165,6 +166,22 @@ def tone(seconds: float, *, rate: int = SAMPLE_RATE, peak: int = 8_000) -> np.nd
     """Something to hear that is no speech."""
     moments = np.arange(int(seconds * rate)) / rate
     return (peak * np.sin(2 * np.pi * 440 * moments)).astype(np.int16)
+
+
+def spoken(seconds: float) -> np.ndarray:
+    """The beginning of a real speaker's recording, again and again. He speaks from 0.3 to 2.2 s."""
+    with av.open(str(INAUGURAL)) as file:
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
+        parts = [part for frame in file.decode(audio=0) for part in resampler.resample(frame)]
+    whole = np.concatenate([part.to_ndarray().reshape(-1) for part in parts]).astype(np.int16)
+    return np.resize(whole, int(seconds * SAMPLE_RATE))
+
+
+def worker_arguments(folder: Path | None = None, *, num_joined: int = 4, **rules: float) -> dict[str, object]:
+    """What a speech worker is told at its start: Whisper's, with the folder of a checkpoint."""
+    thresholds = {"compression_ratio": 2.4, "log_prob": -1.0, "no_speech": 0.6, "max_repeats": 4, **rules}
+    whisper = {"folder": str(folder), "num_threads": 1, "num_joined": num_joined, "rules": thresholds}
+    return {"voice_threshold": 0.5, **({} if folder is None else whisper)}
 
 
 def write_wav(path: Path, samples: np.ndarray, *, rate: int = SAMPLE_RATE) -> Path:

@@ -1,16 +1,18 @@
-"""A Whisper checkpoint of a megabyte that says a fixed sentence, written without training and without torch.
+"""Whisper checkpoints of a megabyte, written without training and without torch: one that says a fixed sentence, one that
+says what chance makes of the sound.
 
 Its weights are zero where a model thinks. What remains is a decoder whose next token depends on its position alone, so that
 every option that changes what stands before the answer (prompt, task, language) can be seen in the answer.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from ctranslate2.specs import LayerSpec  # noqa: TID253 - it writes a model, and runs none
-from ctranslate2.specs.whisper_spec import WhisperSpec  # noqa: TID253 - as above
+from ctranslate2.specs import LayerSpec  # type: ignore[import-untyped]  # noqa: TID253 - it writes a model, and runs none
+from ctranslate2.specs.whisper_spec import WhisperSpec  # type: ignore[import-untyped]  # noqa: TID253 - as above
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 from parley.core.languages import LANGUAGES
@@ -32,28 +34,148 @@ WIDTH = 16
 SHARPNESS = 60.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How large a model is, and how many tokens it writes of each window; None: as many as chance wills."""
+
+    width: int = WIDTH
+    num_layers: int = 2
+    num_heads: int = 1
+    num_tokens: int | None = None
+
+
+# Whisper's own.
+TINY = Size(width=384, num_layers=4, num_heads=6, num_tokens=52)
+
+
 def make_whisper(folder: Path, *, num_decoder_layers: int = 1, num_encoder_layers: int = 1) -> Path:
     """A folder in CTranslate2's form."""
     tokenizer = _tokenizer()
     ids = {name: tokenizer.token_to_id(name) for name in SPECIAL}
     said = [ids["<|0.00|>"], *tokenizer.encode(SAID).ids, ids["<|1.00|>"], ids["<|endoftext|>"]]
     spec = WhisperSpec(num_encoder_layers, 1, num_decoder_layers, 1)
-    spec.decoder.alignment_layer = np.dtype("int16").type(num_decoder_layers - 1)
-    spec.decoder.alignment_heads = np.dtype("int16").type(1)
-    tokens = _directions(tokenizer.get_vocab_size())
+    tokens = _directions(tokenizer.get_vocab_size(), WIDTH)
     # Positions: start, language, task, then the answer.
     after = [ids[f"<|{DETECTED}|>"], ids["<|endoftext|>"], *said]
     positions = np.stack([tokens[after[min(place, len(after) - 1)]] for place in range(448)]) * 10
     # The token of the task is louder than its position.
     tokens[ids["<|translate|>"]] = tokens[ids["<|0.50|>"]] * 100
-    _fill(spec, tokens.astype(np.float32), positions.astype(np.float32))
+    _fill(spec, tokens, positions, _zeros)
+    return _save(spec, tokenizer, folder)
+
+
+def make_chance_whisper(folder: Path, *, quantization: str = "int8") -> Path:
+    """A folder in CTranslate2's form, of a model that writes nonsense, other nonsense for every sound."""
+    return _save(*_chance(Size()), folder, quantization=quantization)
+
+
+def make_large_whisper(folder: Path, size: Size) -> Path:
+    """A folder in CTranslate2's form, of a model of some size that writes nonsense of `size.num_tokens` for each window."""
+    return _save(*_chance(size), folder, quantization="float16")
+
+
+def make_transformers_whisper(folder: Path, *, kind: str = "F32") -> Path:
+    """The model of `make_chance_whisper` in transformers' form, its numbers of a kind that safetensors files have."""
+    spec, tokenizer = _chance(Size())
+    folder.mkdir(parents=True, exist_ok=True)
+    write_tensors(folder / "model.safetensors", _named_as_in_transformers(spec), kind=kind)
+    config = {
+        "model_type": "whisper",
+        "activation_function": "gelu",
+        "vocab_size": tokenizer.get_vocab_size(),
+        "d_model": WIDTH,
+        "num_mel_bins": 80,
+        "max_source_positions": 1_500,
+        "max_target_positions": 448,
+        **{f"{side}_layers": 2 for side in ("encoder", "decoder")},
+        **{f"{side}_attention_heads": 1 for side in ("encoder", "decoder")},
+        **{f"{side}_ffn_dim": 4 * WIDTH for side in ("encoder", "decoder")},
+    }
+    languages = {f"<|{code}|>": tokenizer.token_to_id(f"<|{code}|>") for code in CODES}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "generation_config.json").write_text(json.dumps({"alignment_heads": [[0, 0]], "lang_to_id": languages}))
+    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "preprocessor_config.json").write_text(json.dumps({"feature_size": 80}))
+    return folder
+
+
+def write_tensors(path: Path, tensors: dict[str, np.ndarray], *, kind: str = "F32") -> None:
+    """A safetensors file."""
+    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
+    parts, place = [], 0
+    for name, values in tensors.items():
+        if kind == "BF16":
+            part = (values.astype(np.float32).view(np.uint32) >> 16).astype(np.uint16).tobytes()
+        else:
+            part = values.astype({"F32": np.float32, "F16": np.float16}[kind]).tobytes()
+        header[name] = {"dtype": kind, "shape": list(values.shape), "data_offsets": [place, place + len(part)]}
+        parts.append(part)
+        place += len(part)
+    written = json.dumps(header).encode()
+    path.write_bytes(len(written).to_bytes(8, "little") + written + b"".join(parts))
+
+
+def _chance(size: Size) -> tuple[WhisperSpec, Tokenizer]:
+    tokenizer, generator = _tokenizer(), np.random.default_rng(11)
+    spec = WhisperSpec(size.num_layers, size.num_heads, size.num_layers, size.num_heads)
+
+    def draw(*shape: int) -> np.ndarray:
+        return generator.normal(0, 1.5 / np.sqrt(np.prod(shape[1:])), shape)
+
+    tokens, positions = _directions(tokenizer.get_vocab_size(), size.width), draw(448, size.width) * 4
+    if size.num_tokens is not None:
+        # Behind the start, the language and the task.
+        positions[3 + size.num_tokens :] = tokens[tokenizer.token_to_id("<|endoftext|>")] * 100
+    _fill(spec, tokens, positions, draw)
+    return spec, tokenizer
+
+
+def _named_as_in_transformers(spec: WhisperSpec) -> dict[str, np.ndarray]:
+    named = {"model.decoder.embed_tokens.weight": spec.decoder.embeddings.weight}
+    for number in (1, 2):
+        conv = getattr(spec.encoder, f"conv{number}")
+        named |= _linear_names(f"model.encoder.conv{number}", conv.weight, conv.bias)
+    for side, part in (("encoder", spec.encoder), ("decoder", spec.decoder)):
+        named[f"model.{side}.embed_positions.weight"] = part.position_encodings.encodings
+        named |= _linear_names(f"model.{side}.layer_norm", part.layer_norm.gamma, part.layer_norm.beta)
+        for number, layer in enumerate(part.layer):
+            at = f"model.{side}.layers.{number}"
+            named |= _attention_names(f"{at}.self_attn", layer.self_attention)
+            if side == "decoder":
+                named |= _attention_names(f"{at}.encoder_attn", layer.attention)
+            norm, first, second = layer.ffn.layer_norm, layer.ffn.linear_0, layer.ffn.linear_1
+            named |= _linear_names(f"{at}.final_layer_norm", norm.gamma, norm.beta)
+            named |= _linear_names(f"{at}.fc1", first.weight, first.bias)
+            named |= _linear_names(f"{at}.fc2", second.weight, second.bias)
+    return named
+
+
+def _attention_names(at: str, attention: LayerSpec) -> dict[str, np.ndarray]:
+    *fused, last = attention.linear
+    weights = np.concatenate([linear.weight for linear in fused]).reshape(3, WIDTH, WIDTH)
+    biases = np.concatenate([linear.bias for linear in fused]).reshape(3, WIDTH)
+    named = _linear_names(f"{at}.out_proj", last.weight, last.bias)
+    named |= _linear_names(f"{at}_layer_norm", attention.layer_norm.gamma, attention.layer_norm.beta)
+    for letter, weight, bias in zip("qkv", weights, biases, strict=True):
+        named |= _linear_names(f"{at}.{letter}_proj", weight, bias)
+    # Keys have none in Whisper.
+    del named[f"{at}.k_proj.bias"]
+    return named
+
+
+def _linear_names(at: str, weight: np.ndarray, bias: np.ndarray) -> dict[str, np.ndarray]:
+    return {f"{at}.weight": weight, f"{at}.bias": bias}
+
+
+def _save(spec: WhisperSpec, tokenizer: Tokenizer, folder: Path, *, quantization: str = "int8") -> Path:
+    ids = {name: tokenizer.token_to_id(name) for name in SPECIAL}
     names = [name for name, _ in sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])]
     spec.register_vocabulary(names)
     spec.config.suppress_ids = spec.config.suppress_ids_begin = []
     spec.config.lang_ids = [ids[f"<|{code}|>"] for code in CODES]
     spec.config.alignment_heads = [(0, 0)]
     spec.validate()
-    spec.optimize(quantization="int8")
+    spec.optimize(quantization=quantization)
     folder.mkdir(parents=True, exist_ok=True)
     spec.save(str(folder))
     tokenizer.save(str(folder / "tokenizer.json"))
@@ -71,9 +193,9 @@ def _tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def _directions(count: int) -> np.ndarray:
+def _directions(count: int, width: int) -> np.ndarray:
     """As many vectors of one length and without a mean, in directions by chance."""
-    vectors = np.random.default_rng(5).normal(size=(count, WIDTH))
+    vectors = np.random.default_rng(5).normal(size=(count, width))
     vectors -= vectors.mean(axis=1, keepdims=True)
     vectors *= np.sqrt(SHARPNESS) / np.linalg.norm(vectors, axis=1, keepdims=True)
     # What no text becomes is never the likeliest.
@@ -81,37 +203,43 @@ def _directions(count: int) -> np.ndarray:
     return vectors
 
 
-def _fill(spec: WhisperSpec, tokens: np.ndarray, positions: np.ndarray) -> None:
-    d = WIDTH
+def _fill(spec: WhisperSpec, tokens: np.ndarray, positions: np.ndarray, draw: Callable[..., np.ndarray]) -> None:
+    """`draw` makes all weights that are not given."""
+    d = tokens.shape[1]
     encoder, decoder = spec.encoder, spec.decoder
-    encoder.conv1.weight, encoder.conv1.bias = _zeros(d, 80, 3), _zeros(d)
-    encoder.conv2.weight, encoder.conv2.bias = _zeros(d, d, 3), _zeros(d)
-    encoder.position_encodings.encodings = _zeros(1_500, d)
-    decoder.embeddings.weight = decoder.projection.weight = tokens
-    decoder.position_encodings.encodings = positions
+    encoder.conv1.weight, encoder.conv1.bias = _drawn(draw, d, 80, 3), _zeros(d)
+    encoder.conv2.weight, encoder.conv2.bias = _drawn(draw, d, d, 3), _zeros(d)
+    encoder.position_encodings.encodings = _drawn(draw, 1_500, d)
+    decoder.embeddings.weight = decoder.projection.weight = tokens.astype(np.float32)
+    decoder.position_encodings.encodings = positions.astype(np.float32)
     for side in (encoder, decoder):
-        _normal(side.layer_norm)
+        _normal(side.layer_norm, d)
         for layer in side.layer:
-            _attend(layer.self_attention, (3 * d, d))
+            _attend(layer.self_attention, (3 * d, d), draw)
             if side is decoder:
-                _attend(layer.attention, (d, 2 * d, d))
-            _normal(layer.ffn.layer_norm)
-            _linear(layer.ffn.linear_0, 4 * d, d)
-            _linear(layer.ffn.linear_1, d, 4 * d)
+                _attend(layer.attention, (d, 2 * d, d), draw)
+            _normal(layer.ffn.layer_norm, d)
+            _linear(layer.ffn.linear_0, 4 * d, d, draw)
+            _linear(layer.ffn.linear_1, d, 4 * d, draw)
 
 
-def _attend(attention: LayerSpec, widths: Sequence[int]) -> None:
-    _normal(attention.layer_norm)
-    for linear, width in zip(attention.linear, widths, strict=True):
-        _linear(linear, width, WIDTH)
+def _attend(attention: LayerSpec, widths: Sequence[int], draw: Callable[..., np.ndarray]) -> None:
+    width = widths[-1]
+    _normal(attention.layer_norm, width)
+    for linear, rows in zip(attention.linear, widths, strict=True):
+        _linear(linear, rows, width, draw)
 
 
-def _linear(linear: LayerSpec, rows: int, columns: int) -> None:
-    linear.weight, linear.bias = _zeros(rows, columns), _zeros(rows)
+def _linear(linear: LayerSpec, rows: int, columns: int, draw: Callable[..., np.ndarray]) -> None:
+    linear.weight, linear.bias = _drawn(draw, rows, columns), _zeros(rows)
 
 
-def _normal(norm: LayerSpec) -> None:
-    norm.gamma, norm.beta = np.ones(WIDTH, np.float32), _zeros(WIDTH)
+def _normal(norm: LayerSpec, width: int) -> None:
+    norm.gamma, norm.beta = np.ones(width, np.float32), _zeros(width)
+
+
+def _drawn(draw: Callable[..., np.ndarray], *shape: int) -> np.ndarray:
+    return draw(*shape).astype(np.float32)
 
 
 def _zeros(*shape: int) -> np.ndarray:

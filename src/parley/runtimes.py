@@ -10,6 +10,7 @@ from types import MappingProxyType, TracebackType
 from typing import Protocol, Self
 
 from parley.core.clock import Clock
+from parley.core.ct2 import InvalidSpeechFolder, read_whisper
 from parley.core.engine import Engine
 from parley.core.errors import InvalidRequest, ModelLoadFailed
 from parley.core.gguf import InvalidModelFile, read_header
@@ -38,15 +39,16 @@ _DEFAULT_SLOTS = {
     EngineKind.ECHO: 256,
     EngineKind.LLAMA: 8,
     EngineKind.UPSTREAM: 64,
-    # Recordings that are heard in turns, a passage at a time: short ones end before long ones that came first.
+    # Recordings that are heard side by side: short ones end before long ones that came first.
     EngineKind.SPHINX: 4,
-    EngineKind.WHISPER: 4,
+    EngineKind.WHISPER: 16,
 }
 # What a replica takes besides weights and cache: its process, its vocabulary, the buffers of a step.
 _OVERHEAD_BYTES = 192 << 20
-# What a replica of pocketsphinx takes with its model, and what one of Whisper works in.
-_SPHINX_BYTES = 224 << 20
+# What a replica of pocketsphinx takes with its model; what one of Whisper works in beside its windows, and what these get.
+_SPHINX_BYTES = 256 << 20
 _WHISPER_BYTES = 512 << 20
+_WINDOWS_BYTES = 1 << 30
 # How large the picture is with which a projector is tried.
 _TRIED_SIDE = 224
 # The same of what sees for it, and the rows of pictures that it keeps.
@@ -164,7 +166,9 @@ class Runtimes:
         if weights.path is None or weights.upstream is not None:
             return 0
         if weights.engine is EngineKind.WHISPER:
-            return sum(file.stat().st_size for file in weights.path.iterdir()) + _WHISPER_BYTES
+            size = sum(file.stat().st_size for file in weights.path.iterdir())
+            num_joined, window_bytes = await self._windows(weights, weights.path)
+            return size + num_joined * window_bytes + _WHISPER_BYTES
         num_tokens = self.num_slots(weights) * weights.context_length
         try:
             header = await asyncio.to_thread(read_header, weights.path)
@@ -203,11 +207,24 @@ class Runtimes:
 
     async def load_speech(self, weights: Weights) -> SpeechEngine:
         """A replica that hears. Raises ModelLoadFailed, also when its folder is not the one that the catalog pins."""
-        module, arguments = "parley.workers.sphinx", {}
+        settings = self._settings
+        module = "parley.workers.sphinx"
+        arguments: dict[str, object] = {"voice_threshold": settings.voice_threshold}
         if weights.path is not None:
             await self._verify(weights)
             module = "parley.workers.whisper"
-            arguments = {"folder": str(weights.path), "num_threads": self._num_threads(weights)}
+            num_joined, _ = await self._windows(weights, weights.path)
+            arguments |= {
+                "folder": str(weights.path),
+                "num_threads": self._num_threads(weights),
+                "num_joined": num_joined,
+                "rules": {
+                    "compression_ratio": settings.whisper_compression_ratio,
+                    "log_prob": settings.whisper_log_prob,
+                    "no_speech": settings.whisper_no_speech,
+                    "max_repeats": settings.whisper_max_repeats,
+                },
+            }
         options = SpeechOptions(module=module, num_slots=self.num_slots(weights), arguments=arguments)
         engine = WorkerSpeechEngine(options, clock=self._clock)
         async with AsyncExitStack() as stack:
@@ -215,6 +232,14 @@ class Runtimes:
             await engine.start()
             self._running[engine] = stack.pop_all()
         return engine
+
+    async def _windows(self, weights: Weights, folder: Path) -> tuple[int, int]:
+        """How many windows a Whisper model decodes at once, and the bytes of each. Raises ModelLoadFailed."""
+        try:
+            facts = await asyncio.to_thread(read_whisper, folder)
+        except InvalidSpeechFolder as error:
+            raise ModelLoadFailed(str(error)) from error
+        return max(1, min(self.num_slots(weights), _WINDOWS_BYTES // facts.window_bytes)), facts.window_bytes
 
     def vision_for(self, weights: Weights) -> Vision:
         """What sees for these weights, which have vision. Its worker starts with the first picture."""

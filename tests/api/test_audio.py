@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from openai import OpenAI
 
 from parley.cli.commands import parley
-from tests.builders_speech import tone, write_wav
+from tests.builders_speech import spoken, tone, write_wav
 from tests.live import LiveServer, running_server
 from tests.whisper_maker import DETECTED, SAID, make_whisper
 
@@ -45,7 +45,7 @@ def client(whisper_server: LiveServer) -> Iterator[OpenAI]:
 
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:
-    return write_wav(tmp_path / "clip.wav", tone(2.0))
+    return write_wav(tmp_path / "clip.wav", spoken(2.0))
 
 
 def test_pocketsphinx_answers_where_nothing_was_added_and_says_that_it_does(live_server: LiveServer) -> None:

@@ -4,9 +4,16 @@ from pathlib import Path
 
 import pytest
 
+from parley.core.clock import FakeClock
 from parley.core.gguf import GgufHeader, read_header
+from parley.core.snapshot import EngineKind, Weights
+from parley.infra.folder import DataFolder
 from parley.infra.memory import machine_memory_bytes, memory_budget_bytes
+from parley.operations.records import catalog_files
+from parley.runtimes import Runtimes
+from tests.builders_records import settings_in
 from tests.gguf_maker import Shape, write_model
+from tests.whisper_maker import make_whisper
 
 
 def header(**fields: int) -> GgufHeader:
@@ -34,6 +41,18 @@ def test_a_made_models_cache_is_counted_from_its_header(tmp_path):
     shape = Shape(num_layers=3, width=64, num_heads=4)
     # Keys and values of 64 numbers in each of 3 layers, 2 bytes each.
     assert read_header(write_model(tmp_path / "model.gguf", shape)).cache_bytes_per_token == 3 * (64 + 64) * 2
+
+
+async def test_a_whisper_is_counted_with_the_windows_that_it_decodes_together(tmp_path):
+    made = make_whisper(tmp_path / "whisper")
+    size = sum(file.stat().st_size for file in made.iterdir())
+    weights = Weights(name="w", engine=EngineKind.WHISPER, path=made, sha256="ab", context_length=0, template="plain")
+    # Keys and values of 1,500 places, 16 numbers wide, in one layer, 4 bytes each.
+    window = 2 * 1_500 * 16 * 4
+    for num_slots, num_joined in ((None, 16), (3, 3)):
+        settings = settings_in(tmp_path / "d", num_slots=num_slots)
+        runtimes = Runtimes(settings, catalog_files(DataFolder(settings.data)), FakeClock())
+        assert await runtimes.memory_bytes(weights) == size + num_joined * window + (512 << 20)
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,13 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from parley.api.platform.commands import AddModel, AddSpeechModel, RemoveModel
+from parley.api.platform.commands import AddModel, RemoveModel
 from parley.cli.client import call, find_server
 from parley.cli.connect import connect
 from parley.cli.failures import CommandFailed, in_one_line
 from parley.cli.options import folder_option, server_options
 from parley.cli.projector import refuse_misfit
+from parley.cli.speech_models import SpeechOrigin, bring_speech_folder, give_to_catalog
 from parley.cli.state import change_state, require_installation
 from parley.cli.tables import print_table, shown_size
 from parley.core.errors import ModelNotFound
@@ -25,7 +26,6 @@ from parley.domain.catalog.service import Catalog
 from parley.infra.folder import DataFolder
 from parley.infra.settings import Settings, load_settings
 from parley.operations.add_model import describe_model, import_weights, refuse_taken_name
-from parley.operations.add_speech_model import describe_speech_model, import_speech_folder
 from parley.operations.records import catalog_files
 from parley.operations.weights_header import read_weights
 
@@ -86,7 +86,7 @@ def add(
 ) -> None:
     """Copy the model at PATH into the data folder and let it answer every stand-in name of its kind from now on.
 
-    A GGUF file generates text; a folder that holds a Whisper model in CTranslate2's form hears.
+    A GGUF file generates text; a folder that holds a Whisper model in CTranslate2's form or in that of transformers hears.
     """
     with in_one_line():
         if str(path).startswith(("http:/", "https:/")):
@@ -125,18 +125,10 @@ def add(
 
 
 def _add_speech(settings: Settings, path: Path, name: str | None) -> None:
-    folder = DataFolder(settings.data)
-    wanted = describe_speech_model(path, name=name)
-    refuse_taken_name(Catalog(catalog_files(folder).read()), wanted.name)
-    folder.prepare()
+    called = name or path.resolve().name
     with _copying() as on_progress:
-        sha256 = import_speech_folder(folder, path, on_progress)
-    reply = change_state(settings, AddSpeechModel(name=wanted.name, sha256=sha256, facts=wanted.facts))
-    hears = "all of Whisper's languages" if wanted.facts.is_multilingual else "English"
-    translates = ", and translates into English" if wanted.facts.can_translate else ""
-    click.echo(
-        f"{reply.snapshot} was added; it hears {hears}{translates}. `{wanted.name}` and whisper-1 are answered by it now."
-    )
+        addition = asyncio.run(bring_speech_folder(settings, path, SpeechOrigin(name=called), on_progress))
+    click.echo(give_to_catalog(settings, addition))
 
 
 @contextmanager

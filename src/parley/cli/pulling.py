@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 import parley.bundled
-from parley.api.platform.commands import AddModel
+from parley.api.platform.commands import AddModel, AddSpeechModel
 from parley.cli.failures import INTERRUPTED, CommandFailed
 from parley.cli.projector import refuse_misfit
+from parley.cli.speech_models import SpeechOrigin, bring_speech_folder, give_to_catalog
 from parley.cli.state import change_state
 from parley.cli.tables import shown_size
 from parley.core.snapshot import Weights
@@ -41,6 +42,7 @@ from parley.jobs.pull.patience import Patience
 from parley.jobs.pull.recommended import Recommended, read_recommended
 from parley.jobs.pull.reference import HubReference, UrlReference, parse_reference
 from parley.jobs.pull.repository import DigestKind, RemoteFile, Repository
+from parley.jobs.pull.whisper import whisper_files
 from parley.operations.add_model import adopt_weights, describe_model, refuse_taken_name
 from parley.operations.records import catalog_files
 from parley.operations.weights_header import read_weights
@@ -92,6 +94,9 @@ def pull(settings: Settings, request: PullRequest) -> str:
     except KeyboardInterrupt:
         click.echo("\nInterrupted. What has come so far is kept; the same command goes on from there.", err=True)
         raise SystemExit(INTERRUPTED) from None
+    if isinstance(addition, AddSpeechModel):
+        click.echo(give_to_catalog(settings, addition), err=True)
+        return addition.name
     reply = change_state(settings, addition)
     click.echo(
         f"{reply.snapshot} was added (template {addition.template}, {addition.context_length:,} tokens of context). "
@@ -124,21 +129,25 @@ def _is_of(weights: Weights, reference: HubReference | UrlReference) -> bool:
     )
 
 
-async def _bring_in(settings: Settings, request: PullRequest, catalog: Catalog) -> AddModel:
+async def _bring_in(settings: Settings, request: PullRequest, catalog: Catalog) -> AddModel | AddSpeechModel:
     reference = parse_reference(request.text, recommended_models(), endpoint=settings.hub_endpoint)
     token = settings.hub_token.get_secret_value() if settings.hub_token is not None else None
     folder = DataFolder(settings.data)
     folder.prepare()
     async with Fetcher(trusted=settings.hub_endpoint, token=token) as fetcher:
         hub = Hub(fetcher, endpoint=settings.hub_endpoint, patience=Patience())
-        found = await _find(hub, reference, request)
-        name = _name(request, found)
+        if isinstance(reference, UrlReference):
+            found = await _find_file(hub, reference, request)
+        elif request.sha256 is not None:
+            raise CommandFailed("--sha256 is for URLs; the hub says itself what its files hash to")
+        else:
+            repository = await hub.repository(reference)
+            if reference.choice is None and (hearing := whisper_files(repository)) is not None:
+                return await _bring_speech(settings, request, fetcher, repository, hearing)
+            found = _find_offer(repository, reference, request)
+        name = _name(request, PurePosixPath(found.file.path).stem)
         refuse_taken_name(catalog, name)
-        click.echo(
-            f"{found.source}: {shown_size(found.file.size)}, "
-            f"{f'licence {found.licence}' if found.licence else 'no licence stated'}",
-            err=True,
-        )
+        _announce(found.source, found.file.size, found.licence)
         files = (found.file,) if found.projector is None else (found.file, found.projector)
         missing = tuple(file for file in files if _here(folder, file) is None)
         if not missing:
@@ -153,6 +162,32 @@ async def _bring_in(settings: Settings, request: PullRequest, catalog: Catalog) 
                     if copy.path.is_relative_to(staging):
                         adopt_weights(folder, copy.path, copy.sha256)
                 return addition
+
+
+async def _bring_speech(
+    settings: Settings,
+    request: PullRequest,
+    fetcher: Fetcher,
+    repository: Repository,
+    files: tuple[RemoteFile, ...],
+) -> AddSpeechModel:
+    """Bring a model that hears in, converted where it must be."""
+    if request.template is not None or request.context_length is not None:
+        raise CommandFailed("a model that hears has neither --template nor --context")
+    name = _name(request, PurePosixPath(repository.name).name)
+    folder = DataFolder(settings.data)
+    refuse_taken_name(Catalog(catalog_files(folder).read()), name)
+    source = f"hf://{repository.name}@{repository.commit}"
+    wanted = FileSet(label=name, files=files)
+    _announce(source, wanted.size, repository.licence)
+    origin = SpeechOrigin(name=name, source=source, licence=repository.licence)
+    with _progress(wanted) as on_bytes:
+        async with brought(wanted, Bringing(fetcher=fetcher, folder=folder), on_bytes) as staging:
+            return await bring_speech_folder(settings, staging, origin, lambda _done, _size: None)
+
+
+def _announce(source: str, size: int, licence: str) -> None:
+    click.echo(f"{source}: {shown_size(size)}, {f'licence {licence}' if licence else 'no licence stated'}", err=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,15 +225,14 @@ async def _copy(folder: DataFolder, staging: Path, file: RemoteFile) -> _Copy:
     return _Copy(path=path, sha256=sha256)
 
 
-async def _find(hub: Hub, reference: HubReference | UrlReference, request: PullRequest) -> _Find:
-    if isinstance(reference, UrlReference):
-        file = await hub.file_at(reference, request.sha256)
-        if file.digest is None:
-            click.echo("Nothing says what this file should hash to; --sha256 would have it checked.", err=True)
-        return _Find(file=file, source=_without_secrets(reference.url), licence="")
-    if request.sha256 is not None:
-        raise CommandFailed("--sha256 is for URLs; the hub says itself what its files hash to")
-    repository = await hub.repository(reference)
+async def _find_file(hub: Hub, reference: UrlReference, request: PullRequest) -> _Find:
+    file = await hub.file_at(reference, request.sha256)
+    if file.digest is None:
+        click.echo("Nothing says what this file should hash to; --sha256 would have it checked.", err=True)
+    return _Find(file=file, source=_without_secrets(reference.url), licence="")
+
+
+def _find_offer(repository: Repository, reference: HubReference, request: PullRequest) -> _Find:
     offer = _choose(repository, reference, request)
     file = offer.files[0]
     source = f"hf://{repository.name}@{repository.commit}/{file.path}"
@@ -231,9 +265,9 @@ def _choose(repository: Repository, reference: HubReference, request: PullReques
     return find_offer(repository, chosen)
 
 
-def _name(request: PullRequest, found: _Find) -> str:
+def _name(request: PullRequest, usual: str) -> str:
     listed = request.text if request.text in recommended_models() else None
-    name = request.name or listed or PurePosixPath(found.file.path).stem
+    name = request.name or listed or usual
     if not is_valid_name(name) or len(name) > 100:
         raise CommandFailed(f"a model cannot be called {name!r}; choose letters, digits and _ . : - with --name")
     return name

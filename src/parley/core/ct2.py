@@ -1,26 +1,25 @@
 """CTranslate2's model files, read by ourselves: what a Whisper folder holds, before any runtime sees an unknown file."""
 
 import math
+import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 MODEL_FILE = "model.bin"
+# The weights of a checkpoint in transformers' form, which is converted.
+TRANSFORMERS_FILE = "model.safetensors"
+# What says how text and sound become numbers; the same in every form of a model.
+COPIED_FILES = ("tokenizer.json", "preprocessor_config.json")
 # What is taken from a folder; the first three must be there.
-TAKEN_FILES = (
-    MODEL_FILE,
-    "config.json",
-    "tokenizer.json",
-    "preprocessor_config.json",
-    "vocabulary.json",
-    "vocabulary.txt",
-)
+TAKEN_FILES = (MODEL_FILE, "config.json", *COPIED_FILES, "vocabulary.json", "vocabulary.txt")
 _NEEDED_FILES = TAKEN_FILES[:3]
 _SPEC = "WhisperSpec"
 _EMBEDDINGS = "decoder/embeddings/weight"
 # A vocabulary of this size and above has tokens for languages and tasks.
 _MULTILINGUAL_TOKENS = 51_865
+_PLACES = 1_500
 _MOST_VARIABLES = 100_000
 _MOST_NAME_BYTES = 4_096
 
@@ -35,16 +34,23 @@ class WhisperFacts:
 
     num_parameters: int
     is_multilingual: bool
+    # What the decoder keeps of each window while it writes: keys and values of 1,500 places in each layer, 32 bits each.
+    window_bytes: int
     # Those that were distilled, or fine-tuned to be fast, have fewer decoder layers, and were never taught to translate.
     can_translate: bool
 
 
 def read_whisper(folder: Path) -> WhisperFacts:
     """The facts of a folder. Raises InvalidSpeechFolder."""
+    if (folder / "pytorch_model.bin").is_file() and not (folder / MODEL_FILE).is_file():
+        raise InvalidSpeechFolder(
+            f"{folder} has its weights in pytorch_model.bin, which can hold code; {TRANSFORMERS_FILE} is converted"
+        )
     missing = [name for name in _NEEDED_FILES if not (folder / name).is_file()]
     if missing:
         raise InvalidSpeechFolder(
-            f"{folder} has no {missing[0]}; a Whisper model in CTranslate2's form has {', '.join(_NEEDED_FILES)}"
+            f"{folder} has no {missing[0]}; a Whisper model in CTranslate2's form has {', '.join(_NEEDED_FILES)}, "
+            f"one in transformers' form {TRANSFORMERS_FILE} in one file"
         )
     try:
         with (folder / MODEL_FILE).open("rb") as file:
@@ -58,6 +64,7 @@ def read_whisper(folder: Path) -> WhisperFacts:
     return WhisperFacts(
         num_parameters=num_parameters,
         is_multilingual=is_multilingual,
+        window_bytes=layers["decoder"] * 2 * _PLACES * shapes[_EMBEDDINGS][-1] * 4,
         can_translate=is_multilingual and layers["decoder"] >= layers["encoder"],
     )
 
@@ -96,4 +103,5 @@ def _text(file: BinaryIO) -> str:
 
 
 def _num_layers(shapes: dict[str, tuple[int, ...]], side: str) -> int:
-    return len({name.split("/")[1] for name in shapes if name.startswith(f"{side}/layer_") and name.count("/") > 1})
+    found = (re.match(rf"{side}/layer_(\d+)/", name) for name in shapes)
+    return len({each[1] for each in found if each is not None})

@@ -134,6 +134,32 @@ class Settings(BaseSettings):
     max_audio_seconds: float = Field(
         14_400.0, ge=1, le=864_000, description="The longest recording that is heard, in seconds of sound."
     )
+    voice_threshold: float = Field(
+        0.5,
+        ge=0,
+        lt=1,
+        description="How likely somebody must be speaking for a moment to be heard at all; 0 hears everything that is not digital silence.",
+    )
+    whisper_compression_ratio: float = Field(
+        2.4,
+        gt=0,
+        description="Text of Whisper's that can be made smaller by more than this repeats itself: it is decoded again.",
+    )
+    whisper_log_prob: float = Field(
+        -1.0, le=0, description="Text whose tokens have a mean log-probability below this is decoded again."
+    )
+    whisper_no_speech: float = Field(
+        0.6,
+        ge=0,
+        le=1,
+        description="Text of such a low one, in a window that is silent with a higher probability than this, is left out.",
+    )
+    whisper_max_repeats: int = Field(
+        4,
+        ge=0,
+        le=100,
+        description="How often a phrase may be said in a row before it is decoded again, and at last cut; 0 is as often as it likes.",
+    )
     max_images: int = Field(10, ge=0, le=1000, description="Images that one request may have.")
     max_image_pixels: int = Field(
         20_000_000,

@@ -1,23 +1,36 @@
 """Add a model that hears: bring its folder into the data folder under its hash, then into the catalog, and let whisper-1 mean it."""
 
 import asyncio
+import json
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from parley.core.ct2 import TAKEN_FILES, InvalidSpeechFolder, WhisperFacts, read_whisper
+from parley.core.ct2 import (
+    MODEL_FILE,
+    TAKEN_FILES,
+    TRANSFORMERS_FILE,
+    InvalidSpeechFolder,
+    WhisperFacts,
+    read_whisper,
+)
 from parley.core.snapshot import Capability, EngineKind, Snapshot
 from parley.domain.catalog.entries import SnapshotEntry, WeightsEntry
 from parley.domain.catalog.model import CatalogError, is_valid_name
 from parley.domain.catalog.store import Addition
 from parley.domain.catalog.verified import hash_of_hashes
 from parley.infra.folder import DataFolder, sync_folder
+from parley.infra.sandbox import Limits, WorkerFailed, start_worker
 from parley.operations.add_model import copy_file, free_name, pinned_snapshot, refuse_taken_name, weights_name
 from parley.operations.records import Records
+
+# No checkpoint is larger; the converter may write nothing else.
+_MOST_BYTES = 32 << 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +40,9 @@ class AddSpeechModel:
     name: str
     sha256: str
     facts: WhisperFacts
+    # Where it was pulled from and its makers' licence; "" for a folder of the operator's.
+    source: str = ""
+    licence: str = ""
 
 
 def describe_speech_model(path: Path, *, name: str | None) -> AddSpeechModel:
@@ -38,6 +54,41 @@ def describe_speech_model(path: Path, *, name: str | None) -> AddSpeechModel:
         return AddSpeechModel(name=called, sha256="", facts=read_whisper(path))
     except InvalidSpeechFolder as error:
         raise CatalogError(str(error)) from None
+
+
+@asynccontextmanager
+async def in_runtime_form(folder: DataFolder, path: Path) -> AsyncIterator[Path]:
+    """The folder at `path`, or, of one in transformers' form, what a worker converts it to. Raises CatalogError."""
+    if (path / MODEL_FILE).is_file() or not (path / TRANSFORMERS_FILE).is_file():
+        yield path
+        return
+    target = folder.models_path / f".{secrets.token_hex(8)}.part"
+    try:
+        target.mkdir(mode=0o700)
+        await _convert(path, target)
+        yield target
+    except OSError as error:
+        raise CatalogError(f"{path} cannot be converted in {folder.models_path}: {error.strerror}") from None
+    finally:
+        shutil.rmtree(target, ignore_errors=True)
+
+
+async def _convert(path: Path, target: Path) -> None:
+    options = {"source": str(path), "target": str(target)}
+    try:
+        worker = await start_worker(
+            "parley.workers.convert_whisper", [json.dumps(options)], limits=Limits(file_bytes=_MOST_BYTES)
+        )
+        try:
+            header, _ = await worker.receive()
+            while header.get("event") == "ready":
+                header, _ = await worker.receive()
+        finally:
+            await asyncio.shield(worker.stop())
+    except WorkerFailed as error:
+        raise CatalogError(f"{path} cannot be converted: {error}: {error.last_words[-300:]}") from None
+    if header.get("event") == "refused":
+        raise CatalogError(f"{path} cannot be converted: {header.get('message')}")
 
 
 def import_speech_folder(folder: DataFolder, path: Path, on_progress: Callable[[int, int], None]) -> str:
@@ -86,6 +137,8 @@ def _add(records: Records, addition: AddSpeechModel) -> str:
         parameters=facts.num_parameters,
         languages=[] if facts.is_multilingual else ["en"],
         translates=facts.can_translate,
+        source=addition.source,
+        licence=addition.licence,
     )
     pinned = pinned_snapshot(records, weights.name)
     snapshot = SnapshotEntry(

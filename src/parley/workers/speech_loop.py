@@ -1,32 +1,34 @@
-"""The loop of every speech worker: takes recordings in, hears their passages in turns, and says what was heard.
+"""The loop of every speech worker: takes recordings in, hears their passages side by side, and says what was heard.
 
 Commands: `begin` a round, its `audio` (raw samples), `no_more` of it, and `end`, which aborts it. Events: `heard` with the
-seconds that are worked through, `segment`, `finished`; before each passage `working`, so that a death has a culprit; and
-`refused` with the reason where a round cannot go on.
+seconds that are worked through, `segment`, `finished`; around each call of the runtime `working` with its rounds, so that a
+death has its suspects; and `refused` with the reason where a round cannot go on.
 """
 
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 
 from parley.core.channel import Header
-from parley.workers.passages import SAMPLE_RATE, Cutter, Passage
+from parley.workers.calls import Call, choose
+from parley.workers.passages import Cutter, Passage
 from parley.workers.voice import Question, Voice
+from parley.workers.voice_activity import SAMPLE_RATE, Ear, Speech
 
 
 @dataclass(slots=True, kw_only=True)
 class Wish:
-    """What a round asks for, and what was found out while it ran: `language` stays, `said` is the text so far."""
+    """What a round asks for, and what was found out while it ran: `language` stays, `said` are the tokens so far."""
 
     task: str
     language: str | None
     prompt: str | None
     temperature: float
     has_words: bool
-    said: str = ""
+    # None before its first passage.
+    said: list[int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,7 @@ class Segment:
     text: str
     start: float
     end: float
+    seek: int = 0
     tokens: list[int] = field(default_factory=list)
     temperature: float = 0.0
     avg_logprob: float = 0.0
@@ -56,39 +59,61 @@ class Recognizer(Protocol):
         """The longest passage that is heard by itself."""
         ...
 
-    def hear(self, samples: Passage, wish: Wish) -> Iterator[Segment]:
-        """What is said in a passage. Sets `wish.language` where it is None. Raises Unheard."""
+    @property
+    def window_seconds(self) -> float:
+        """What is heard at once, however little of it is speech; 0 where less sound is less work."""
+        ...
+
+    def hear(self, passage: Passage, wish: Wish) -> Iterator[Segment | Call]:
+        """What is said in a passage, and on the way the calls for it: each is answered before the next item is asked for.
+
+        Sets `wish.language` where it is None. Raises Unheard.
+        """
+        ...
+
+    def answer(self, calls: Sequence[Call]) -> None:
+        """Ask the runtime, and give each of some calls of one key its `answer`. Raises Unheard."""
         ...
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class _Round:
     number: int
     wish: Wish
     cutter: Cutter
+    # The passage that is being heard, what hears it, and the call that this waits for.
+    passage: Passage | None = None
+    hearing: Iterator[Segment | Call] | None = None
+    call: Call | None = None
+    seconds_heard: float = 0.0
 
 
 class SpeechLoop:
-    """Runs until the worker's input ends."""
+    """Runs until the worker's input ends. `make_ear` makes what listens for speech, for each recording."""
 
-    def __init__(self, voice: Voice, recognizer: Recognizer) -> None:
+    def __init__(self, voice: Voice, recognizer: Recognizer, make_ear: Callable[[], Ear], *, threshold: float) -> None:
         self._voice = voice
         self._recognizer = recognizer
-        # The first in it has its turn next.
-        self._rounds: deque[_Round] = deque()
+        self._make_ear = make_ear
+        self._threshold = threshold
+        self._rounds: list[_Round] = []
 
     def run(self) -> None:
         """Say that the model is ready, then work."""
-        self._voice.say({"event": "ready", "ahead_seconds": 3 * self._recognizer.longest_seconds})
+        self._voice.say({"event": "ready", "ahead_seconds": 2 * self._recognizer.longest_seconds})
         self._voice.listen()
         while True:
-            self._take_commands(is_idle=self._next_ready() is None)
-            ready = self._next_ready()
-            if ready is not None:
-                self._work(ready)
+            self._take_commands(is_idle=not any(self._has_work(each) for each in self._rounds))
+            for each in list(self._rounds):
+                self._begin_passage(each)
+                self._go_on(each)
+            chosen = choose([each.call for each in self._rounds if each.call is not None])
+            if chosen:
+                self._answer([each for each in self._rounds if each.call in chosen])
 
-    def _next_ready(self) -> _Round | None:
-        return next((each for each in self._rounds if each.cutter.is_ready or each.cutter.is_over), None)
+    @staticmethod
+    def _has_work(each: _Round) -> bool:
+        return each.hearing is not None or each.cutter.is_ready or each.cutter.is_over
 
     def _take_commands(self, *, is_idle: bool) -> None:
         """All commands that are there; while there is nothing to do, wait for one."""
@@ -101,8 +126,7 @@ class SpeechLoop:
         header, raw = command
         number = int(str(header["round"]))
         if header["op"] == "begin":
-            cutter = Cutter(longest_seconds=self._recognizer.longest_seconds)
-            self._rounds.append(_Round(number=number, wish=_read_wish(header), cutter=cutter))
+            self._rounds.append(_Round(number=number, wish=_read_wish(header), cutter=self._new_cutter()))
             return
         found = next((each for each in self._rounds if each.number == number), None)
         if found is None:
@@ -115,45 +139,79 @@ class SpeechLoop:
             case _:
                 self._rounds.remove(found)
 
-    def _work(self, ready: _Round) -> None:
-        """One passage of one recording, which then goes behind all others."""
-        self._rounds.remove(ready)
-        self._rounds.append(ready)
-        if not ready.cutter.is_over:
-            self._voice.say({"event": "working", "round": ready.number})
-            try:
-                self._hear(ready, ready.cutter.cut())
-            except Unheard as error:
-                self._voice.say({"round": ready.number, "refused": str(error)})
-                self._rounds.remove(ready)
-            self._voice.say({"event": "working", "round": None})
-        if ready in self._rounds and ready.cutter.is_over:
-            self._rounds.remove(ready)
-            seconds = ready.cutter.num_cut / SAMPLE_RATE
-            language = ready.wish.language or "en"
-            self._voice.say({"event": "finished", "round": ready.number, "language": language, "seconds": seconds})
+    def _new_cutter(self) -> Cutter:
+        recognizer = self._recognizer
+        return Cutter(
+            Speech(self._make_ear(), self._threshold),
+            longest_seconds=recognizer.longest_seconds,
+            window_seconds=recognizer.window_seconds,
+        )
 
-    def _hear(self, ready: _Round, passage: Passage) -> None:
-        segments = iter(()) if passage.is_silent else self._recognizer.hear(passage, ready.wish)
-        for segment in segments:
-            self._say(ready, passage, segment)
-            # An abort is not to wait for the whole passage.
-            self._take_commands(is_idle=False)
-            if ready not in self._rounds:
-                return
-        self._voice.say({"event": "heard", "round": ready.number, "seconds": passage.end_seconds})
+    def _begin_passage(self, each: _Round) -> None:
+        """The next passage with speech in it, or the end of the recording."""
+        while each.hearing is None and each.cutter.is_ready:
+            passage = each.cutter.cut()
+            if passage.is_silent:
+                self._end_passage(each, passage)
+            else:
+                each.passage, each.hearing = passage, self._recognizer.hear(passage, each.wish)
+        if each.hearing is None and each.cutter.is_over:
+            self._rounds.remove(each)
+            seconds, language = each.cutter.num_cut / SAMPLE_RATE, each.wish.language or "en"
+            self._voice.say({"event": "finished", "round": each.number, "language": language, "seconds": seconds})
 
-    def _say(self, ready: _Round, passage: Passage, segment: Segment) -> None:
+    def _go_on(self, each: _Round) -> None:
+        """Say what is known of a round's passage, as far as the runtime need not be asked."""
+        if each.hearing is None or each.passage is None or each.call is not None:
+            return
+        try:
+            for item in each.hearing:
+                if isinstance(item, Call):
+                    item.seconds_heard = each.seconds_heard
+                    each.call = item
+                    return
+                self._say(each, each.passage, item)
+        except Unheard as error:
+            self._refuse(each, error)
+            return
+        each.hearing = None
+        self._end_passage(each, each.passage)
+
+    def _answer(self, group: list[_Round]) -> None:
+        """Let the runtime answer the calls of a group; where it cannot answer all together, each by itself."""
+        self._voice.say({"event": "working", "rounds": [each.number for each in group]})
+        calls = [each.call for each in group if each.call is not None]
+        try:
+            self._recognizer.answer(calls)
+        except Unheard as error:
+            if len(group) > 1:
+                for each in group:
+                    self._answer([each])
+            else:
+                self._refuse(group[0], error)
+        for each in group:
+            each.call = None
+        self._voice.say({"event": "working", "rounds": []})
+
+    def _refuse(self, each: _Round, error: Unheard) -> None:
+        self._voice.say({"round": each.number, "refused": str(error)})
+        self._rounds.remove(each)
+
+    def _end_passage(self, each: _Round, passage: Passage) -> None:
+        each.seconds_heard = passage.end_seconds
+        self._voice.say({"event": "heard", "round": each.number, "seconds": passage.end_seconds})
+
+    def _say(self, each: _Round, passage: Passage, segment: Segment) -> None:
         start = passage.start_seconds
-        ready.wish.said += segment.text
+        each.seconds_heard = start + segment.end
         self._voice.say(
             {
                 "event": "segment",
-                "round": ready.number,
+                "round": each.number,
                 "text": segment.text,
                 "start": round(start + segment.start, 2),
                 "end": round(start + segment.end, 2),
-                "seek": int(start * 100),
+                "seek": round(start * 100) + segment.seek,
                 "tokens": segment.tokens,
                 "temperature": segment.temperature,
                 "avg_logprob": segment.avg_logprob,

@@ -1,16 +1,20 @@
 """The pocketsphinx worker: hears English with the model that the package bundles, a passage at a time.
 
-python -m parley.workers.confine '<limits>' parley.workers.sphinx '{}'
+python -m parley.workers.confine '<limits>' parley.workers.sphinx '{"voice_threshold": 0.5}'
 """
 
+import json
 import math
+import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from parley.workers.calls import Call
 from parley.workers.passages import Passage
 from parley.workers.speech_loop import Segment, SpeechLoop, Unheard, Wish
 from parley.workers.voice import Voice
+from parley.workers.voice_activity import ear_maker
 
 # Wider beams and a heavier language model than the package's own: docs/decisions/0015-speech.md has what they bring. The mean
 # is taken over each passage by itself, so that no recording leaves a trace in how the next one is heard.
@@ -29,6 +33,7 @@ class SphinxRecognizer:
     """Implements `workers.speech_loop.Recognizer`. It has neither temperature nor prompt, and hears English alone."""
 
     longest_seconds = _LONGEST_SECONDS
+    window_seconds = 0.0
 
     def __init__(self) -> None:
         # Imported here: what it prints must not come between messages.
@@ -36,20 +41,24 @@ class SphinxRecognizer:
 
         self._decoder = Decoder(**_OPTIONS)
 
-    def hear(self, passage: Passage, wish: Wish) -> Iterator[Segment]:
+    def hear(self, passage: Passage, wish: Wish) -> Iterator[Segment | Call]:
         wish.language = "en"
+        call = Call(key="passage", question=passage.samples)
+        yield call
+        for group in between_pauses(call.answer):
+            yield _segment(group)
+
+    def answer(self, calls: Sequence[Call]) -> None:
+        [call] = calls
         decoder = self._decoder
         try:
             decoder.start_utt()
-            decoder.process_raw(passage.samples.tobytes(), full_utt=True)
+            decoder.process_raw(call.question.tobytes(), full_utt=True)
             decoder.end_utt()
         except RuntimeError as error:
             raise Unheard(f"pocketsphinx: {error}") from error
-        if decoder.hyp() is None:
-            return
-        spoken = [(seg.word, seg.start_frame, seg.end_frame, seg.prob) for seg in decoder.seg()]
-        for group in between_pauses(spoken):
-            yield _segment(group)
+        found = [] if decoder.hyp() is None else decoder.seg()
+        call.answer = [(seg.word, seg.start_frame, seg.end_frame, seg.prob) for seg in found]
 
 
 def between_pauses(spoken: list[_Spoken]) -> list[list[_Spoken]]:
@@ -78,7 +87,8 @@ def _segment(group: list[_Spoken]) -> Segment:
 
 def main() -> None:
     voice = Voice()
-    SpeechLoop(voice, SphinxRecognizer()).run()
+    threshold = float(json.loads(sys.argv[1])["voice_threshold"])
+    SpeechLoop(voice, SphinxRecognizer(), ear_maker(threshold), threshold=threshold).run()
 
 
 if __name__ == "__main__":

@@ -1,25 +1,36 @@
-"""The Whisper worker: hears with a checkpoint in CTranslate2's form, by faster-whisper, some windows at a time.
+"""The Whisper worker: hears with a checkpoint in CTranslate2's form, by faster-whisper, windows of many recordings at once.
 
-python -m parley.workers.confine '<limits>' parley.workers.whisper '{"folder": "…", "num_threads": 2}'
+    python -m parley.workers.confine '<limits>' parley.workers.whisper '<options as JSON>'
+
+Options: `folder`, `num_threads`, `num_joined` (windows that are decoded together at the most), `voice_threshold`, and the
+`rules` of workers/ladder.py.
 """
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from greenlet import GreenletExit, getcurrent, greenlet  # type: ignore[import-untyped]
 
+from parley.workers.calls import Call
+from parley.workers.ladder import Rules
 from parley.workers.passages import Passage
 from parley.workers.speech_loop import Segment, SpeechLoop, Unheard, Wish
 from parley.workers.voice import Voice
+from parley.workers.voice_activity import ear_maker
 
-# Whisper's windows have 30 s. It finds its own way through several, and remembers what it wrote; memory stays flat.
-_LONGEST_SECONDS = 240.0
+# faster-whisper finds its own way through the windows of a passage, and remembers what it wrote; memory stays flat.
+_LONGEST_SECONDS = 120.0
+_WINDOW_SECONDS = 30.0
 # OpenAI's ladder: 0 first, and higher where a window does not succeed.
 _LADDER = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-# How much of what was said before is given on to the next passage, in characters.
-_MOST_SAID = 400
+# Above this temperature what was written is not given on; and no more of it than this, in tokens: both as faster-whisper
+# has them within a passage.
+_TRUSTED_TEMPERATURE = 0.5
+_MOST_SAID = 223
 _FULL_SCALE = 32_768.0
 
 
@@ -27,39 +38,71 @@ class WhisperRecognizer:
     """Implements `workers.speech_loop.Recognizer`."""
 
     longest_seconds = _LONGEST_SECONDS
+    window_seconds = _WINDOW_SECONDS
 
-    def __init__(self, folder: str, num_threads: int) -> None:
-        # Imported here: what they print must not come between messages.
-        import ctranslate2  # type: ignore[import-untyped]
-        from faster_whisper import WhisperModel  # type: ignore[import-untyped]
+    def __init__(self, options: dict[str, Any]) -> None:
+        # Imported here: what it prints must not come between messages.
+        from parley.workers.whisper_model import LadderedWhisper  # noqa: PLC0415 - as above
 
-        has_gpu = ctranslate2.get_cuda_device_count() > 0
-        self._model = WhisperModel(
-            folder,
-            device="cuda" if has_gpu else "cpu",
-            compute_type="float16" if has_gpu else "int8",
-            cpu_threads=num_threads,
-            local_files_only=True,
+        self._rules = Rules(**options["rules"])
+        self._model = LadderedWhisper(
+            Path(options["folder"]),
+            num_threads=options["num_threads"],
+            num_joined=options["num_joined"],
+            rules=self._rules,
         )
 
-    def hear(self, passage: Passage, wish: Wish) -> Iterator[Segment]:
-        samples = passage.samples.astype(np.float32) / _FULL_SCALE
+    def hear(self, passage: Passage, wish: Wish) -> Iterator[Segment | Call]:
+        def listen() -> None:
+            for segment in self._segments(passage, wish):
+                getcurrent().parent.switch(segment)
+
+        listening = greenlet(listen)
         try:
-            found, facts = self._model.transcribe(
-                samples,
-                language=wish.language,
-                task=wish.task,
-                # The ladder holds where the client named no temperature above 0.
-                temperature=[wish.temperature] if wish.temperature else list(_LADDER),
-                initial_prompt=" ".join(part for part in (wish.prompt, wish.said[-_MOST_SAID:].strip()) if part)
-                or None,
-                word_timestamps=wish.has_words,
-            )
-            wish.language = facts.language
-            for each in found:
-                yield _segment(each)
+            item = listening.switch()
+            while not listening.dead:
+                yield item
+                item = listening.switch(item.answer if isinstance(item, Call) else None)
         except (RuntimeError, ValueError) as error:
             raise Unheard(f"faster-whisper: {error}") from error
+        finally:
+            if not listening.dead:
+                listening.throw(GreenletExit)
+
+    def answer(self, calls: Sequence[Call]) -> None:
+        try:
+            self._model.answer(calls)
+        except (RuntimeError, ValueError) as error:
+            raise Unheard(f"CTranslate2: {error}") from error
+
+    def _segments(self, passage: Passage, wish: Wish) -> Iterator[Segment]:
+        if wish.said is None:
+            wish.said = self._tokens(wish.prompt)
+        found, facts = self._model.transcribe(
+            passage.samples.astype(np.float32) / _FULL_SCALE,
+            language=wish.language,
+            task=wish.task,
+            # The ladder holds where the client named no temperature above 0.
+            temperature=[wish.temperature] if wish.temperature else list(_LADDER),
+            initial_prompt=list(wish.said) or None,
+            word_timestamps=wish.has_words,
+            prompt_reset_on_temperature=_TRUSTED_TEMPERATURE,
+            compression_ratio_threshold=self._rules.compression_ratio,
+            log_prob_threshold=self._rules.log_prob,
+            no_speech_threshold=self._rules.no_speech,
+        )
+        wish.language = facts.language
+        for each in found:
+            segment = _segment(each)
+            wish.said = [] if segment.temperature > _TRUSTED_TEMPERATURE else wish.said + segment.tokens
+            wish.said = wish.said[-_MOST_SAID:]
+            yield segment
+
+    def _tokens(self, prompt: str | None) -> list[int]:
+        if not prompt or not prompt.strip():
+            return []
+        ids: list[int] = self._model.hf_tokenizer.encode(f" {prompt.strip()}", add_special_tokens=False).ids
+        return ids
 
 
 def _segment(each: Any) -> Segment:  # noqa: ANN401 - faster-whisper's own type, which is not imported here
@@ -67,6 +110,7 @@ def _segment(each: Any) -> Segment:  # noqa: ANN401 - faster-whisper's own type,
         text=each.text,
         start=float(each.start),
         end=float(each.end),
+        seek=int(each.seek),
         tokens=[int(token) for token in each.tokens],
         temperature=float(each.temperature or 0.0),
         avg_logprob=float(each.avg_logprob),
@@ -79,12 +123,13 @@ def _segment(each: Any) -> Segment:  # noqa: ANN401 - faster-whisper's own type,
 def main() -> None:
     voice = Voice()
     options = json.loads(sys.argv[1])
+    threshold = float(options["voice_threshold"])
     try:
-        recognizer = WhisperRecognizer(options["folder"], options["num_threads"])
+        recognizer = WhisperRecognizer(options)
     except (RuntimeError, ValueError, OSError) as error:
         voice.say({"event": "failed", "reason": f"the checkpoint cannot be loaded: {error}"})
         return
-    SpeechLoop(voice, recognizer).run()
+    SpeechLoop(voice, recognizer, ear_maker(threshold), threshold=threshold).run()
 
 
 if __name__ == "__main__":

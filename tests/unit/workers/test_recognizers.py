@@ -6,12 +6,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from parley.workers.ladder import Rules
 from parley.workers.passages import Passage
 from parley.workers.speech_loop import Unheard, Wish
-from parley.workers.sphinx import between_pauses
+from parley.workers.sphinx import SphinxRecognizer, between_pauses
 from parley.workers.whisper import WhisperRecognizer
 
-PASSAGE = Passage(0, np.full(16_000, -32_768, np.int16))
+PASSAGE = Passage(0, 16_000, np.full(16_000, -32_768, np.int16))
 
 
 @dataclass
@@ -22,22 +23,25 @@ class Word:
 
 
 class FakeModel:
-    """A runtime that says one segment, and keeps how it was asked."""
+    """faster-whisper, which says one segment, and keeps how it was asked. Its tokens are letters."""
 
-    def __init__(self) -> None:
+    def __init__(self, temperature: float = 0.2) -> None:
         self.asked: dict[str, object] = {}
+        self.temperature = temperature
+        self.hf_tokenizer = SimpleNamespace(encode=lambda text, **_: SimpleNamespace(ids=[ord(each) for each in text]))
 
     def transcribe(self, samples, **asked):
         self.samples, self.asked = samples, asked
         words = [Word(" Guten", np.float64(0.25), np.float64(0.5))] if asked["word_timestamps"] else None
-        figures = {"avg_logprob": -0.5, "compression_ratio": 1.25, "no_speech_prob": 0.125, "temperature": 0.2}
+        figures = {"avg_logprob": -0.5, "compression_ratio": 1.25, "no_speech_prob": 0.125}
+        figures |= {"temperature": self.temperature, "seek": 300}
         said = SimpleNamespace(text=" Guten", start=0.25, end=0.5, tokens=[1, 2], words=words, **figures)
         return iter([said]), SimpleNamespace(language="de")
 
 
 def recognizer(model: object) -> WhisperRecognizer:
     made = WhisperRecognizer.__new__(WhisperRecognizer)
-    made._model = model
+    made._model, made._rules = model, Rules(log_prob=-0.7)
     return made
 
 
@@ -61,14 +65,25 @@ def test_whisper_climbs_the_ladder_only_where_no_temperature_was_named():
     assert model.asked["temperature"] == [0.3]
 
 
-def test_whisper_is_told_what_was_asked_and_what_was_said_before():
-    model, asked = FakeModel(), wish(task="translate", prompt="Names: Otto.", has_words=True, said=" What came before.")
+def test_whisper_is_told_what_was_asked_and_the_operators_thresholds():
+    model, asked = FakeModel(), wish(task="translate", prompt=" Otto.", has_words=True)
     [said] = recognizer(model).hear(PASSAGE, asked)
     assert model.asked["task"] == "translate"
-    assert model.asked["initial_prompt"] == "Names: Otto. What came before."
-    assert said.words == [(" Guten", 0.25, 0.5)]
+    assert model.asked["initial_prompt"] == [ord(each) for each in " Otto."]
+    assert (model.asked["log_prob_threshold"], model.asked["compression_ratio_threshold"]) == (-0.7, 2.4)
+    assert (said.words, said.seek) == ([(" Guten", 0.25, 0.5)], 300)
     assert type(said.words[0][1]) is float
     assert (said.avg_logprob, said.compression_ratio, said.no_speech_prob, said.temperature) == (-0.5, 1.25, 0.125, 0.2)
+
+
+def test_what_was_said_goes_on_into_the_next_passage_unless_it_was_drawn_by_chance():
+    sure, asked = FakeModel(), wish(prompt="A")
+    for _ in range(2):
+        list(recognizer(sure).hear(PASSAGE, asked))
+    assert sure.asked["initial_prompt"] == [ord(" "), ord("A"), 1, 2]
+    list(recognizer(FakeModel(temperature=0.6)).hear(PASSAGE, asked))
+    list(recognizer(sure).hear(PASSAGE, asked))
+    assert sure.asked["initial_prompt"] is None
 
 
 def test_the_language_that_was_found_holds_for_the_rest_of_the_recording():
@@ -94,3 +109,11 @@ def test_pocketsphinx_words_lose_their_marks_and_part_at_pauses():
     ]  # fmt: skip
     assert [[word for word, *_ in group] for group in between_pauses(spoken)] == [["and", "so"], ["ask"]]
     assert between_pauses([("<s>", 0, 7, 1.0)]) == []
+
+
+def test_pocketsphinx_hears_a_passage_by_one_call():
+    sphinx = SphinxRecognizer.__new__(SphinxRecognizer)
+    hearing = sphinx.hear(PASSAGE, asked := wish())
+    call = next(hearing)
+    call.answer = [("ask", 0, 9, 0.5)]
+    assert ([each.text for each in hearing], asked.language) == ([" ask"], "en")

@@ -68,6 +68,8 @@ class AddSpeechModel(msgspec.Struct, tag="models.add_speech", forbid_unknown_fie
     name: str
     sha256: str
     facts: WhisperFacts
+    source: str = ""
+    licence: str = ""
 
 
 class AddModel(msgspec.Struct, tag="models.add", forbid_unknown_fields=True, kw_only=True):
@@ -185,7 +187,13 @@ async def _perform_on_models(
             )
             return Reply(snapshot=(await add_model.add_model(records, addition)).name)
         case AddSpeechModel():
-            speech = add_speech_model.AddSpeechModel(name=command.name, sha256=command.sha256, facts=command.facts)
+            speech = add_speech_model.AddSpeechModel(
+                name=command.name,
+                sha256=command.sha256,
+                facts=command.facts,
+                source=command.source,
+                licence=command.licence,
+            )
             return Reply(snapshot=(await add_speech_model.add_speech_model(records, speech)).name)
         case RemoveModel():
             removed = await remove_model.remove_model(records, command.name, in_use)

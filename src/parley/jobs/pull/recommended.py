@@ -11,7 +11,7 @@ class Recommended(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, froz
 
     name: str
     repo: str
-    file: str
+    file: str | None = None
     memory_gb: float
     licence: str
     about: str

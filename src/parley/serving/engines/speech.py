@@ -1,4 +1,4 @@
-"""A speech runtime behind the speech seam: one supervised worker that hears the recordings of its slots in turns."""
+"""A speech runtime behind the speech seam: one supervised worker that hears the recordings of its slots side by side."""
 
 import asyncio
 import itertools
@@ -52,8 +52,8 @@ class WorkerSpeechEngine:
         # Through all restarts of the worker, so that what an old one said can never reach a new recording.
         self._numbers = itertools.count(1)
         self._open: dict[int, WorkerTranscription] = {}
-        # Which recording the worker said it is on: whom it died of, if it dies.
-        self._worked_on: int | None = None
+        # Which recordings the worker said it is on: whom it died of, if it dies.
+        self._worked_on: frozenset[int] = frozenset()
 
     @property
     def num_slots(self) -> int:
@@ -108,7 +108,8 @@ class WorkerSpeechEngine:
         """Hand what the worker says to the recording that it says it of."""
         number = header.get("round")
         if header.get("event") == "working":
-            self._worked_on = number if isinstance(number, int) else None
+            numbers = header.get("rounds")
+            self._worked_on = frozenset(numbers if isinstance(numbers, list) else ())
             return
         transcription = self._open.get(number) if isinstance(number, int) else None
         if transcription is None:
@@ -122,9 +123,8 @@ class WorkerSpeechEngine:
             raise WorkerFailed(f"the worker said what is no event: {error!r}") from error
 
     def _fail_all(self, error: WorkerFailed) -> None:
-        suspect = self._open.get(self._worked_on) if self._worked_on is not None else None
-        suspects = frozenset() if suspect is None else frozenset({suspect.round_id})
-        self._worked_on = None
+        suspects = frozenset(self._open[number].round_id for number in self._worked_on & self._open.keys())
+        self._worked_on = frozenset()
         for transcription in list(self._open.values()):
             transcription.fail(EngineDied(f"the engine ended: {error}", suspects=suspects))
 

@@ -1,0 +1,20 @@
+"""Bombs and broken files of sound, small; `make faults` runs them whole and looks at the times."""
+
+from pathlib import Path
+
+from tests.faults.media_rows import g1, g3
+from tests.faults.process_rows import SMALL
+
+
+async def holds(row, folder: Path) -> None:
+    figures = await row(folder, SMALL)
+    assert figures
+    assert [figure for figure in figures if not figure.holds and not figure.is_timing] == []
+
+
+async def test_g1_hours_of_silence_are_refused_while_others_are_answered(tmp_path):
+    await holds(g1, tmp_path)
+
+
+async def test_g3_broken_files_are_heard_or_refused_and_the_server_lives(tmp_path):
+    await holds(g3, tmp_path)
