@@ -64,7 +64,8 @@ def test_the_first_completion_of_every_tutorial_is_a_test(client: OpenAI) -> Non
     reply = client.completions.create(
         model="text-davinci-003", prompt="Say this is a test", temperature=0, max_tokens=7
     )
-    assert reply.choices[0].text == "\n\nThis is a test."
+    # Seven tokens are the tutorial's; a vocabulary may need an eighth for the full stop.
+    assert reply.choices[0].text.removesuffix(".") == "\n\nThis is a test"
 
 
 def test_the_edit_of_the_reference_is_made(live_server: LiveServer) -> None:
