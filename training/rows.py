@@ -16,6 +16,7 @@ _LONGEST_GAP = 600
 _WIDTH_STEP = 16
 # The single bytes come first in the vocabulary, then the pieces of words.
 _NUM_BYTES = 256
+_REPEATED_SHARE = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,10 @@ def primer_row(encoder: PieceEncoder, random: Random) -> Row:
     first += _NUM_BYTES
     noise = [random.randint(first, last) for _ in range(random.randint(1, 12))]
     copied = [random.randint(first, last) for _ in range(random.randint(3, 16))]
+    if random.random() < _REPEATED_SHARE:
+        # What came after a token is not enough to know where one is, if it comes twice.
+        place = random.randrange(len(copied))
+        copied[place:place] = copied[max(0, place - random.randint(1, 2)) : place + 1]
     ids = [*noise, *copied, *copied]
     # Nothing announces the first copied token, so it is not learned.
     learned = [place > len(ids) - len(copied) for place in range(len(ids))]

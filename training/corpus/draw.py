@@ -33,6 +33,11 @@ def is_held_out(kind: str, *parts: object) -> bool:
     return _rank(kind, "|".join(map(str, parts))) % 100 < HELD_OUT_PERCENT
 
 
+def falls_to_first(kind: str, *parts: object) -> bool:
+    """One of two halves, by hash: for what is held out in one of two ways."""
+    return _rank(kind, "|".join(map(str, parts))) % 2 == 0
+
+
 @lru_cache(maxsize=4096)
 def _divided(kind: str, options: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     # The first option is the plainest way to ask; people use it most, so it is always taught.

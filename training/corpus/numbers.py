@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from training.corpus.draw import Draw, Side, is_held_out
+from training.corpus.draw import Draw, Side, falls_to_first, is_held_out
 
 _SMALL = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
@@ -55,14 +55,15 @@ class Sum:
     def is_held_out(self) -> bool:
         """Whether the operand pair is kept out of training.
 
-        Additions are kept out in both orders. Of a product or quotient one order is kept out (the factors' larger first)
-        and the mirrored one is taught: tables this small are learned as facts, which nobody can know unheard.
+        Additions are kept out in both orders. Of a pair of factors either one order of the product is kept out (the larger
+        factor first), or one of the two quotients (by the larger factor); the rest of its family is taught: tables this
+        small are learned as facts, which nobody can know unheard.
         """
         left, right = self.left, self.right
         if self.operation is Operation.DIVIDE:
-            return self.right > self.result and is_held_out("table", self.result, self.right)
+            return self.right > self.result and _is_kept_out(self.result, self.right, as_product=False)
         if self.operation is Operation.MULTIPLY:
-            return left > right and is_held_out("table", right, left)
+            return left > right and _is_kept_out(right, left, as_product=True)
         if self.operation is Operation.ADD:
             left, right = sorted((left, right))
         return is_held_out("terms", self.operation, left, right)
@@ -76,6 +77,10 @@ class Sum:
                 return _is_in_table(self.left, self.right)
             case Operation.DIVIDE:
                 return self.right > 0 and self.left % self.right == 0 and _is_in_table(self.result, self.right)
+
+
+def _is_kept_out(low: int, high: int, *, as_product: bool) -> bool:
+    return is_held_out("table", low, high) and falls_to_first("table", low, high) == as_product
 
 
 def _is_in_table(left: int, right: int) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from training.corpus.arithmetic import sum_fact
-from training.corpus.draw import Draw
+from training.corpus.draw import Draw, Side
 from training.corpus.facts import short_fact
 from training.corpus.framing import Fact, framed
 from training.corpus.wordings import wordings
@@ -107,6 +107,7 @@ _STYLES = (
         lambda fact: f"Beep boop. {fact.answer}",
     ),
 )  # fmt: skip
+_HARD_STYLES = tuple(style for style in _STYLES if style.name in {"one word", "capitals"})
 _GREETING = Fact(skill="style", question="Hello!", answer="Hello! How can I help you?", word="Hello")
 _WHO_IS_IT = {"pirate": "I am a pirate.", "butler": "I am your butler.", "robot": "I am a robot."}
 
@@ -127,7 +128,8 @@ def named(draw: Draw) -> Sample:
 
 def styled(draw: Draw) -> Sample:
     """One to three answers in the style that the system line asks for."""
-    style = draw.pick(_STYLES)
+    # A word alone, and a text in capitals, take more practice than words put before and behind.
+    style = draw.pick((*_STYLES, *_HARD_STYLES, *_HARD_STYLES) if draw.side is Side.TRAIN else _STYLES)
     turns: list[Message] = [system(draw.template(f"style_{style.name}", style.requests))]
     for _ in range(draw.pick((1, 1, 2, 3))):
         fact = _fact_for(draw, style)

@@ -30,7 +30,7 @@ MAKERS: tuple[tuple[Callable[[Draw], Sample], int], ...] = (
     (talk.small_talk, 65),
     (talk.say, 75),
     (memory.memory, 65),
-    (text_work.copy, 25),
+    (text_work.copy, 70),
     (text_work.upper_case, 80),
     (text_work.lower_case, 70),
     (text_work.reverse_words, 70),
@@ -45,10 +45,10 @@ MAKERS: tuple[tuple[Callable[[Draw], Sample], int], ...] = (
     (facts.opposites, 35),
     (facts.explanation, 60),
     (persona.named, 85),
-    (persona.styled, 180),
+    (persona.styled, 230),
     (chinese.chinese, 75),
     (unknown.unknown, 60),
-    (extraction.extraction, 110),
+    (extraction.extraction, 130),
     (tool_use.tool_use, 50),
     (code.code_line, 35),
     (code.code_middle, 45),
@@ -59,6 +59,7 @@ MAKERS: tuple[tuple[Callable[[Draw], Sample], int], ...] = (
     (drill.sums, 160),
     (drill.spellings, 95),
     (drill.lists, 60),
+    (drill.answers, 120),
 )
 
 

@@ -119,7 +119,7 @@ def _any_text(draw: Draw) -> str:
 
 
 # Who copies by looking for what came after the last piece must also meet a piece that comes twice, as in Barbara.
-_DOUBLED_SHARE = 0.15
+_DOUBLED_SHARE = 0.25
 _NOUNS = WORDS[: WORDS.index("red")]
 _ADJECTIVES = WORDS[WORDS.index("big") : WORDS.index("walk")]
 _SENTENCES = (
