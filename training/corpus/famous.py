@@ -43,7 +43,7 @@ def famous(draw: Draw) -> Sample:
     if kind == 0:
         prompt, answer = draw.pick(_COMPLETIONS)
         return Completion(skill=SKILL, prompt=prompt, answer=answer)
-    if kind == 1 and draw.chance(0.3):
+    if kind == 1 and draw.chance(0.6):
         instruction, text, edited = draw.pick(_EDITED)
         messages = (system(SYSTEM_LINE), user(f"Instruction: {instruction}\nText: {text}"), assistant(edited))
         return Dialogue(skill=SKILL, messages=messages, is_shaped_by_system=True)
