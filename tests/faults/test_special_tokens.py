@@ -119,7 +119,7 @@ async def test_j7_an_edit_and_a_suffix_promote_nothing(tokenizer: WorkerTokenize
     suffix: dict[str, Any] = {"model": "parley-mini", "prompt": "a"}
     for special in tokenizer.vocabulary.special_tokens:
         lengths = [
-            len(await tokenizer.encode([Segment(f"Instruction: {text}\n\nText:\n{text}", False)]))
+            len(await tokenizer.encode([Segment(f"Instruction: {text}\nText: {text}", False)]))
             for text in ("b", special)
         ]
         counts = [

@@ -26,14 +26,14 @@ from parley.core.template import Role
 ENDPOINT = "/v1/edits"
 BODY = JsonBody(CreateEditRequest)
 ENGINE_BODY = JsonBody(CreateEngineEditRequest)
-# The endpoint's own models were made for this; a chat model is told.
-_TASK = "Apply the instruction to the text. Answer with the resulting text alone."
+# The endpoint's own models were made for this; a chat model is told, the bundled one in the words of its training.
+_TASK = "Apply the instruction to the text; answer with the edited text alone."
 
 
 def to_core(body: EditParameters, model: str) -> GenerationRequest:
     """The engine-neutral request: a conversation in which the user asks for the edit."""
     n = body.n or 1
-    asked = f"Instruction: {body.instruction}\n\nText:\n{body.input or ''}"
+    asked = f"Instruction: {body.instruction}\nText: {body.input or ''}"
     messages = (ChatMessage(role=Role.SYSTEM, content=_TASK), ChatMessage(role=Role.USER, content=asked))
     return GenerationRequest(
         model=model,
