@@ -16,11 +16,13 @@ SERVE := $(VENV)/.ready-serve
 TEST := $(VENV)/.ready-test
 CHECK := $(VENV)/.ready-check
 TRAIN := .venv-train/.ready
+# llama.cpp built for this processor; one of another version is left alone and not used.
+NATIVE := $(VENV)/llama-$(shell sed -n 's/^xllamacpp==\([^ ]*\).*/\1/p' requirements.lock)
 # What serve and its workers import, compiled once at the installation: later nobody may be allowed to write it down.
 IMPORTED := parley.app, parley.cli.main, sqlalchemy.dialects.sqlite, psycopg, PIL.Image, av, faster_whisper, greenlet, llguidance, onnxruntime, pocketsphinx, xllamacpp
 OLD_CLIENT := $(CLIENT_2023)/.ready
 
-.PHONY: help serve test check bench faults fuzz train-mini eval-mini train-whisper eval-whisper test-train clean
+.PHONY: help serve native test check bench faults fuzz train-mini eval-mini train-whisper eval-whisper test-train clean
 
 help: ## list the targets
 	@echo "Parley: an OpenAI-compatible platform on your own machines"
@@ -30,7 +32,10 @@ help: ## list the targets
 	@echo "Settings come by environment: PARLEY_HOST, PARLEY_PORT, PARLEY_DATA, PARLEY_BOOTSTRAP_KEY ..."
 
 serve: $(SERVE) ## start Parley on 127.0.0.1:8000
-	@exec $(PY) -m parley.cli.main serve
+	@if [ -e $(NATIVE) ]; then export PARLEY_LLAMA_BUILD="$${PARLEY_LLAMA_BUILD:-$(NATIVE)}"; fi; exec $(PY) -m parley.cli.main serve
+
+native: $(NATIVE) ## build llama.cpp for this machine's processor, which generates faster (needs a C++ compiler; some minutes)
+
 
 test: $(TEST) $(OLD_CLIENT) ## run every test suite
 	@$(PY) -m pytest $(PYTEST_FLAGS)
@@ -80,6 +85,10 @@ $(SERVE): $(RECIPE)
 $(TEST): $(SERVE)
 	@$(SET_UP) $(VENV) requirements.lock test
 	@touch $@
+
+$(NATIVE): | $(SERVE)
+	@$(SET_UP) $(VENV) requirements.lock native
+	@sh scripts/native.sh $(PY) $@
 
 $(CHECK): $(TEST)
 	@$(SET_UP) $(VENV) requirements.lock check

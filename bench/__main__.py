@@ -74,8 +74,7 @@ def _measure_models(parts: list[str], folder: Path, *, num_passes: int, num_trie
         yield text.compare(model, folder / "shipped", num_passes=num_passes)
     if "cost" in parts:
         _say("a token of many streams beside one request at a time")
-        model = text.Model(name="probe 189M q8_0", path=probe_model(HERE / ".cache"), is_added=True, num_requests={})
-        yield one_at_a_time.compare(model, folder / "cost", num_passes=num_passes)
+        yield one_at_a_time.compare(HERE / ".cache", folder / "cost", num_passes=num_passes)
     if "prefix" in parts:
         _say("shared beginnings beside the engine's own server")
         path = probe_model(HERE / ".cache", context_length=abort.CONTEXT_LENGTH)

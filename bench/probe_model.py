@@ -1,8 +1,9 @@
-"""The probe model: 189 million random weights in q8_0, made without any training library, the same on every machine.
+"""The probe model: 189 million random weights, made without any training library, the same on every machine.
 
 It says nothing sensible and costs what a model of its size costs, which is all that a comparison of servers needs.
 """
 
+from enum import StrEnum
 from pathlib import Path
 
 import gguf
@@ -30,35 +31,46 @@ _BLOCK = 32
 _Q8_0 = np.dtype([("scale", "<f2"), ("values", "i1", (_BLOCK,))])
 
 
-def probe_model(folder: Path, *, context_length: int = CONTEXT_LENGTH) -> Path:
+class Kind(StrEnum):
+    """How a weight is kept: the same weights in a byte each, or as what they are rounded to in two."""
+
+    Q8_0 = "q8_0"
+    BF16 = "bf16"
+
+
+_FILE_TYPES = {Kind.Q8_0: gguf.LlamaFileType.MOSTLY_Q8_0, Kind.BF16: gguf.LlamaFileType.MOSTLY_BF16}
+
+
+def probe_model(folder: Path, *, context_length: int = CONTEXT_LENGTH, kind: Kind = Kind.Q8_0) -> Path:
     """The model's file in `folder`, made if it is not there."""
-    path = folder / f"probe-{round(NUM_PARAMETERS / 1e6)}m-{context_length}-q8_0.gguf"
+    path = folder / f"probe-{round(NUM_PARAMETERS / 1e6)}m-{context_length}-{kind}.gguf"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_suffix(".unfinished")
-        _write(unfinished, context_length)
+        _write(unfinished, context_length, kind)
         unfinished.rename(path)
     return path
 
 
-def _write(path: Path, context_length: int) -> None:
+def _write(path: Path, context_length: int, kind: Kind) -> None:
     writer = gguf.GGUFWriter(path, "llama")
     _write_shape(writer, context_length)
+    writer.add_file_type(_FILE_TYPES[kind])
+    matrices = _Matrices(writer, kind)
     _write_vocabulary(writer)
-    random = np.random.default_rng(SEED)
     kv_width = WIDTH // NUM_HEADS * NUM_KV_HEADS
-    _matrix(writer, "token_embd.weight", random, VOCABULARY, WIDTH)
-    _matrix(writer, "output.weight", random, VOCABULARY, WIDTH)
+    matrices.add("token_embd.weight", VOCABULARY, WIDTH)
+    matrices.add("output.weight", VOCABULARY, WIDTH)
     writer.add_tensor("output_norm.weight", np.ones(WIDTH, dtype=np.float32))
     for layer in range(NUM_LAYERS):
         block = f"blk.{layer}."
-        _matrix(writer, block + "attn_q.weight", random, WIDTH, WIDTH)
-        _matrix(writer, block + "attn_k.weight", random, kv_width, WIDTH)
-        _matrix(writer, block + "attn_v.weight", random, kv_width, WIDTH)
-        _matrix(writer, block + "attn_output.weight", random, WIDTH, WIDTH)
-        _matrix(writer, block + "ffn_gate.weight", random, FEED_FORWARD, WIDTH)
-        _matrix(writer, block + "ffn_up.weight", random, FEED_FORWARD, WIDTH)
-        _matrix(writer, block + "ffn_down.weight", random, WIDTH, FEED_FORWARD)
+        matrices.add(block + "attn_q.weight", WIDTH, WIDTH)
+        matrices.add(block + "attn_k.weight", kv_width, WIDTH)
+        matrices.add(block + "attn_v.weight", kv_width, WIDTH)
+        matrices.add(block + "attn_output.weight", WIDTH, WIDTH)
+        matrices.add(block + "ffn_gate.weight", FEED_FORWARD, WIDTH)
+        matrices.add(block + "ffn_up.weight", FEED_FORWARD, WIDTH)
+        matrices.add(block + "ffn_down.weight", WIDTH, FEED_FORWARD)
         writer.add_tensor(block + "attn_norm.weight", np.ones(WIDTH, dtype=np.float32))
         writer.add_tensor(block + "ffn_norm.weight", np.ones(WIDTH, dtype=np.float32))
     writer.write_header_to_file()
@@ -67,18 +79,30 @@ def _write(path: Path, context_length: int) -> None:
     writer.close()
 
 
-def _matrix(writer: gguf.GGUFWriter, name: str, random: np.random.Generator, rows: int, columns: int) -> None:
-    """A random matrix, drawn directly as q8_0 blocks: one scale and 32 signed bytes each."""
-    blocks: NDArray[np.void] = np.empty((rows, columns // _BLOCK), dtype=_Q8_0)
-    blocks["values"] = random.integers(-127, 128, size=(rows, columns // _BLOCK, _BLOCK), dtype=np.int8)
-    # Even draws of -127..127 have a standard deviation of 73.3.
-    blocks["scale"] = SPREAD / 73.3
-    writer.add_tensor(name, blocks.view(np.uint8), raw_dtype=gguf.GGMLQuantizationType.Q8_0)
+class _Matrices:
+    """Random matrices, drawn directly as q8_0 blocks: one scale and 32 signed bytes each."""
+
+    def __init__(self, writer: gguf.GGUFWriter, kind: Kind) -> None:
+        self._writer = writer
+        self._kind = kind
+        self._random = np.random.default_rng(SEED)
+
+    def add(self, name: str, rows: int, columns: int) -> None:
+        blocks: NDArray[np.void] = np.empty((rows, columns // _BLOCK), dtype=_Q8_0)
+        blocks["values"] = self._random.integers(-127, 128, size=(rows, columns // _BLOCK, _BLOCK), dtype=np.int8)
+        # Even draws of -127..127 have a standard deviation of 73.3.
+        blocks["scale"] = SPREAD / 73.3
+        if self._kind is Kind.Q8_0:
+            self._writer.add_tensor(name, blocks.view(np.uint8), raw_dtype=gguf.GGMLQuantizationType.Q8_0)
+            return
+        scales = blocks["scale"].astype(np.float32)[..., np.newaxis]
+        values = (blocks["values"].astype(np.float32) * scales).reshape(rows, columns)
+        rounded = gguf.quantize(values, gguf.GGMLQuantizationType.BF16)
+        self._writer.add_tensor(name, rounded, raw_dtype=gguf.GGMLQuantizationType.BF16)
 
 
 def _write_shape(writer: gguf.GGUFWriter, context_length: int) -> None:
     writer.add_name("probe")
-    writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
     writer.add_context_length(context_length)
     writer.add_embedding_length(WIDTH)
     writer.add_block_count(NUM_LAYERS)

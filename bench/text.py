@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+from types import MappingProxyType
 
 import gguf
 import numpy as np
@@ -116,10 +117,10 @@ class Servers:
 
 
 @contextmanager
-def parley_alone(model: Model, folder: Path) -> Iterator[Servers]:
-    """Parley, which has answered once; its peer is not started."""
+def parley_alone(model: Model, folder: Path, settings: Mapping[str, str] = MappingProxyType({})) -> Iterator[Servers]:
+    """Parley with further PARLEY_* variables, which has answered once; its peer is not started."""
     folder.mkdir(parents=True)
-    with running_server(folder, {"PARLEY_NUM_SLOTS": str(NUM_SLOTS)}) as parley:
+    with running_server(folder, {"PARLEY_NUM_SLOTS": str(NUM_SLOTS), **settings}) as parley:
         if model.is_added:
             _add(model.path, parley.data)
         both = Servers(

@@ -20,6 +20,7 @@ SECTIONS: dict[str, list[str]] = {
     "test": ["--group", "test"],
     "check": ["--group", "check"],
     "train": ["--extra", "train"],
+    "native": ["--group", "native"],
 }
 
 # Pinned in pyproject.toml, not hashed: which build of it is right (CPU, CUDA) depends on the machine.
@@ -27,7 +28,7 @@ UNLOCKED = "torch"
 
 HEAD = """\
 # Every package that Parley installs, with the hashes of its files. Written by scripts/lock.py; do not edit.
-# `make` installs section by section (scripts/environment.sh): serve runs, test and check add to it, train is for training/.
+# `make` installs section by section (scripts/environment.sh): serve runs, test and check add to it, train is for training/, native for `make native`.
 """
 
 

@@ -125,3 +125,16 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
     process.wait()
+
+
+def worker_pid(server: LiveServer, module: str) -> int:
+    """The one worker of this server that runs `module`."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes()
+            parent = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
+        except (OSError, IndexError):
+            continue
+        if parent == server.process.pid and module.encode() in command:
+            return int(folder.name)
+    raise AssertionError(f"the server has no worker {module}")

@@ -65,6 +65,8 @@ class EnginePlan:
     num_slots: int
     num_threads: int
     clock: Clock
+    # The folder of a llama.cpp built for this processor.
+    llama_build: Path | None
     # What sees for the weights, where they have a projector.
     vision: Vision | None = None
 
@@ -89,6 +91,7 @@ def make_llama(plan: EnginePlan) -> LlamaEngine:
         context_length=plan.weights.context_length,
         num_slots=plan.num_slots,
         num_threads=plan.num_threads,
+        build=plan.llama_build,
     )
     if "batch_tokens" in plan.weights.options:
         options = replace(options, batch_tokens=plan.weights.options["batch_tokens"])
@@ -195,6 +198,7 @@ class Runtimes:
                 num_slots=self.num_slots(weights),
                 num_threads=self._num_threads(weights),
                 clock=self._clock,
+                llama_build=self._settings.llama_build,
                 vision=vision,
             )
             engine = self._engines[weights.engine](plan)
@@ -250,7 +254,12 @@ class Runtimes:
 
     def _vision_of(self, weights: Weights, model: Path, projector: Path) -> WorkerVision:
         if weights.name not in self._visions:
-            options = VisionOptions(model=model, projector=projector, num_threads=self._num_threads(weights))
+            options = VisionOptions(
+                model=model,
+                projector=projector,
+                num_threads=self._num_threads(weights),
+                build=self._settings.llama_build,
+            )
             vision = self._visions[weights.name] = WorkerVision(options)
             self._stack.push_async_callback(vision.aclose)
         return self._visions[weights.name]

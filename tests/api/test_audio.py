@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import os
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -15,7 +17,7 @@ from openai import OpenAI
 
 from parley.cli.commands import parley
 from tests.builders_speech import spoken, tone, write_wav
-from tests.live import LiveServer, running_server
+from tests.live import LiveServer, running_server, worker_pid
 from tests.whisper_maker import DETECTED, SAID, make_whisper
 
 AUDIO = Path(__file__).parents[1] / "audio"
@@ -102,6 +104,27 @@ def test_a_stream_ends_with_the_text_of_its_pieces(client: OpenAI, clip: Path) -
         events = list(stream)
     assert [event.type for event in events] == ["transcript.text.delta", "transcript.text.done"]
     assert events[0].delta == events[1].text == SAID
+
+
+def test_a_stream_that_waits_says_what_for_in_comments(whisper_server: LiveServer, client: OpenAI, clip: Path) -> None:
+    client.audio.transcriptions.create(model="whisper-1", file=clip)
+    # Its worker hears nothing for a while.
+    worker = worker_pid(whisper_server, "parley.workers.whisper")
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        with client.audio.transcriptions.with_streaming_response.create(
+            model="whisper-1", file=clip, stream=True
+        ) as reply:
+            lines = reply.iter_lines()
+            first = next(lines)
+            os.kill(worker, signal.SIGCONT)
+            rest = list(lines)
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    assert first == ": waiting for the first words"
+    events = [json.loads(line.removeprefix("data: ")) for line in rest if line.startswith("data: ")]
+    assert [event["type"] for event in events] == ["transcript.text.delta", "transcript.text.done"]
+    assert all(line == "" or line.startswith((":", "data: ")) for line in rest)
 
 
 def test_the_command_line_writes_subtitles_beside_the_file(whisper_server: LiveServer, clip: Path) -> None:

@@ -111,6 +111,11 @@ async def test_a_model_that_is_not_what_was_added_is_found(settings: Settings, t
     assert any("is not the file that was added" in text for text in await findings(settings, Verdict.PROBLEM))
 
 
+async def test_a_llama_build_that_cannot_be_used_is_found(settings: Settings, tmp_path: Path) -> None:
+    named = settings.model_copy(update={"llama_build": tmp_path / "nothing"})
+    assert any("`make native` again" in text for text in await findings(named, Verdict.PROBLEM))
+
+
 async def test_a_busy_port_is_named_with_the_setting_that_changes_it(settings: Settings) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", settings.port))

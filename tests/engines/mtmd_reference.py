@@ -13,6 +13,7 @@ import sys
 
 import numpy as np
 
+from parley.core.llama_library import library_path
 from parley.workers.choice import log_probabilities
 from parley.workers.libllama import Batch, ContextShape, LibLlama
 from parley.workers.libmtmd import SIGNATURES, Projector
@@ -29,7 +30,7 @@ _HELPERS = {
 
 def main() -> None:
     model_path, projector_path = sys.argv[1:]
-    library = LibLlama({**SIGNATURES, **_HELPERS})
+    library = LibLlama(library_path(), {**SIGNATURES, **_HELPERS})
     api, model = library.api, library.load_model(model_path)
     shape = ContextShape(num_sequences=1, sequence_tokens=512, batch_tokens=512, num_threads=1)
     context = library.open_context(model, shape)

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parley.core.errors import EngineFailed, ModelLoadFailed, Overloaded
+from parley.core.llama_library import library_path
 from parley.core.requests import ChatMessage
 from parley.core.template import Role
 from parley.core.tokenizer import Segment
@@ -255,7 +256,7 @@ async def test_a_prompt_in_segments_has_the_ids_of_the_whole_template(tmp_path: 
         assert whole.text == "<s>[INST] Hello user [/INST] Hi</s>[INST] the [/INST]"
         ids = await tokenizer.encode(segments)
         assert ids == await tokenizer.encode([whole])
-        library = LibLlama()
+        library = LibLlama(library_path())
         model = library.load_model(str(tmp_path / "vocabulary.gguf"), vocabulary_only=True)
         vocabulary = library.api.llama_model_get_vocab(model)
         # What llama.cpp makes of the whole text by itself, and what Llama 2's makers made of it.

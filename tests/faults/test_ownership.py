@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.faults.wire import data_lines, eventually, leave, post, read_all, read_until, records, send
-from tests.live import LiveServer, running_server
+from tests.live import LiveServer, running_server, worker_pid
 
 # Forced tokens keep the model talking for as long as it may.
 TOKEN = 300
@@ -105,19 +105,6 @@ def test_n_and_best_of_are_recorded_with_all_that_was_generated(one_slot):
     assert records(one_slot)[-1]["output_tokens"] == 21
 
 
-def engine_pid(server: LiveServer) -> int:
-    """The llama worker of this server."""
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (folder / "cmdline").read_bytes()
-            parent = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
-        except (OSError, IndexError):
-            continue
-        if parent == server.process.pid and b"parley.workers.llama" in command:
-            return int(folder.name)
-    raise AssertionError("the server has no llama worker")
-
-
 def test_c1_a_killed_engine_ends_its_streams_with_an_error_frame_and_comes_back(tmp_path):
     with running_server(tmp_path) as server:
         # Sent before the streams that are seen to run, so it runs too.
@@ -125,7 +112,7 @@ def test_c1_a_killed_engine_ends_its_streams_with_an_error_frame_and_comes_back(
         streams = [send(server, "/v1/completions", {**LONG, "stream": True}) for _ in range(4)]
         for stream in streams:
             read_until(stream, b"data: ")
-        before = engine_pid(server)
+        before = worker_pid(server, "parley.workers.llama")
         os.kill(before, signal.SIGKILL)
         for stream in streams:
             *_, last = data_lines(read_all(stream))
@@ -135,7 +122,7 @@ def test_c1_a_killed_engine_ends_its_streams_with_an_error_frame_and_comes_back(
         reply = read_all(plain)
         assert b" 200 " in reply[:20]
         assert json.loads(reply.partition(b"\r\n\r\n")[2])["usage"]["completion_tokens"] == 800
-        assert engine_pid(server) != before
+        assert worker_pid(server, "parley.workers.llama") != before
         rows = records(server)
         assert [row["outcome"] for row in rows] == ["failed"] * 4 + ["finished"]
         assert rows[-1]["output_tokens"] == 800
@@ -143,7 +130,7 @@ def test_c1_a_killed_engine_ends_its_streams_with_an_error_frame_and_comes_back(
 
 def test_c5_no_worker_survives_a_killed_server(tmp_path):
     with running_server(tmp_path) as server:
-        worker = engine_pid(server)
+        worker = worker_pid(server, "parley.workers.llama")
         server.process.kill()
         server.process.wait()
         eventually(lambda: Path(f"/proc/{worker}").exists(), lambda exists: not exists)

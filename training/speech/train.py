@@ -43,7 +43,7 @@ class Phase:
 _PHASES = (
     Phase(until_share=0.35, seconds=4.0, most_sentences=1, windows=32),
     Phase(until_share=0.55, seconds=8.0, most_sentences=4, windows=16),
-    Phase(until_share=1.0, seconds=WINDOW_SECONDS, most_sentences=10, windows=6, is_padded=True),
+    Phase(until_share=1.0, seconds=WINDOW_SECONDS, most_sentences=15, windows=6, is_padded=True),
 )
 
 

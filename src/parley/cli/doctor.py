@@ -17,6 +17,7 @@ from parley.api.platform.control import ask
 from parley.cli.failures import REFUSED, in_one_line
 from parley.cli.options import folder_option
 from parley.core.errors import OperatorError
+from parley.core.llama_library import Unsupported, library_path
 from parley.infra.fetch import Fetcher, FetchFailed
 from parley.infra.folder import DataFolder
 from parley.infra.memory import available_memory
@@ -69,6 +70,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _check_folder(folder)
     yield from _check_database(settings)
     yield from _check_models(folder)
+    yield from _check_llama(settings)
     yield _check_port(settings, folder)
     yield _check_memory(folder)
     yield _check_disk(settings.data)
@@ -134,6 +136,18 @@ def _check_models(folder: DataFolder) -> Iterator[Finding]:
             size = weights.path.stat().st_size / 1e6
             origin = "was added" if weights.path.parent == folder.models_path else "ships"
             yield Finding(Verdict.OK, f"model {weights.name} is the file that {origin} ({size:,.0f} MB)")
+
+
+def _check_llama(settings: Settings) -> Iterator[Finding]:
+    build = settings.llama_build
+    if build is None:
+        return
+    try:
+        library_path(build)
+    except Unsupported as error:
+        yield Finding(Verdict.PROBLEM, f"no model can be loaded: {error}; `make native` again, or unset llama_build")
+    else:
+        yield Finding(Verdict.OK, f"llama.cpp is the one in {build}, built for this processor")
 
 
 def _check_port(settings: Settings, folder: DataFolder) -> Finding:

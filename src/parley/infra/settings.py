@@ -111,6 +111,11 @@ class Settings(BaseSettings):
     num_threads: int | None = Field(
         None, ge=1, le=1024, description="Threads of one engine. Without it, the cores that this process may use."
     )
+    llama_build: Path | None = Field(
+        None,
+        description="A folder with llama.cpp built for this machine's processor, as `make native` makes it. "
+        "Without it, the build that comes with Parley and runs on every processor.",
+    )
     max_waiting: int = Field(
         256,
         ge=0,
@@ -187,10 +192,10 @@ class Settings(BaseSettings):
         None, description="A token of that hub, for models that are not open to everybody; it goes to no other host."
     )
 
-    @field_validator("data", mode="after")
+    @field_validator("data", "llama_build", mode="after")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().absolute()
 
     @field_validator("database_url", mode="after")
     @classmethod

@@ -1,20 +1,18 @@
-"""The part of the llama.h C API that we call, found in the shared object that xllamacpp ships.
+"""The part of the llama.h C API that we call.
 
 The layout of two structs is known only for one exact version, so three things are checked before anything is trusted:
-the package's version, the struct's default values, and (by the callers) what a call with changed values really did.
+the version (`llama_library`), the struct's default values, and (by the callers) what a call with changed values really did.
 """
 
 import array
 import ctypes
-import importlib.metadata
-import importlib.util
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-SUPPORTED_VERSION = "2026.10.11549"
+from parley.core.llama_library import Unsupported
 
 _Int32 = ctypes.c_int32
 _Pointer = ctypes.c_void_p
@@ -40,10 +38,6 @@ ATTRIBUTE_UNKNOWN, ATTRIBUTE_CONTROL, ATTRIBUTE_USER_DEFINED = 1, 8, 16
 ATTRIBUTE_STRIPS_BEFORE, ATTRIBUTE_STRIPS_BEHIND = 128, 256
 # A value of llama_vocab_type.
 SENTENCEPIECE = 1
-
-
-class Unsupported(Exception):
-    """This build of the runtime is not the one whose layout we know."""
 
 
 class Batch(ctypes.Structure):
@@ -129,16 +123,12 @@ class ContextShape:
 class LibLlama:
     """The loaded library with its calls typed. Raises Unsupported when it is not the one we know."""
 
-    def __init__(self, more: Signatures = MappingProxyType({})) -> None:
-        """`more` are calls to type besides those that everybody needs."""
-        version = importlib.metadata.version("xllamacpp")
-        if version != SUPPORTED_VERSION:
-            raise Unsupported(f"xllamacpp {version}, not {SUPPORTED_VERSION}")
-        spec = importlib.util.find_spec("xllamacpp")
-        if spec is None or not spec.submodule_search_locations:
-            raise Unsupported("xllamacpp is not a package")
-        path = Path(spec.submodule_search_locations[0]) / "xllamacpp.abi3.so"
-        self.api = ctypes.CDLL(str(path), mode=os.RTLD_NOW | os.RTLD_LOCAL)
+    def __init__(self, path: Path, more: Signatures = MappingProxyType({})) -> None:
+        """`path` as `library_path` gives it; `more` are calls to type besides those that everybody needs."""
+        try:
+            self.api = ctypes.CDLL(str(path), mode=os.RTLD_NOW | os.RTLD_LOCAL)
+        except OSError as error:
+            raise Unsupported(f"the library of llama.cpp cannot be loaded: {error}") from error
         for name, (result, parameters) in (*_SIGNATURES.items(), *more.items()):
             call = getattr(self.api, name, None)
             if call is None:

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from parley.core.llama_library import Unsupported
 from parley.core.picture import Layout, Marks, Rows
-from parley.workers.libllama import LibLlama, Signatures, Unsupported
+from parley.workers.libllama import LibLlama, Signatures
 
 _Pointer, _Int32, _Size = ctypes.c_void_p, ctypes.c_int32, ctypes.c_size_t
 _Bool = ctypes.c_bool

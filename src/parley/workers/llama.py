@@ -1,4 +1,4 @@
-"""The llama.cpp worker: our batching loop over the C API of the library that xllamacpp ships.
+"""The llama.cpp worker: our batching loop over the C API of the library.
 
     python -m parley.workers.confine '<limits>' parley.workers.llama '<options as JSON>'
 
@@ -12,17 +12,19 @@ import json
 import sys
 from collections.abc import Callable
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
 from parley.core.channel import Header
+from parley.core.llama_library import Unsupported, library_path
 from parley.core.pieces import Pieces, pack_pieces
 from parley.core.requests import SequenceRequest
 from parley.core.round_messages import read_ids, read_start
 from parley.workers.cells import Cells, Floats
 from parley.workers.constraint import Constraint, GrammarRefused, Grammars
 from parley.workers.context import Context
-from parley.workers.libllama import ATTRIBUTE_CONTROL, ATTRIBUTE_USER_DEFINED, ContextShape, LibLlama, Unsupported
+from parley.workers.libllama import ATTRIBUTE_CONTROL, ATTRIBUTE_USER_DEFINED, ContextShape, LibLlama
 from parley.workers.loop import Loop
 from parley.workers.sequence import RunningSequence, Words
 from parley.workers.voice import Voice
@@ -122,9 +124,10 @@ def main() -> None:
         picture_rows=options["picture_rows"],
         num_threads=options["num_threads"],
     )
+    build = None if options["build"] is None else Path(options["build"])
     try:
         # First: a build that we do not know is refused before any weights are loaded.
-        library = LibLlama()
+        library = LibLlama(library_path(build))
         worker = Worker(library, Context(library, options["model"], shape), voice)
     except (Unsupported, RuntimeError, ValueError) as error:
         voice.say({"event": "failed", "reason": str(error)})

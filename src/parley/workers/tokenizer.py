@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable
 
 from parley.core.channel import Header
+from parley.core.llama_library import Unsupported, library_path
 from parley.core.pieces import pack_pieces
 from parley.workers.libllama import (
     ATTRIBUTE_CONTROL,
@@ -19,7 +20,6 @@ from parley.workers.libllama import (
     ATTRIBUTE_USER_DEFINED,
     SENTENCEPIECE,
     LibLlama,
-    Unsupported,
 )
 from parley.workers.runs import RunTokenizer
 from parley.workers.voice import Voice
@@ -141,7 +141,7 @@ def _encode(tokenizer: VocabularyOnly, question: Header, raw: bytes) -> bytes:
 def main() -> None:
     voice = Voice()
     try:
-        tokenizer = VocabularyOnly(LibLlama(), sys.argv[1])
+        tokenizer = VocabularyOnly(LibLlama(library_path()), sys.argv[1])
     except (Unsupported, RuntimeError) as error:
         voice.say({"event": "failed", "reason": str(error)})
         return

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from parley.core.channel import Header
 from parley.core.gguf import InvalidModelFile, read_header
+from parley.core.llama_library import Unsupported, library_path
 from parley.core.picture import Marks, Rows
 from parley.core.projector import projector_kind
-from parley.workers.libllama import LibLlama, Unsupported
+from parley.workers.libllama import LibLlama
 from parley.workers.libmtmd import SIGNATURES, Projector, Unreadable
 from parley.workers.voice import Voice
 
@@ -70,9 +71,10 @@ def _as_list(part: Marks | Rows) -> list[object]:
 def main() -> None:
     voice = Voice()
     options = json.loads(sys.argv[1])
+    build = None if options["build"] is None else Path(options["build"])
     try:
         projector_kind(read_header(Path(options["projector"])))
-        library = LibLlama(SIGNATURES)
+        library = LibLlama(library_path(build), SIGNATURES)
         model = library.load_model(options["model"], has_weights=False)
         projector = Projector(library, model, options["projector"], num_threads=options["num_threads"])
     except (InvalidModelFile, Unsupported, Unreadable, RuntimeError) as error:

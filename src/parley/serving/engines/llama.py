@@ -34,6 +34,8 @@ class LlamaOptions:
     # The most tokens that one step reads. An abort waits for the step that runs: 256 costs nothing that was measured,
     # 128 about a sixth of the prefill speed, 512 makes an abort wait up to three times as long.
     batch_tokens: int = 256
+    # The folder of a llama.cpp built for this processor; without one, the library that comes with Parley.
+    build: Path | None = None
     supervision: Supervision = field(default_factory=Supervision)
 
 
@@ -215,6 +217,7 @@ class LlamaEngine:
         options = self._options
         described = {
             "model": str(options.model),
+            "build": None if options.build is None else str(options.build),
             "num_slots": options.num_slots,
             "context_length": options.context_length,
             "num_threads": options.num_threads,

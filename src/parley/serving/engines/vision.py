@@ -43,6 +43,8 @@ class VisionOptions:
     projector: Path
     num_threads: int = 2
     memory_bytes: int = 256 << 20
+    # As LlamaOptions has it.
+    build: Path | None = None
 
 
 class _WorkerEnded(EngineFailed):
@@ -154,6 +156,7 @@ class WorkerVision:
         options = self._options
         described = {
             "model": str(options.model),
+            "build": None if options.build is None else str(options.build),
             "projector": str(options.projector),
             "num_threads": options.num_threads,
             "memory_bytes": options.memory_bytes,
