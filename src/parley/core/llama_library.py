@@ -1,7 +1,6 @@
 """Which llama.cpp a worker loads: the one of the wheel, for every processor, or a build for this machine's (`make native`)."""
 
 import importlib.metadata
-import importlib.util
 import json
 from pathlib import Path
 
@@ -20,11 +19,9 @@ def library_path(build: Path | None = None, processors: Path = _PROCESSORS) -> P
     """The shared object with llama.h and mtmd.h: of the folder `build`, or of the wheel. Raises Unsupported."""
     if build is not None:
         return _built_library(build, processors)
-    _require("xllamacpp", importlib.metadata.version("xllamacpp"))
-    spec = importlib.util.find_spec("xllamacpp")
-    if spec is None or not spec.submodule_search_locations:
-        raise Unsupported("xllamacpp is not a package")
-    return Path(spec.submodule_search_locations[0]) / "xllamacpp.abi3.so"
+    wheel = importlib.metadata.distribution("xllamacpp")
+    _require("xllamacpp", wheel.version)
+    return Path(str(wheel.locate_file("xllamacpp/xllamacpp.abi3.so")))
 
 
 def processor_features(processors: Path = _PROCESSORS) -> list[str]:
