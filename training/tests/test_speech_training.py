@@ -18,7 +18,7 @@ from training.speech.loss import Vocabulary, loss_of
 from training.speech.model import new_model
 from training.speech.train import Trainer
 from training.speech.voices import SAMPLE_RATE
-from training.speech.windows import NOT_LEARNED, Window, WindowMaker
+from training.speech.windows import NOT_LEARNED, WINDOW_SECONDS, Window, WindowMaker
 from training.tests.speech_builders import small_pool, small_run_folder
 
 
@@ -85,16 +85,54 @@ def test_what_is_foretold_is_the_next_token_and_never_the_prompt_or_the_task(
         assert layout.TRANSLATE not in window.labels
 
 
+def moments(window: Window) -> tuple[list[int], list[int]]:
+    """In steps of Whisper's clock: those of the prompt, and those that the decoder is to foretell."""
+    start = window.input_ids.index(layout.START_OF_TRANSCRIPT)
+    prompt, said = window.input_ids[:start], window.input_ids[start:]
+    first = layout.FIRST_TIMESTAMP
+    return [token - first for token in prompt if token >= first], [token - first for token in said if token >= first]
+
+
 def test_moments_are_in_order_and_inside_the_window(run_folder: Path, tokenizer: Tokenizer) -> None:
     num_timed = 0
     for window in windows(run_folder, tokenizer, 60):
-        moments = [token - layout.FIRST_TIMESTAMP for token in window.input_ids if token >= layout.FIRST_TIMESTAMP]
-        assert moments == sorted(moments)
-        assert len(moments) % 2 == 0
-        if moments:
+        _, said = moments(window)
+        assert said == sorted(said)
+        assert len(said) % 2 == 0
+        if said:
             num_timed += 1
-            assert moments[-1] * layout.TIMESTAMP_SECONDS <= len(window.sound) / SAMPLE_RATE + 0.02
+            assert said[-1] * layout.TIMESTAMP_SECONDS <= len(window.sound) / SAMPLE_RATE + 0.02
     assert num_timed >= 10
+
+
+def test_a_sentence_that_the_end_of_whispers_window_cuts_has_a_beginning_and_no_end(
+    run_folder: Path, tokenizer: Tokenizer
+) -> None:
+    maker = WindowMaker(small_pool(run_folder), tokenizer, seconds=WINDOW_SECONDS, most_sentences=40)
+    num_cut = 0
+    for window in islice(maker.windows(Random(3)), 60):
+        assert len(window.sound) <= WINDOW_SECONDS * SAMPLE_RATE
+        assert len(window.input_ids) <= 448
+        _, said = moments(window)
+        if len(said) % 2:
+            num_cut += 1
+            assert len(window.sound) == WINDOW_SECONDS * SAMPLE_RATE
+            assert said == sorted(said)
+            assert window.input_ids[-1] >= layout.FIRST_TIMESTAMP
+            assert window.labels[-1] == layout.END_OF_TEXT
+    assert num_cut >= 5
+
+
+def test_prompts_come_with_moments_as_whisper_hands_them_on_and_without_as_people_write_them(
+    run_folder: Path, tokenizer: Tokenizer
+) -> None:
+    prompted = [
+        window for window in windows(run_folder, tokenizer, 120) if layout.START_OF_PREVIOUS in window.input_ids
+    ]
+    timed = [moments(window)[0] for window in prompted]
+    assert len([each for each in timed if each]) >= 10
+    assert len([each for each in timed if not each]) >= 5
+    assert all(0 <= moment <= WINDOW_SECONDS / layout.TIMESTAMP_SECONDS for each in timed for moment in each)
 
 
 def test_features_are_those_that_faster_whisper_computes() -> None:
