@@ -138,3 +138,8 @@ def worker_pid(server: LiveServer, module: str) -> int:
         if parent == server.process.pid and module.encode() in command:
             return int(folder.name)
     raise AssertionError(f"the server has no worker {module}")
+
+
+def engine_pid(server: LiveServer) -> int:
+    """Its llama worker."""
+    return worker_pid(server, "parley.workers.llama")

@@ -1,5 +1,6 @@
 """Transcriptions on the real server, by the newest official client, by hand and by the command line."""
 
+import gzip
 import http.client
 import json
 import os
@@ -189,6 +190,45 @@ def test_g11_no_name_of_a_file_leads_anywhere(whisper_server: LiveServer, clip: 
     assert not list(whisper_server.data.rglob("*escape*"))
 
 
+def test_g12_a_body_that_is_packed_is_not_unpacked(whisper_server: LiveServer) -> None:
+    packed = gzip.compress(bytes(32 << 20))
+    for content_type in ("multipart/form-data; boundary=x", "application/json"):
+        status, reply = post(whisper_server, content_type, packed, {"content-encoding": "gzip"})
+        assert (status, reply["error"]["code"]) == (415, "unsupported_content_encoding")
+    assert uploads(whisper_server) == []
+
+
+@pytest.mark.parametrize(("num_ranges", "status"), [(1, 200), (1_000, 200), (20_000, 431)])
+def test_g14_parts_of_a_reply_are_not_to_be_had_however_many_are_asked_for(
+    whisper_server: LiveServer, num_ranges: int, status: int
+) -> None:
+    ranges = "bytes=" + ",".join(f"{number}-{number}" for number in range(num_ranges))
+    with connected(whisper_server) as connection:
+        connection.request("GET", "/openapi.json", headers={"range": ranges})
+        reply = connection.getresponse()
+        whole = json.loads(reply.read())
+    assert (reply.status, reply.headers["content-range"]) == (status, None)
+    assert status == 431 or PATH in whole["paths"]
+
+
+def test_g16_what_a_file_is_called_and_says_is_never_a_page(whisper_server: LiveServer, clip: Path) -> None:
+    name = "<script>alert(1)</script>.svg"
+    for content, form in ((clip.read_bytes(), "text"), (clip.read_bytes(), "vtt"), (b"<svg onload=alert(1)>", "text")):
+        parts = [
+            f'--x\r\nContent-Disposition: form-data; name="{field}"\r\n\r\n{value}\r\n'
+            for field, value in (("model", "whisper-1"), ("response_format", form))
+        ]
+        head = "".join(parts) + f'--x\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'
+        with connected(whisper_server) as connection:
+            headers = {**whisper_server.headers, "content-type": "multipart/form-data; boundary=x"}
+            connection.request("POST", PATH, head.encode() + content + b"\r\n--x--\r\n", headers)
+            reply = connection.getresponse()
+            said = reply.read()
+        assert reply.headers["x-content-type-options"] == "nosniff"
+        assert reply.headers.get_content_type() in {"text/plain", "text/vtt", "application/json"}
+        assert b"<script" not in said
+
+
 def test_g15_an_upload_whose_client_leaves_leaves_nothing(whisper_server: LiveServer) -> None:
     with socket.create_connection((whisper_server.host, whisper_server.port)) as connection:
         head = "\r\n".join(
@@ -243,9 +283,9 @@ def get(server: LiveServer, path: str) -> dict:
         return json.loads(connection.getresponse().read())
 
 
-def post(server: LiveServer, content_type: str, body: bytes) -> tuple[int, dict]:
+def post(server: LiveServer, content_type: str, body: bytes, headers: dict[str, str] | None = None) -> tuple[int, dict]:
     with connected(server) as connection:
-        connection.request("POST", PATH, body, {**server.headers, "content-type": content_type})
+        connection.request("POST", PATH, body, {**server.headers, "content-type": content_type, **(headers or {})})
         reply = connection.getresponse()
         return reply.status, json.loads(reply.read())
 

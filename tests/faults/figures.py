@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.faults.body_rows import f13
 from tests.faults.hours_rows import g1_hours
-from tests.faults.media_rows import g1, g3
+from tests.faults.media_rows import g1, g3, g15
 from tests.faults.money_rows import a1, a3, a4, a4_on_postgresql, a5, a6
 from tests.faults.overload_rows import e1, e2, i7, i11, i15
 from tests.faults.process_rows import FULL, Figure
@@ -43,6 +43,7 @@ ROWS = (
     g1,
     g1_hours,
     g3,
+    g15,
 )
 _WIDTHS = (4, 78, 24, 24)
 

@@ -1,4 +1,4 @@
-"""Rows G1 and G3 as figures: recordings that are bombs, and recordings that are broken, through the running server."""
+"""Rows G1, G3 and G15 as figures: recordings that are bombs, that are broken, that never come whole, through the running server."""
 
 import asyncio
 import http.client
@@ -22,6 +22,8 @@ BOUNDARY = "parley-faults"
 MOST_GROWTH_MIB = 300
 FORMATS = (("flac", "flac"), ("mp3", "mp3"), ("ogg", "libopus"), ("webm", "libopus"), ("mp4", "aac"))
 NUM_CLIENTS = 4
+_HALF_BYTES = 1 << 20
+_MOST_SECONDS_FOR_UPLOADS = 60.0
 
 
 def send(server: LiveServer, content: bytes, *, seconds: float = 600) -> tuple[int, dict[str, object]]:
@@ -110,6 +112,40 @@ async def g3(folder: Path, scale: Scale) -> list[Figure]:
         exactly("G3", f"{what}: some of them heard, some refused", True, statuses >= {200, 400}),
         exactly("G3", f"{what}: the server lives and hears the next one", (True, 200), (alive, status)),
     ]
+
+
+async def g15(folder: Path, scale: Scale) -> list[Figure]:
+    """Clients that leave in the middle of an upload."""
+    num_uploads = scale.pick(20, 1_000)
+    with running_server(folder) as server:
+        with ThreadPoolExecutor(NUM_CLIENTS) as clients:
+            list(clients.map(lambda _: _abandon(server), range(num_uploads)))
+        begin = time.monotonic()
+        while (left := _upload_bytes(server)) and time.monotonic() - begin < _MOST_SECONDS_FOR_UPLOADS:
+            await asyncio.sleep(0.05)
+        status, _ = await asyncio.to_thread(send, server, write_wav(folder / "after", tone(1.0)).read_bytes())
+    return [
+        exactly("G15", f"bytes of {num_uploads:,} uploads that were left half way, after 60 s", 0, left),
+        exactly("G15", "a recording after them", 200, status),
+    ]
+
+
+def _abandon(server: LiveServer) -> None:
+    """Half of an upload, and nobody there any more."""
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
+    with closing(http.client.HTTPConnection(server.host, server.port, timeout=60)) as connection:
+        connection.putrequest("POST", PATH)
+        form = {"content-type": f"multipart/form-data; boundary={BOUNDARY}", "content-length": str(2 * _HALF_BYTES)}
+        for name, value in {**server.headers, **form}.items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        connection.send(head.encode() + bytes(_HALF_BYTES))
+
+
+def _upload_bytes(server: LiveServer) -> int:
+    """What lies in the folder of uploads, and one for each file."""
+    found = (server.data / "uploads").rglob("*")
+    return sum(1 + path.stat().st_size for path in found if path.is_file())
 
 
 def _mutated(chance: random.Random, whole: bytes) -> bytes:

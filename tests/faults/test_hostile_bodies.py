@@ -9,9 +9,8 @@ import pytest
 
 from tests.faults.body_rows import exchange, long_reply, long_texts
 from tests.faults.hostile_bodies import COMPLETIONS, MOST, rows
-from tests.faults.test_ownership import engine_pid
 from tests.faults.wire import eventually, post, records
-from tests.live import LiveServer, running_server
+from tests.live import LiveServer, engine_pid, running_server
 
 TABLE = list(rows())
 INTERNALS = re.compile(r"0x[0-9a-f]{4,}|Traceback|site-packages|\.py\b|/src/|msgspec|llama|granian| object at ")

@@ -13,9 +13,8 @@ import pytest
 from PIL import Image
 
 from tests.builders_vision import LINES, png_of, write_sighted
-from tests.faults.test_ownership import engine_pid
 from tests.faults.wire import eventually, get, leave, post, records, send
-from tests.live import LiveServer, running_server
+from tests.live import LiveServer, engine_pid, running_server
 
 SEER, BLIND = "model", "parley-mini"
 

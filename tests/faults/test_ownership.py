@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.faults.wire import data_lines, eventually, leave, post, read_all, read_until, records, send
-from tests.live import LiveServer, running_server, worker_pid
+from tests.live import LiveServer, engine_pid, running_server
 
 # Forced tokens keep the model talking for as long as it may.
 TOKEN = 300
@@ -112,7 +112,7 @@ def test_c1_a_killed_engine_ends_its_streams_with_an_error_frame_and_comes_back(
         streams = [send(server, "/v1/completions", {**LONG, "stream": True}) for _ in range(4)]
         for stream in streams:
             read_until(stream, b"data: ")
-        before = worker_pid(server, "parley.workers.llama")
+        before = engine_pid(server)
         os.kill(before, signal.SIGKILL)
         for stream in streams:
             *_, last = data_lines(read_all(stream))
@@ -122,7 +122,7 @@ def test_c1_a_killed_engine_ends_its_streams_with_an_error_frame_and_comes_back(
         reply = read_all(plain)
         assert b" 200 " in reply[:20]
         assert json.loads(reply.partition(b"\r\n\r\n")[2])["usage"]["completion_tokens"] == 800
-        assert worker_pid(server, "parley.workers.llama") != before
+        assert engine_pid(server) != before
         rows = records(server)
         assert [row["outcome"] for row in rows] == ["failed"] * 4 + ["finished"]
         assert rows[-1]["output_tokens"] == 800
@@ -130,7 +130,7 @@ def test_c1_a_killed_engine_ends_its_streams_with_an_error_frame_and_comes_back(
 
 def test_c5_no_worker_survives_a_killed_server(tmp_path):
     with running_server(tmp_path) as server:
-        worker = worker_pid(server, "parley.workers.llama")
+        worker = engine_pid(server)
         server.process.kill()
         server.process.wait()
         eventually(lambda: Path(f"/proc/{worker}").exists(), lambda exists: not exists)

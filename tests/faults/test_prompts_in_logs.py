@@ -5,9 +5,8 @@ import secrets
 import signal
 from pathlib import Path
 
-from tests.faults.test_ownership import engine_pid
 from tests.faults.wire import leave, post, read_all, read_until, send
-from tests.live import running_server
+from tests.live import engine_pid, running_server
 
 
 def test_k2_a_prompt_is_in_no_log_and_in_no_file_of_a_server_whose_engine_is_killed_under_it(tmp_path: Path) -> None:

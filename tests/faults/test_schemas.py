@@ -6,7 +6,7 @@ import pytest
 
 from tests.engines.test_grammar_check import BOMBS, LARGE
 from tests.faults.wire import post
-from tests.live import LiveServer, worker_pid
+from tests.live import LiveServer, engine_pid
 
 CHAT = "/v1/chat/completions"
 
@@ -22,22 +22,22 @@ def response_format(schema: object) -> dict:
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_f9_a_schema_bomb_is_refused_by_name_in_every_place(live_server: LiveServer, name: str) -> None:
-    engine, schema = worker_pid(live_server, "parley.workers.llama"), BOMBS[name]
+    engine, schema = engine_pid(live_server), BOMBS[name]
     status, reply = ask(live_server, response_format=response_format(schema))
     assert (status, reply["error"]["param"]) == (400, "response_format")
     function = {"name": "f", "parameters": schema, "strict": True}
     status, reply = ask(live_server, tools=[{"type": "function", "function": function}])
     assert (status, reply["error"]["param"]) == (400, "tools[0].function.parameters")
     assert ask(live_server, response_format={"type": "json_object"})[0] == 200
-    assert worker_pid(live_server, "parley.workers.llama") == engine
+    assert engine_pid(live_server) == engine
 
 
 @pytest.mark.parametrize("name", LARGE)
 def test_f9_a_schema_that_only_looks_large_is_served_or_refused(live_server: LiveServer, name: str) -> None:
-    engine = worker_pid(live_server, "parley.workers.llama")
+    engine = engine_pid(live_server)
     status, reply = ask(live_server, response_format=response_format(LARGE[name]))
     assert status in (200, 400), reply
-    assert worker_pid(live_server, "parley.workers.llama") == engine
+    assert engine_pid(live_server) == engine
 
 
 def test_f9_128_large_tools_are_served_or_refused_together(live_server: LiveServer) -> None:
@@ -46,11 +46,11 @@ def test_f9_128_large_tools_are_served_or_refused_together(live_server: LiveServ
         {"type": "function", "function": {"name": f"f{i}", "parameters": {"type": "object", "properties": properties}}}
         for i in range(128)
     ]
-    engine = worker_pid(live_server, "parley.workers.llama")
+    engine = engine_pid(live_server)
     status, reply = ask(live_server, tools=tools)
     assert status == 400
     assert reply["error"]["code"] == "context_length_exceeded"
-    assert worker_pid(live_server, "parley.workers.llama") == engine
+    assert engine_pid(live_server) == engine
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.test_ownership import engine_pid
 from tests.faults.wire import get, post, post_nothing
 from tests.gguf_maker import Shape, write_model
-from tests.live import LiveServer, running_server
+from tests.live import LiveServer, engine_pid, running_server
 
 CHAIN = "abcdefgh"
 
