@@ -22,6 +22,7 @@ from parley.api.routes import route_table
 from parley.api.server import HttpServer, ServerTimes
 from parley.api.stack import EdgeRules, build_stack
 from parley.core.clock import Clock, SystemClock
+from parley.core.llama_library import library_identity
 from parley.core.residency import Residency
 from parley.core.snapshot import EngineKind, Weights
 from parley.domain.accounts.passwords import Passwords
@@ -98,6 +99,7 @@ class Application:
         self.asgi: ASGIApp = build_stack(
             routes=route_table(is_ready=self.is_ready, page=LandingPage(), door=DoorPage()),
             services=Services(
+                llama_identity=library_identity(settings.llama_build),
                 serving=serving,
                 catalog=records.catalog,
                 clock=clock,

@@ -10,6 +10,7 @@ from parley.core.llama_library import (
     DESCRIPTION,
     SUPPORTED_VERSION,
     Unsupported,
+    library_identity,
     library_path,
     processor_features,
 )
@@ -71,3 +72,11 @@ def test_a_folder_that_holds_no_build_is_refused_by_its_name(tmp_path: Path, des
 )
 def test_what_the_processor_can_is_read_as_the_kernel_says_it(tmp_path: Path, text: str, features: list[str]) -> None:
     assert processor_features(processors(tmp_path, text)) == features
+
+
+def test_builds_that_may_choose_other_tokens_are_told_apart(tmp_path: Path) -> None:
+    one, other = build(tmp_path / "one"), build(tmp_path / "other", features=["avx512f"])
+    identities = {library_identity(), library_identity(one), library_identity(other), library_identity(tmp_path / "no")}
+    assert len(identities) == 4
+    assert all(SUPPORTED_VERSION in identity for identity in identities)
+    assert library_identity(one) == library_identity(build(tmp_path / "one again"))

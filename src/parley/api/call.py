@@ -59,6 +59,8 @@ class Services:
     # Reads forms with files; None where no route takes any.
     forms: FormReader | None = None
     metrics: Metrics = field(default_factory=Metrics)
+    # Which llama.cpp computes answers: a part of their fingerprint.
+    llama_identity: str = ""
     # How a caller's limits stand, for a model's name or in general: what a reply tells that comes before they are met.
     levels_of: Callable[[Principal, str | None], Levels] = lambda _principal, _model: Levels()
 

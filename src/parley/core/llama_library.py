@@ -35,6 +35,17 @@ def processor_features(processors: Path = _PROCESSORS) -> list[str]:
     return sorted(next(found, []))
 
 
+def library_identity(build: Path | None = None) -> str:
+    """What tells builds apart that may choose other tokens: the version, and what it is built for."""
+    if build is None:
+        return SUPPORTED_VERSION
+    try:
+        return f"{SUPPORTED_VERSION} {(build / DESCRIPTION).read_text()}"
+    except OSError:
+        # Nothing answers with it.
+        return f"{SUPPORTED_VERSION} {build}"
+
+
 def _built_library(build: Path, processors: Path) -> Path:
     try:
         described = json.loads((build / DESCRIPTION).read_bytes())

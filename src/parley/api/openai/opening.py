@@ -18,7 +18,7 @@ from parley.core.events import SequenceEvent
 from parley.core.grant import Grant
 from parley.core.ids import new_id
 from parley.core.requests import GenerationRequest
-from parley.core.snapshot import Snapshot, Weights
+from parley.core.snapshot import EngineKind, Snapshot, Weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ async def open_run(
         id=new_id(id_prefix),
         created=int(call.services.clock.now()),
         model=grant.snapshot.name,
-        system_fingerprint=fingerprint(grant.weights),
+        system_fingerprint=fingerprint(grant.weights, call.services.llama_identity),
         # "auto" means whatever there is, and there is one tier.
         service_tier=None if service_tier is None else "default",
     )
@@ -89,9 +89,11 @@ def reply_headers(grant: Grant) -> dict[str, str]:
     return {"x-parley-model": grant.weights.name, **_shutdown_headers(grant.snapshot)}
 
 
-def fingerprint(weights: Weights) -> str:
+def fingerprint(weights: Weights, llama_identity: str) -> str:
     """Changes when what computes the answer changes: with the same seed and fingerprint comes the same output."""
     identity = "\n".join([weights.name, weights.sha256 or "", weights.engine, weights.template])
+    if weights.engine is EngineKind.LLAMA:
+        identity += f"\n{llama_identity}"
     if weights.projector_sha256 is not None:
         identity += f"\n{weights.projector_sha256}"
     if weights.upstream is not None:
