@@ -82,6 +82,9 @@ class RequestBody:
         if self._num_bytes > max(self._limits.usual_bytes, self._num_taken):
             self._large.take(self._num_bytes - self._num_taken)
             self._num_taken = self._num_bytes
+        if self._is_whole() and message.get("more_body", False):
+            # The server would say so in a message of its own, for which its threads and ours take turns.
+            return {**message, "more_body": False}
         return message
 
     def release(self) -> None:
@@ -108,9 +111,12 @@ class RequestBody:
     def _count(self, message: Message) -> None:
         self._num_bytes += len(message.get("body", b""))
         # Once the reply is out, granian keeps the message that says "no more" until the client leaves.
-        is_all_there = 0 < self._declared_bytes <= self._num_bytes
         may_go_on = message["type"] == "http.request" and message.get("more_body", False)
-        self._is_open = may_go_on and not is_all_there
+        self._is_open = may_go_on and not self._is_whole()
+
+    def _is_whole(self) -> bool:
+        """Whether all that was announced is here."""
+        return 0 < self._declared_bytes <= self._num_bytes
 
     def _check_size(self, num_bytes: int) -> None:
         most = self._limits.max_bytes
