@@ -1,6 +1,6 @@
 """What an engine says while it runs a request. `Finished` is always the last event, exactly once."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -93,3 +93,25 @@ RunEvent = SequenceEvent | Finished
 def count_tokens(events: Iterable[RunEvent]) -> int:
     """The tokens that these events tell."""
     return sum(event.num_tokens for event in events if isinstance(event, Delta))
+
+
+def joined(events: Iterable[SequenceEvent]) -> list[SequenceEvent]:
+    """The same, with one delta for those that follow each other in their sequence; for a reply that is told as a whole.
+
+    Deltas with scores stay apart: who reads calls out of the text must know which score is of which part of it.
+    """
+    told: list[SequenceEvent] = []
+    # By sequence: deltas that nothing else has come after.
+    open_deltas: dict[int, list[Delta]] = {}
+    for event in events:
+        if isinstance(event, Delta) and not event.tokens:
+            open_deltas.setdefault(event.sequence, []).append(event)
+            continue
+        if event.sequence in open_deltas:
+            told.append(_one(open_deltas.pop(event.sequence)))
+        told.append(event)
+    return [*told, *map(_one, open_deltas.values())]
+
+
+def _one(deltas: Sequence[Delta]) -> Delta:
+    return Delta(deltas[0].sequence, "".join([each.text for each in deltas]), sum([each.num_tokens for each in deltas]))

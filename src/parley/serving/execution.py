@@ -7,7 +7,16 @@ from dataclasses import replace
 
 from parley.core.engine import Engine, Generation
 from parley.core.errors import EngineDied, EngineFailed, RequestQuarantined
-from parley.core.events import Delta, Finished, FinishReason, RunEvent, ScoredToken, SequenceEvent, SequenceFinished
+from parley.core.events import (
+    Delta,
+    Finished,
+    FinishReason,
+    RunEvent,
+    ScoredToken,
+    SequenceEvent,
+    SequenceFinished,
+    joined,
+)
 from parley.core.grant import GenerationGrant, PreparedPrompt
 from parley.core.ids import new_id
 from parley.core.requests import Sampling, SequenceRequest, TextPrompt
@@ -197,7 +206,7 @@ class Execution:
         # What an engine was ahead where the money ended is nobody's.
         await generation.aclose()
         ticket.release()
-        for event in (*held, *self._cut(planned, finished)):
+        for event in (*joined(held), *self._cut(planned, finished)):
             yield event
 
     async def _generation(self, engine: Engine, planned: Round, patient: Patient) -> Generation:
