@@ -10,7 +10,7 @@ from parley.api.interrupt import Interruptible
 from parley.api.limit_headers import limit_headers
 from parley.api.request_body import RequestBody
 from parley.core.clock import Clock
-from parley.core.ids import new_id
+from parley.core.ids import new_ordered_id
 from parley.core.limits import Levels
 from parley.infra.metrics import Metrics
 
@@ -67,7 +67,8 @@ class ReceptionLayer:
         if scope["type"] != "http":
             # Lifespan and websockets are switched off in server.py; nothing else exists.
             return
-        reception = Reception(request_id=new_id("req_"), received_at=self._clock.monotonic())
+        clock = self._clock
+        reception = Reception(request_id=new_ordered_id("req_", clock.now()), received_at=clock.monotonic())
         scope.setdefault("state", {})["reception"] = reception
 
         # Not a coroutine function: one frame less for each event of a stream.
