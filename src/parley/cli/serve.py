@@ -1,6 +1,5 @@
 """`parley serve`: run the server, show what it does while it starts, then where it is."""
 
-import asyncio
 import os
 import shlex
 import sys
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import uvloop
 from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
@@ -44,7 +44,8 @@ def command(**flags: Any) -> None:  # noqa: ANN401 - one per setting, checked by
         configure_logging(level=settings.log_level, style=settings.log_format, secrets=secrets)
         progress = StartProgress(console)
         try:
-            asyncio.run(serve(settings, on_step=progress.step, on_ready=progress.ready))
+            # A tenth less of processor time for a small request than on asyncio's own loop (docs/decisions/0022-loop.md).
+            uvloop.run(serve(settings, on_step=progress.step, on_ready=progress.ready))
         except AddressUnusable as error:
             raise CommandFailed(str(error)) from None
         except ModelLoadFailed as error:

@@ -5,11 +5,12 @@
 Settings come by environment, as they do for the real one; FAIL_AT names a failpoint besides. Tokenizers are the real ones.
 """
 
-import asyncio
 import json
 import os
 import sys
 from pathlib import Path
+
+import uvloop
 
 from parley.app import serve
 from parley.core.snapshot import EngineKind
@@ -38,7 +39,7 @@ def main() -> None:
     settings = load_settings({})
     configure_logging(level=settings.log_level, style="json", secrets=[])
     quiet = {"on_step": lambda _: None, "on_ready": lambda _: None}
-    asyncio.run(serve(settings, engines={EngineKind.LLAMA: make_fake}, **quiet))
+    uvloop.run(serve(settings, engines={EngineKind.LLAMA: make_fake}, **quiet))
 
 
 if __name__ == "__main__":
