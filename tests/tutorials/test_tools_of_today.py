@@ -177,6 +177,24 @@ def test_parse_returns_the_arguments_of_pydantic_tools(client: OpenAI) -> None:
     assert isinstance(called.function.parsed_arguments, GetWeather)
 
 
+# The client warns of its own type for `parsed`.
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
+def test_what_parse_returned_is_sent_back_as_it_is(client: OpenAI) -> None:
+    """The client writes what it parsed into the messages that it sends, too."""
+    tools = [openai.pydantic_function_tool(GetWeather)]
+    called = client.chat.completions.parse(
+        model=CHAT, messages=ASKED, tools=tools, tool_choice="required", parallel_tool_calls=False, max_tokens=200
+    )
+    message = called.choices[0].message
+    (made,) = message.tool_calls or ()
+    result = {"role": "tool", "tool_call_id": made.id, "content": '{"temperature": 21}'}
+    after_call = call(client, tools=tools, messages=[*ASKED, message, result])
+    assert after_call.choices[0].finish_reason in {"stop", "length", "tool_calls"}
+    parsed = client.chat.completions.parse(model=CHAT, messages=ASKED, response_format=Answer, max_tokens=200)
+    after_answer = call(client, messages=[*ASKED, parsed.choices[0].message, *ASKED])
+    assert after_answer.choices[0].finish_reason in {"stop", "length"}
+
+
 def test_the_stream_helper_parses_what_comes(client: OpenAI) -> None:
     with client.chat.completions.stream(
         model=CHAT, messages=ASKED, response_format=Answer, max_tokens=200, seed=3

@@ -69,7 +69,8 @@ class ChatCompletionRequestMessageContentPart(RequestStruct, kw_only=True):
 class ChatCompletionRequestMessage(RequestStruct, kw_only=True):
     """A message of the conversation. Which fields a role may have is checked in `messages.py`.
 
-    It also takes what clients send back of our own replies: `refusal`, `annotations`, `audio`.
+    It also takes what clients send back of our own replies: `refusal`, `annotations`, `audio`, and `parsed`, which the official
+    client makes of `content` and leaves in the message.
     """
 
     role: Role
@@ -81,6 +82,7 @@ class ChatCompletionRequestMessage(RequestStruct, kw_only=True):
     function_call: CalledFunction | None = None
     audio: Any = None
     annotations: list[Any] | None = None
+    parsed: Any = None
 
 
 class CreateChatCompletionRequest(SamplingParameters, kw_only=True):

@@ -58,10 +58,11 @@ FunctionCallOption = Literal["none", "auto"] | NamedFunction
 
 
 class CalledFunction(RequestStruct, kw_only=True):
-    """A call in a message that a client sends back."""
+    """A call in a message that a client sends back; `parsed_arguments` is what the official client made of `arguments`."""
 
     name: FunctionName
     arguments: str
+    parsed_arguments: Any = None
 
 
 class ChatCompletionMessageToolCall(RequestStruct, kw_only=True):
