@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from training.corpus.draw import Side
 
 SAMPLE_RATE = 16_000
-# Accents of English; German has one.
-_ACCENTS = {"en": ("en-us", "en-gb", "en-gb-x-rp", "en-gb-scotland"), "de": ("de",)}
+# Accents of English; German has one. "en" is that of Great Britain: called en-gb it would speak without its variants.
+ACCENTS = {"en": ("en-us", "en", "en-gb-x-rp", "en-gb-scotland"), "de": ("de",)}
 # Variants of espeak-ng: who speaks. Those that whisper, croak or sing are left out.
 _VARIANTS = ("m1", "m2", "m3", "m4", "m5", "m6", "m7", "f1", "f2", "f3", "f4", "f5")
 _MORE_VARIANTS = ("Alex", "Andrea", "Denis", "Diogo", "Lee", "Mario", "Michael", "belinda", "edward", "linda", "steph")
@@ -38,7 +38,7 @@ def draw_voice(random: Random, language: str, side: Side) -> Voice:
     variant = random.choice(_TRAINED if side is Side.TRAIN else HELD_OUT)
     return Voice(
         language=language,
-        name=f"{random.choice(_ACCENTS[language])}+{variant}",
+        name=f"{random.choice(ACCENTS[language])}+{variant}",
         speed=random.randint(130, 200),
         pitch=random.randint(35, 65),
     )

@@ -22,10 +22,10 @@ _LONG_PAUSE_SHARE = 0.06
 _SILENT_SHARE = 0.04
 _TRANSLATED_SHARE = 0.35
 _TIMED_SHARE = 0.6
-_PROMPTED_SHARE = 0.3
+_PROMPTED_SHARE = 0.4
 # Of the prompts: Whisper hands on what it wrote of the window before with its moments; people's prompts have none.
 _TIMED_PROMPT_SHARE = 0.6
-_MOST_PROMPT_SENTENCES = 10
+_MOST_PROMPT_SENTENCES = 24
 # As many tokens of a prompt as Whisper keeps, the last ones.
 _MOST_PROMPT_TOKENS = 223
 _MOST_TOKENS = 448

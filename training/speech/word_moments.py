@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from training.speech.voices import Voice, resampled, trimmed
 
+_OK = 0
 _RETRIEVAL = 1
 _BY_CHARACTER, _UTF8 = 1, 1
 _RATE, _PITCH = 1, 3
@@ -25,6 +26,22 @@ class _Event(ctypes.Structure):
         ("sample", ctypes.c_int),
         ("user_data", ctypes.c_void_p),
         ("id", ctypes.c_char * 8),
+    )
+
+
+class _Properties(ctypes.Structure):
+    """espeak_VOICE, of which only `languages` is asked for."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("languages", ctypes.c_char_p),
+        ("identifier", ctypes.c_char_p),
+        ("gender", ctypes.c_ubyte),
+        ("age", ctypes.c_ubyte),
+        ("variant", ctypes.c_ubyte),
+        ("xx1", ctypes.c_ubyte),
+        ("score", ctypes.c_int),
+        ("spare", ctypes.c_void_p),
     )
 
 
@@ -57,7 +74,7 @@ class Speaker:
     def speak(self, text: str, voice: Voice) -> SpokenWords:
         """The sentence by a voice, as `voices.speak` has it."""
         self._parts, self._starts = [], []
-        self._library.espeak_SetVoiceByName(voice.name.encode())
+        self._choose(voice.name.encode())
         self._library.espeak_SetParameter(_RATE, voice.speed, 0)
         self._library.espeak_SetParameter(_PITCH, voice.pitch, 0)
         written = text.encode()
@@ -66,6 +83,14 @@ class Speaker:
         sound, num_cut = trimmed(resampled(np.concatenate(self._parts), self._rate))
         starts = tuple(max(start - num_cut / 16_000, 0.0) for start in self._starts)
         return SpokenWords(sound=sound, starts=starts)
+
+    def _choose(self, name: bytes) -> None:
+        """As the command line does: en-gb is no voice's name, but a language that one speaks. Raises ValueError."""
+        if self._library.espeak_SetVoiceByName(name) == _OK:
+            return
+        wanted = _Properties(languages=name)
+        if self._library.espeak_SetVoiceByProperties(ctypes.byref(wanted)) != _OK:
+            raise ValueError(f"espeak-ng has no voice {name.decode()}")
 
     def _take(self, samples: "ctypes._Pointer[ctypes.c_short]", count: int, events: "ctypes._Pointer[_Event]") -> int:
         if samples and count:

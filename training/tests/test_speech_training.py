@@ -17,8 +17,9 @@ from training.speech.features import log_mel
 from training.speech.loss import Vocabulary, loss_of
 from training.speech.model import new_model
 from training.speech.train import Trainer
-from training.speech.voices import SAMPLE_RATE
+from training.speech.voices import ACCENTS, HELD_OUT, SAMPLE_RATE, Voice, speak
 from training.speech.windows import NOT_LEARNED, WINDOW_SECONDS, Window, WindowMaker
+from training.speech.word_moments import Speaker
 from training.tests.speech_builders import small_pool, small_run_folder
 
 
@@ -184,3 +185,18 @@ def test_a_run_that_was_cut_goes_on_from_its_checkpoint(run_folder: Path) -> Non
     assert not list(run_folder.glob("*.tmp"))
     entries = [json.loads(line) for line in (run_folder / "recordings" / "recordings.jsonl").read_text().splitlines()]
     assert {entry["language"] for entry in entries} == {"en", "de"}
+
+
+def test_what_is_scored_is_spoken_as_what_was_taught_by_each_voice_of_its_own() -> None:
+    speaker, text = Speaker(), "The king finds the white bird."
+    for language, accents in ACCENTS.items():
+        lengths = set()
+        for accent in accents:
+            for variant in HELD_OUT:
+                voice = Voice(language=language, name=f"{accent}+{variant}", speed=150, pitch=50)
+                spoken, taught = speaker.speak(text, voice).sound, speak(text, voice)
+                assert len(spoken) == pytest.approx(len(taught), rel=0.02), voice.name
+                lengths.add(len(taught))
+        assert len(lengths) == len(accents) * len(HELD_OUT), "two voices are one"
+    with pytest.raises(ValueError, match="xx-none"):
+        speaker.speak(text, Voice(language="en", name="xx-none+f4", speed=150, pitch=50))
