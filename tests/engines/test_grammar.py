@@ -51,6 +51,20 @@ async def test_a_json_schema_gives_json_that_fits_it(free: LlamaEngine) -> None:
         assert said["warm"] in {True, False}
 
 
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+async def test_biases_choose_among_what_a_grammar_leaves_and_never_ban_the_last_of_it(
+    free: LlamaEngine, temperature: float
+) -> None:
+    bias = dict.fromkeys([*byte_ids("5"), *byte_ids("{"), *byte_ids("}")], -100.0)
+    banned = await under(free, 'start: %json {"const": 5}', logit_bias=bias, temperature=temperature)
+    assert banned.texts == ["5"]
+    held = await under(free, 'start: "{" "}"', logit_bias=bias, temperature=temperature)
+    assert held.texts == ["{}"]
+    other = await under(free, 'start: "5" | "6"', logit_bias=bias, temperature=temperature, num_sequences=4)
+    assert set(other.texts) == {"6"}
+    assert {*banned.reasons, *held.reasons, *other.reasons} == {FinishReason.STOP}
+
+
 async def test_a_special_token_may_stand_in_a_grammar_and_is_shown_as_a_marker(free: LlamaEngine) -> None:
     lark = f'start: "a" <[{END_OF_TURN_ID - 1}]> "b"'
     request = replace(round_of(byte_ids("Say it: "), max_tokens=20), grammar=Grammar(lark))

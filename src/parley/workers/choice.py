@@ -31,6 +31,7 @@ class Chooser:
         biases = {t: bias for t, bias in sampling.logit_bias.items() if 0 <= t < num_tokens}
         self._bias_ids = np.fromiter(biases, dtype=np.int64, count=len(biases))
         self._biases = np.array([_bias(value) for value in biases.values()], dtype=np.float32)
+        self._has_bans = bool(np.isneginf(self._biases).any())
         # The tokens generated so far and what each of them loses.
         self._places: dict[int, int] = {}
         self._fined_ids: Ints = np.empty(16 if self._is_fined else 0, dtype=np.int64)
@@ -40,9 +41,13 @@ class Chooser:
         self._random = random.Random(str(seed))  # noqa: S311 - no secret depends on it
 
     def bend(self, row: Floats) -> None:
-        """Put biases and penalties on a row of logits, in place."""
+        """Put biases and penalties on a row of logits, in place. What a grammar rules out is -inf in it already: biases that
+        would ban the last token that it leaves are not applied, so that its text comes to its end."""
         if len(self._bias_ids):
+            before = row[self._bias_ids]
             row[self._bias_ids] += self._biases
+            if self._has_bans and row.max() == -np.inf:
+                row[self._bias_ids] = before
         if self._places:
             count = len(self._places)
             row[self._fined_ids[:count]] -= self._fines[:count]

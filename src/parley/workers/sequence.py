@@ -65,9 +65,10 @@ class RunningSequence:
     def advance(self, row: Floats) -> tuple[Entry, bytes]:
         """Choose the next token by a row of logits, which is changed, and say what is to be told of it."""
         logs = None if self._num_top is None else log_probabilities(row)
-        self._chooser.bend(row)
+        # The grammar first: biases then know what they must leave.
         if self._constraint is not None:
             self._constraint.bend(row)
+        self._chooser.bend(row)
         token_id = self._chooser.choose(row)
         self.tokens.append(token_id)
         scores = b"" if logs is None else _packed(logs, token_id, self._num_top or 0)

@@ -74,6 +74,20 @@ def test_a_bias_of_minus_100_bans_and_one_of_100_forces() -> None:
     assert banned.choose(row) == 0
 
 
+def test_bans_give_way_where_they_would_leave_nothing_of_what_a_grammar_leaves() -> None:
+    for temperature in (0.0, 2.0):
+        chosen = chooser(temperature=temperature, logit_bias={5: -100.0, 6: -100.0, 8: 100.0})
+        row = np.full(NUM_TOKENS, -np.inf, dtype=np.float32)
+        row[5], row[6] = -700.0, 1.0
+        chosen.bend(row)
+        assert row[5] == -700.0
+        assert np.isneginf(row[8])
+        assert chosen.choose(row.copy()) == 6
+        row[7] = -900.0
+        chosen.bend(row)
+        assert chosen.choose(row) == 7, "one token is left that is not banned"
+
+
 def test_a_bias_outside_the_vocabulary_is_without_effect() -> None:
     row = flat()
     chooser(logit_bias={NUM_TOKENS: 5.0, -1: 5.0}).bend(row)

@@ -17,7 +17,11 @@ Seed = Annotated[int, Meta(ge=-(2**63), le=INT64_MAX, description="The same seed
 Bias = Annotated[float, Meta(ge=-100, le=100)]
 LogitBias = Annotated[
     dict[str, Bias],
-    Meta(max_length=1024, description="Token id of the served model -> bias; -100 bans the token, 100 forces it."),
+    Meta(
+        max_length=1024,
+        description="Token id of the served model -> bias; -100 bans the token, 100 forces it. In an answer that is held to a "
+        "schema or a call biases choose among what its form allows, and a ban of all of that is not applied.",
+    ),
 ]
 Stop = str | Annotated[list[str], Meta(min_length=1, max_length=4, description="Texts that end a choice.")]
 EndUser = Annotated[str, Meta(max_length=512, description="Who the caller acts for; kept on the usage record.")]
