@@ -115,6 +115,15 @@ async def test_an_answer_that_was_cut_inside_a_call_ends_for_its_length():
     assert reasons(events) == [FinishReason.LENGTH]
 
 
+async def test_a_stop_text_inside_a_call_leaves_no_call_to_be_made():
+    stop = Sampling(stop=("Paris",))
+    events = await told(CALL.partition("Paris")[0], sampling=stop)
+    assert calls(events) == [(0, 0, "get_weather", '{"city": "')]
+    assert reasons(events) == [FinishReason.STOP]
+    assert reasons(await told(CALL, "\n", TIMER_CALL.partition("5")[0], sampling=stop)) == [FinishReason.STOP]
+    assert reasons(await told(CALL.partition("</tool_call>")[0], sampling=stop)) == [FinishReason.TOOL_CALLS]
+
+
 async def test_without_tools_nothing_is_read_as_a_call():
     events = await told(CALL, tools=None)
     assert texts(events) == {0: CALL}
@@ -192,6 +201,15 @@ async def test_a_schema_with_a_fault_is_refused_before_anything_runs(mark, chang
     assert raised.value.param == param
     assert says in raised.value.message
     assert (engine.requests, bench.sink.records) == ([], [])
+
+
+async def test_a_strict_schema_is_tried_also_where_the_family_leaves_an_answer_free():
+    snapshots = [make_snapshot(weights=replace(LLAMA, template="llama-3"))]
+    bench = make_bench(engine=ScriptedEngine("Hm."), snapshots=snapshots, faults={"banana": "no"})
+    with pytest.raises(InvalidRequest, match="for function 'f': no"):
+        await bench.open(asked(tools=tools(function("f", strict=True, parameters={"type": "banana"}))))
+    events = await bench.run(asked(tools=tools(function("f", parameters={"type": "banana"}), function(strict=True))))
+    assert texts(events) == {0: "Hm."}
 
 
 @pytest.mark.parametrize(

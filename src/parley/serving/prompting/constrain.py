@@ -45,17 +45,17 @@ class Constraints:
         if not weights.can_constrain:
             return None
         grammar = answer_grammar(prompt, template, vocabulary)
-        if grammar is None:
-            return None
         if prompt.answer is not None:
             await self._try(schema_grammar(prompt.answer), prompt.answer, tenant)
         form = template.tools
         for function in () if prompt.tools is None or form is None else called_functions(prompt.tools):
-            if function.parameters is not None and form is not None:
+            # Where nothing holds the answer, what is not strict promises nothing.
+            is_tried = grammar is not None or function.is_strict
+            if function.parameters is not None and form is not None and is_tried:
                 if fault := fault_of_call(function, form):
                     raise _invalid(function.parameters, fault)
                 await self._try(arguments_grammar(function, form, vocabulary), function.parameters, tenant)
-        fault = await self._check.fault_of(grammar, tenant=tenant)
+        fault = "" if grammar is None else await self._check.fault_of(grammar, tenant=tenant)
         if fault:
             # Each of its parts was sound, so that it is their number that is too much.
             param = "response_format" if prompt.tools is None else prompt.tools.field

@@ -41,6 +41,8 @@ class Reader:
         # What JSON can begin with; a call may stand in its place.
         self._starts = '{["-0123456789tfn' + ("" if parser is None else parser.first_characters)
         self._num_calls = 0
+        # The arguments of the last call, piece by piece.
+        self._arguments: list[str] = []
         # Scores of tokens whose text is not decided yet; those of a call are not shown, as OpenAI does not.
         self._tokens: list[ScoredToken] = []
 
@@ -62,12 +64,17 @@ class Reader:
             return
         if self._parser is not None:
             yield from self._events(self._parser.end())
-        if self._num_calls and event.finish_reason is FinishReason.STOP:
-            yield SequenceFinished(self._sequence, FinishReason.TOOL_CALLS)
-            return
-        if self._written is not None and not self._num_calls and event.finish_reason is FinishReason.STOP:
-            _check_json("".join(self._written))
-        yield event
+        yield self._finished(event)
+
+    def _finished(self, event: SequenceFinished) -> SequenceFinished:
+        if event.finish_reason is not FinishReason.STOP:
+            return event
+        if self._num_calls:
+            # A stop text may end an answer in the middle of a call, which nobody should make then.
+            return SequenceFinished(self._sequence, FinishReason.TOOL_CALLS) if _is_json(self._arguments) else event
+        if self._written is not None and not _is_json(self._written):
+            raise EngineFailed("the engine left the grammar that it was given")
+        return event
 
     def _check_start(self, text: str) -> None:
         """An engine that gave up its grammar shows it at once, and must not go on as if nothing was."""
@@ -84,13 +91,16 @@ class Reader:
                     self._tokens = []
                     yield CallStarted(self._sequence, self._num_calls, new_id("call_"), part.name)
                     self._num_calls += 1
+                    self._arguments = []
                 case Arguments():
                     self._tokens = []
+                    self._arguments.append(part.text)
                     yield CallDelta(self._sequence, self._num_calls - 1, part.text)
 
 
-def _check_json(text: str) -> None:
+def _is_json(pieces: list[str]) -> bool:
     try:
-        json.loads(text)
+        json.loads("".join(pieces))
     except (ValueError, RecursionError):
-        raise EngineFailed("the engine left the grammar that it was given") from None
+        return False
+    return True
