@@ -9,9 +9,14 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from parley.core.errors import Overloaded
-from parley.core.requests import Grammar
+from parley.core.errors import InvalidRequest, Overloaded
+from parley.core.requests import ChatPrompt, Grammar, ToolChoice
+from parley.core.snapshot import EngineKind, Weights
+from parley.serving.prompting.constrain import Constraints
 from parley.serving.prompting.grammar_check import GrammarCheck
+from parley.serving.prompting.templates import TEMPLATES
+from tests.builders_tools import accepts, function, prompt, tools, vocabulary
+from tests.builders_tools import schema as schema_of
 
 SOUND = {"type": "object", "properties": {"a": {"type": "string", "format": "date-time"}}, "required": ["a"]}
 DEEP = "#/$defs/a30"
@@ -82,6 +87,45 @@ async def test_alternatives_of_a_union_must_exclude_each_other_or_be_any(check: 
     assert "anyOf" in fault
     assert "coerce" not in fault
     assert await check.fault_of(grammar({"anyOf": overlapping}), tenant="a") == ""
+
+
+async def test_a_pattern_is_refused_with_the_reason(check: GrammarCheck) -> None:
+    fault = await check.fault_of(grammar({"type": "string", "pattern": "(?=a)b"}), tenant="a")
+    assert "look-ahead" in fault
+
+
+DECIMAL = {"type": "string", "pattern": r"^(?!^[-+.]*$)[+-]?0*\d*\.?\d*$"}
+KNOWN = Weights(name="m", engine=EngineKind.LLAMA, path=None, sha256=None, context_length=99, template="parley")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "left"),
+    [
+        ({"properties": {"a": DECIMAL, "b": {"type": "string", "pattern": "^x+$"}}}, {"b": "xx"}),
+        ({"properties": {"a": {"anyOf": [{"type": "number"}, DECIMAL]}, "b": {"const": 2**60 + 1}}}, {"b": 7}),
+        ({"patternProperties": {DECIMAL["pattern"]: {"type": "integer"}}, "additionalProperties": False}, {"c": 1}),
+        ({"type": "object", "minProperties": 3}, {"a": 1}),
+    ],
+)
+async def test_what_cannot_be_enforced_is_left_out_of_a_function_and_refused_in_a_strict_one(
+    check: GrammarCheck, parameters: dict[str, object], left: dict[str, object]
+) -> None:
+    constraints, template = Constraints(check), TEMPLATES["parley"]
+
+    async def held(answers: ChatPrompt) -> Grammar | None:
+        return await constraints.grammar_of(answers, template, vocabulary(), KNOWN, tenant="a")
+
+    called = tools(function("f", parameters=parameters), function(strict=True), choice=ToolChoice.REQUIRED)
+    answer = await held(prompt(tools=called))
+    assert answer is not None
+    call = '<tool_call>{"name": "f", "arguments": ' + json.dumps(left) + "}</tool_call>"
+    assert accepts(answer, call.replace("<tool_call>", "<tool_call>\n").replace("</tool_call>", "\n</tool_call>"))
+    for strict in (
+        prompt(tools=tools(function("f", strict=True, parameters=parameters))),
+        prompt(answer=schema_of(parameters)),
+    ):
+        with pytest.raises(InvalidRequest, match=r"cannot be enforced|look-ahead"):
+            await held(strict)
 
 
 async def test_f9_every_bomb_is_refused_in_one_line_and_the_next_schema_is_read(check: GrammarCheck) -> None:

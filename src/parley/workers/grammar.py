@@ -21,6 +21,7 @@ _PREFERRED = b'"}],:0a{['
 _UNUSABLE = "it is too complex"
 # The library's own word for this names an option of the library.
 _OVERLAPPING = "the alternatives of a oneOf must exclude each other, by their types or by a constant that each has; anyOf needs not"
+_REASON = "error: "
 # A fault may quote the schema.
 _MOST_SHOWN = 200
 
@@ -65,7 +66,10 @@ def _first_line(fault: str) -> str:
     if "oneOf constraints are not supported" in line:
         return _OVERLAPPING
     # What stands before it is the place in a grammar that the client never saw.
-    return line.rpartition("failed to compile JSON schema: ")[2].strip().rstrip(":.")[:_MOST_SHOWN]
+    said = line.rpartition("failed to compile JSON schema: ")[2].strip().rstrip(":.")
+    # Of a pattern the reason stands below the pattern itself.
+    reason = next((line.removeprefix(_REASON) for line in fault.splitlines() if line.startswith(_REASON)), "")
+    return f"{said}: {reason}"[:_MOST_SHOWN] if reason else said[:_MOST_SHOWN]
 
 
 def main() -> None:

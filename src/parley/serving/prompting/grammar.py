@@ -15,6 +15,11 @@ def schema_grammar(schema: Schema) -> Grammar:
     return Grammar(f"start: {json_of(json.loads(schema.text), COMPACT)}\n")
 
 
+def pattern_grammar(pattern: str) -> Grammar:
+    """A text that fits a pattern of a schema: to be tried by itself."""
+    return Grammar(f"start: {json_of({'type': 'string', 'pattern': pattern}, COMPACT)}\n")
+
+
 def arguments_grammar(function: Function, form: ToolFormat, vocabulary: Vocabulary) -> Grammar:
     """What a function may be called with, in the family's form."""
     return Grammar("\n".join(["start: call", *call_rules([function], form, vocabulary), ""]))

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from parley.core.tokenizer import Vocabulary
 from parley.serving.prompting.closing import close_objects
+from parley.serving.prompting.enforceable import without_idle_words
 
 # JSON without a needless space, and JSON as the families' models write calls.
 COMPACT: Mapping[str, object] = MappingProxyType({"whitespace_flexible": False})
@@ -15,8 +16,8 @@ SPACED: Mapping[str, object] = MappingProxyType({**COMPACT, "item_separator": ",
 
 def json_of(schema: Mapping[str, object], guidance: Mapping[str, object]) -> str:
     """JSON that the schema allows, with its plain objects closed."""
-    guided = {**schema, "x-guidance": dict(guidance)}
-    return f"%json {json.dumps(close_objects(guided), ensure_ascii=False)}"
+    guided = close_objects({**schema, "x-guidance": dict(guidance)})
+    return f"%json {json.dumps(without_idle_words(guided), ensure_ascii=False)}"
 
 
 def literal(text: str, vocabulary: Vocabulary) -> str:
