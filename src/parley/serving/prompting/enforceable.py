@@ -62,8 +62,8 @@ def _unkept(part: Schema) -> Iterator[tuple[str, str]]:
     least, required, kinds = part.get("minProperties"), part.get("required"), part.get("type", "object")
     is_object = "object" in kinds if isinstance(kinds, str | list) else True
     is_open = part.get("additionalProperties") is not False or bool(_named_patterns(part))
-    # Required names are written once each, and one further name differs from them.
-    num_distinct = 1 + (len(set(map(str, required))) if isinstance(required, list) else 0)
+    # Required names are written once each; a further one may be one of them, written with an escape.
+    num_distinct = max(1, len(set(map(str, required))) if isinstance(required, list) else 0)
     if is_object and is_open and isinstance(least, int | float) and least > num_distinct:
         yield (
             "minProperties",
