@@ -66,7 +66,14 @@ class Worker:
 
     @property
     def is_running(self) -> bool:
-        return self._process.returncode is None
+        """Asked of the kernel: that a process has ended is known there before the event loop hears of it."""
+        if self._process.returncode is not None:
+            return False
+        try:
+            ended = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return False
+        return ended is None
 
     @property
     def last_words(self) -> str:
