@@ -84,6 +84,44 @@ async def test_calls_come_as_events_however_they_are_sent(script: Script) -> Non
     assert "tool_choice" not in fake.received[0].body
 
 
+# Both calls are open, and the pieces of their arguments come in turns.
+IN_TURNS = saying(
+    calls(piece("weather", index=0, id="call_a"), piece("weather", index=1, id="call_b")),
+    calls(piece(None, '{"city":', index=0)),
+    calls(piece(None, '{"city":', index=1)),
+    calls(piece(None, '"Rome"}', index=0)),
+    calls(piece(None, '"Oslo"}', index=1)),
+    calls(finish="tool_calls"),
+    usage_chunk(5, 20),
+)
+
+
+async def test_pieces_of_calls_that_are_open_side_by_side_are_never_mixed() -> None:
+    async with serving_on(IN_TURNS, kind=UpstreamKind.OPENAI) as (bench, _):
+        for is_stream in (False, True):
+            events = await bench.run(asking(max_tokens=50, is_stream=is_stream))
+            assert told(events) == [("weather", '{"city":"Rome"}'), ("weather", '{"city":"Oslo"}')]
+            assert [event.call_id for event in events if isinstance(event, CallStarted)] == ["call_a", "call_b"]
+
+
+async def test_of_calls_that_are_open_side_by_side_one_is_told_whole_where_one_was_asked_for() -> None:
+    async with serving_on(IN_TURNS, kind=UpstreamKind.OPENAI) as (bench, _):
+        events = await bench.run(asking(replace(TOOLS, is_parallel=False), max_tokens=50))
+    assert told(events) == [("weather", '{"city":"Rome"}')]
+
+
+async def test_calls_may_be_numbered_from_anywhere() -> None:
+    script = saying(
+        calls(piece("weather", '{"city":', index=4)),
+        calls(piece(None, '"Rome"}', index=4)),
+        calls(finish="tool_calls"),
+        usage_chunk(5, 20),
+    )
+    async with serving_on(script, kind=UpstreamKind.OPENAI) as (bench, _):
+        events = await bench.run(asking(max_tokens=50))
+    assert told(events) == [("weather", '{"city":"Rome"}')]
+
+
 async def test_where_one_call_was_asked_for_further_ones_are_not_told() -> None:
     async with serving_on(BIT_BY_BIT, kind=UpstreamKind.OPENAI) as (bench, fake):
         events = await bench.run(asking(replace(TOOLS, is_parallel=False), max_tokens=50))
@@ -130,9 +168,10 @@ async def test_earlier_calls_and_their_results_go_back_with_their_ids() -> None:
     "script",
     [
         saying(calls(piece(None, "{}", index=0)), calls(finish="tool_calls")),
+        saying(calls(piece("weather", "{", index=0), piece(None, "}", index=1)), calls(finish="tool_calls")),
         saying(*(calls(piece("weather", index=number)) for number in range(200)), calls(finish="tool_calls")),
     ],
-    ids=["arguments of no call", "calls without end"],
+    ids=["arguments of no call", "arguments of another call", "calls without end"],
 )
 async def test_nonsense_about_calls_is_a_failure_of_the_engine(script: Script) -> None:
     async with serving_on(script, kind=UpstreamKind.OPENAI) as (bench, _):

@@ -42,31 +42,50 @@ def call_fields(message: ChatMessage) -> dict[str, object]:
 
 
 class CallReader:
-    """The calls of one sequence. Of an answer that may have one call, further ones are not told."""
+    """The calls of one sequence. Of an answer that may have one call, further ones are not told.
+
+    Servers may write several calls at a time, a piece of one and a piece of the other: each piece names its own.
+    """
 
     def __init__(self, sequence: int, *, is_single: bool) -> None:
         self._sequence = sequence
         self._is_single = is_single
         self.num_calls = 0
+        # Our number of a call, by the server's.
+        self._numbers: dict[int, int] = {}
 
     def push(self, pieces: list[WireCall]) -> Iterator[CallStarted | CallDelta]:
         """The events of one chunk. Raises EngineFailed for arguments of a call that never began."""
         for piece in pieces:
-            name = piece.function.name
-            if name and (piece.index is None or piece.index >= self.num_calls):
-                self.num_calls += 1
-                if self.num_calls > _MOST_CALLS:
-                    raise EngineFailed("the upstream calls without end")
-                if self._is_told:
-                    yield CallStarted(self._sequence, self.num_calls - 1, piece.id or new_id("call_"), name)
-            elif not self.num_calls:
-                raise EngineFailed("the upstream sent the arguments of no call")
-            if piece.function.arguments and self._is_told:
-                yield CallDelta(self._sequence, self.num_calls - 1, piece.function.arguments)
+            number = self._number_of(piece)
+            if number is None:
+                number = self._begin(piece.index)
+                if self._is_told(number):
+                    yield CallStarted(self._sequence, number, piece.id or new_id("call_"), piece.function.name or "")
+            if piece.function.arguments and self._is_told(number):
+                yield CallDelta(self._sequence, number, piece.function.arguments)
 
-    @property
-    def _is_told(self) -> bool:
-        return self.num_calls == 1 or not self._is_single
+    def _number_of(self, piece: WireCall) -> int | None:
+        """The call that a piece goes on with; None where it begins one."""
+        if piece.index is not None and piece.index in self._numbers:
+            return self._numbers[piece.index]
+        if piece.function.name:
+            return None
+        if piece.index is not None or not self.num_calls:
+            raise EngineFailed("the upstream sent the arguments of no call")
+        # Who does not number calls writes one after the other.
+        return self.num_calls - 1
+
+    def _begin(self, index: int | None) -> int:
+        if self.num_calls == _MOST_CALLS:
+            raise EngineFailed("the upstream calls without end")
+        if index is not None:
+            self._numbers[index] = self.num_calls
+        self.num_calls += 1
+        return self.num_calls - 1
+
+    def _is_told(self, number: int) -> bool:
+        return number == 0 or not self._is_single
 
 
 def text_of(pieces: list[WireCall] | None) -> str:
