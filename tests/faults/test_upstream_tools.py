@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from parley.core.errors import EngineFailed, UnsupportedParameter
-from parley.core.events import CallDelta, CallStarted, FinishReason, RunEvent, SequenceFinished
+from parley.core.events import CallDelta, CallStarted, FinishReason, RefusalDelta, RunEvent, SequenceFinished
 from parley.core.requests import (
     ChatMessage,
     ChatPrompt,
@@ -20,8 +20,8 @@ from parley.core.requests import (
 from parley.core.template import Role
 from parley.core.upstream import UpstreamKind
 from parley.serving.admission.abilities import check_abilities
-from tests.builders_serving import chat
-from tests.builders_upstreams import Script, saying, usage_chunk
+from tests.builders_serving import chat, texts
+from tests.builders_upstreams import Script, chat_chunk, saying, usage_chunk
 from tests.faults.test_upstreams import serving_on, weights_of
 
 PARAMETERS = Schema(text='{"type":"object","properties":{"city":{"type":"string"}}}', subject="f", param="tools")
@@ -141,6 +141,27 @@ async def test_a_choice_and_a_form_are_asked_for_in_openais_words() -> None:
     assert second["tool_choice"] == "required"
     assert third["response_format"] == {"type": "json_object"}
     assert "tools" not in third
+
+
+@pytest.mark.parametrize(
+    "asked", [{}, {"tools": None, "answer": ANSWER}, {"tools": None}], ids=["tools", "form", "text"]
+)
+@pytest.mark.parametrize("is_stream", [False, True])
+async def test_a_refusal_arrives_as_one_and_is_counted(asked: dict[str, object], is_stream: bool) -> None:
+    """It is no answer, and so needs not have the form of one."""
+    script = saying(
+        chat_chunk("", role="assistant", refusal=None),
+        chat_chunk(refusal="I'm sorry, "),
+        chat_chunk(refusal="I cannot."),
+        chat_chunk(finish="stop"),
+        usage_chunk(5, 5),
+    )
+    async with serving_on(script, kind=UpstreamKind.OPENAI) as (bench, _):
+        events = await bench.run(asking(**asked, max_tokens=50, is_stream=is_stream))
+    assert "".join(event.text for event in events if isinstance(event, RefusalDelta)) == "I'm sorry, I cannot."
+    assert texts(events) == {0: ""}
+    assert [event.finish_reason for event in events if isinstance(event, SequenceFinished)] == [FinishReason.STOP]
+    assert (bench.sink.records[0].usage.output_tokens, bench.sink.records[0].doubt) == (5, None)
 
 
 async def test_earlier_calls_and_their_results_go_back_with_their_ids() -> None:

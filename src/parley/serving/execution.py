@@ -11,6 +11,7 @@ from parley.core.events import (
     Delta,
     Finished,
     FinishReason,
+    RefusalDelta,
     RunEvent,
     ScoredToken,
     SequenceEvent,
@@ -228,7 +229,7 @@ class Execution:
         patient.has_output = True
         if isinstance(event, Delta):
             self._meter.watch(event)
-        else:
+        elif isinstance(event, SequenceFinished):
             finished.add(event.sequence + offset)
         return _renumber(event, offset) if offset else event
 
@@ -286,10 +287,13 @@ def _renumber(event: SequenceEvent, offset: int) -> SequenceEvent:
 
 
 async def _read(told: AsyncGenerator[RunEvent, None], readers: Sequence[Reader]) -> AsyncGenerator[RunEvent, None]:
-    """What the choices' readers make of the events."""
+    """What the choices' readers make of the events. A refusal is no answer: there is nothing in it to read or to check."""
+    refused: set[int] = set()
     async with aclosing(told):
         async for event in told:
-            if isinstance(event, Finished):
+            if isinstance(event, RefusalDelta):
+                refused.add(event.sequence)
+            if isinstance(event, Finished | RefusalDelta) or event.sequence in refused:
                 yield event
                 continue
             for read in readers[event.sequence].push(event):

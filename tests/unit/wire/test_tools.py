@@ -14,7 +14,15 @@ from parley.api.openai.frames import ChatFrames
 from parley.api.openai.pattern_size import written_out_size
 from parley.api.openai.schemas.chat import CreateChatCompletionRequest
 from parley.core.errors import InvalidRequest, ParleyError, UnsupportedParameter
-from parley.core.events import CallDelta, CallStarted, Delta, Finished, FinishReason, SequenceFinished
+from parley.core.events import (
+    CallDelta,
+    CallStarted,
+    Delta,
+    Finished,
+    FinishReason,
+    RefusalDelta,
+    SequenceFinished,
+)
 from parley.core.requests import ToolChoice
 from tests.builders_wire import HEAD, USAGE
 
@@ -352,6 +360,37 @@ def test_a_streamed_call_says_its_name_first_and_then_its_arguments():
         {"tool_calls": [{"index": 0, "function": {"arguments": '{"city": '}}]},
         {"tool_calls": [{"index": 0, "function": {"arguments": '"Paris"}'}}]},
     ]  # fmt: skip
+
+
+def test_a_streamed_call_whose_first_token_told_no_text_has_no_content_either():
+    first = chunks([Delta(0, "", 1), *CALLS[1:4]])[0].choices[0].delta
+    assert json.loads(first.model_dump_json(exclude_unset=True)) == {
+        "role": "assistant", "content": None, "refusal": None,
+    }  # fmt: skip
+
+
+REFUSAL = [
+    Delta(0, "", 1),
+    RefusalDelta(0, "I'm sorry,\u2028"),
+    RefusalDelta(0, "no."),
+    SequenceFinished(0, FinishReason.STOP),
+]
+
+
+def test_a_refusal_stands_in_its_own_field_and_there_is_no_content():
+    (choice,) = reply(REFUSAL).choices
+    assert (choice.message.content, choice.message.refusal) == (None, "I'm sorry,\u2028no.")
+    assert choice.finish_reason == "stop"
+
+
+def test_a_streamed_refusal_is_put_together_by_the_official_client():
+    streamed = chunks(REFUSAL)
+    assert streamed[0].choices[0].delta.content is None
+    state = ChatCompletionStreamState()
+    for chunk in streamed:
+        state.handle_chunk(chunk)
+    message = state.get_final_completion().choices[0].message
+    assert (message.content, message.refusal) == (None, "I'm sorry,\u2028no.")
 
 
 def test_the_official_client_puts_streamed_calls_together():

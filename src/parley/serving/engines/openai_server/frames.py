@@ -51,6 +51,7 @@ class ChunkDelta(msgspec.Struct):
     """A chat's new text, or calls. Reasoning is counted, and is no part of the answer."""
 
     content: str | None = None
+    refusal: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
     tool_calls: list[WireCall] | None = None
