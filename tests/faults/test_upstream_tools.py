@@ -8,6 +8,7 @@ import pytest
 from parley.core.errors import EngineFailed, UnsupportedParameter
 from parley.core.events import CallDelta, CallStarted, FinishReason, RefusalDelta, RunEvent, SequenceFinished
 from parley.core.requests import (
+    AnswerLabel,
     ChatMessage,
     ChatPrompt,
     Function,
@@ -27,7 +28,9 @@ from tests.faults.test_upstreams import serving_on, weights_of
 PARAMETERS = Schema(text='{"type":"object","properties":{"city":{"type":"string"}}}', subject="f", param="tools")
 WEATHER = Function(name="weather", description="Tells it", parameters=PARAMETERS)
 TOOLS = Tools(functions=(WEATHER,))
-ANSWER = Schema(text='{"type":"array"}', subject="response_format", param="response_format")
+ANSWER = Schema(
+    text='{"type":"array"}', subject="response_format", param="response_format", label=AnswerLabel(name="list")
+)
 
 
 def asking(tools: Tools | None = TOOLS, *, answer: Schema | None = None, **changes: object) -> GenerationRequest:
@@ -134,7 +137,7 @@ async def test_a_choice_and_a_form_are_asked_for_in_openais_words() -> None:
     async with serving_on(script, kind=UpstreamKind.OPENAI) as (bench, fake):
         await bench.run(asking(replace(TOOLS, only="weather"), answer=ANSWER, max_tokens=50))
         await bench.run(asking(replace(TOOLS, choice=ToolChoice.REQUIRED), max_tokens=50))
-        await bench.run(asking(None, answer=replace(ANSWER, text='{"type":"object"}'), max_tokens=50))
+        await bench.run(asking(None, answer=replace(ANSWER, text='{"type":"object"}', label=None), max_tokens=50))
     first, second, third = (received.body for received in fake.received)
     assert first["tool_choice"] == {"type": "function", "function": {"name": "weather"}}
     assert first["response_format"]["json_schema"]["schema"] == {"type": "array"}
@@ -162,6 +165,29 @@ async def test_a_refusal_arrives_as_one_and_is_counted(asked: dict[str, object],
     assert texts(events) == {0: ""}
     assert [event.finish_reason for event in events if isinstance(event, SequenceFinished)] == [FinishReason.STOP]
     assert (bench.sink.records[0].usage.output_tokens, bench.sink.records[0].doubt) == (5, None)
+
+
+@pytest.mark.parametrize(
+    ("label", "sent"),
+    [
+        (AnswerLabel(name="list"), {"name": "list"}),
+        (
+            AnswerLabel(name="list", description="Of cities", is_strict=False),
+            {"name": "list", "description": "Of cities", "strict": False},
+        ),
+        (AnswerLabel(name="list", is_strict=True), {"name": "list", "strict": True}),
+    ],
+)
+async def test_a_form_goes_by_the_name_and_as_strictly_as_the_client_declared_it(
+    label: AnswerLabel, sent: dict[str, object]
+) -> None:
+    script = saying(chat_chunk("[]", finish="stop"), usage_chunk(5, 1))
+    async with serving_on(script, kind=UpstreamKind.OPENAI) as (bench, fake):
+        await bench.run(asking(None, answer=replace(ANSWER, label=label), max_tokens=50))
+    assert fake.received[0].body["response_format"] == {
+        "type": "json_schema",
+        "json_schema": {**sent, "schema": {"type": "array"}},
+    }
 
 
 async def test_earlier_calls_and_their_results_go_back_with_their_ids() -> None:

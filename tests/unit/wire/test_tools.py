@@ -23,7 +23,7 @@ from parley.core.events import (
     RefusalDelta,
     SequenceFinished,
 )
-from parley.core.requests import ToolChoice
+from parley.core.requests import AnswerLabel, ToolChoice
 from tests.builders_wire import HEAD, USAGE
 
 BODY = JsonBody(CreateChatCompletionRequest)
@@ -270,7 +270,12 @@ def test_a_response_format_becomes_a_schema():
     answer = answer_of(SCHEMA)
     assert json.loads(answer.text) == CITY
     assert (answer.subject, answer.param) == ("response_format 'answer'", "response_format")
+    assert answer.label == AnswerLabel(name="answer")
+    declared = {"name": "answer", "description": "Of a city", "schema": CITY, "strict": False}
+    label = answer_of({"type": "json_schema", "json_schema": declared}).label
+    assert label == AnswerLabel(name="answer", description="Of a city", is_strict=False)
     assert json.loads(answer_of({"type": "json_object"}).text) == {"type": "object"}
+    assert answer_of({"type": "json_object"}).label is None
     assert json.loads(answer_of({"type": "json_schema", "json_schema": {"name": "x"}}).text) == {"type": "object"}
     assert answer_of({"type": "text"}) is None
 

@@ -12,7 +12,6 @@ from parley.core.template import Role
 from parley.core.upstream import UpstreamKind
 from parley.serving.engines.openai_server.frames import WireCall
 
-_ANY_OBJECT = {"type": "object"}
 # No answer has more; a server that counts on is broken.
 _MOST_CALLS = 128
 
@@ -94,10 +93,15 @@ def text_of(pieces: list[WireCall] | None) -> str:
 
 
 def _format(answer: Schema) -> dict[str, object]:
-    schema = msgspec.json.decode(answer.text)
-    if schema == _ANY_OBJECT:
+    label = answer.label
+    if label is None:
         return {"type": "json_object"}
-    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
+    declared: dict[str, object] = {"name": label.name, "schema": msgspec.json.decode(answer.text)}
+    if label.description is not None:
+        declared["description"] = label.description
+    if label.is_strict is not None:
+        declared["strict"] = label.is_strict
+    return {"type": "json_schema", "json_schema": declared}
 
 
 def _declared(function: Function) -> dict[str, object]:
