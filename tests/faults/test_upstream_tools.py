@@ -7,6 +7,7 @@ import pytest
 
 from parley.core.errors import EngineFailed, UnsupportedParameter
 from parley.core.events import CallDelta, CallStarted, FinishReason, RefusalDelta, RunEvent, SequenceFinished
+from parley.core.price import Price
 from parley.core.requests import (
     AnswerLabel,
     ChatMessage,
@@ -21,8 +22,8 @@ from parley.core.requests import (
 from parley.core.template import Role
 from parley.core.upstream import UpstreamKind
 from parley.serving.admission.abilities import check_abilities
-from tests.builders_serving import chat, texts
-from tests.builders_upstreams import Script, chat_chunk, saying, usage_chunk
+from tests.builders_serving import chat, make_bench, make_snapshot, texts
+from tests.builders_upstreams import Script, chat_chunk, engine_on, fake_upstream, saying, upstream_at, usage_chunk
 from tests.faults.test_upstreams import serving_on, weights_of
 
 PARAMETERS = Schema(text='{"type":"object","properties":{"city":{"type":"string"}}}', subject="f", param="tools")
@@ -123,6 +124,22 @@ async def test_calls_may_be_numbered_from_anywhere() -> None:
     async with serving_on(script, kind=UpstreamKind.OPENAI) as (bench, _):
         events = await bench.run(asking(max_tokens=50))
     assert told(events) == [("weather", '{"city":"Rome"}')]
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+async def test_a_call_in_which_the_money_ends_is_cut_like_any_answer(is_stream: bool) -> None:
+    script = saying(
+        calls(piece("weather", index=0)), *(calls(piece(None, "1", index=0)) for _ in range(90)), calls(finish="stop")
+    )
+    price = Price(version="dear", input_token_nano=0, cached_token_nano=0, output_token_nano=1)
+    async with fake_upstream(script) as fake, engine_on(upstream_at(fake.url, UpstreamKind.OPENAI)) as engine:
+        snapshot = make_snapshot(weights=weights_of(UpstreamKind.OPENAI, fake.url), price=price)
+        bench = make_bench(engine=engine, snapshots=(snapshot,), is_metered=True)
+        bench.billing.books.add_credit("org_a", 40)
+        events = await bench.run(asking(is_stream=is_stream))
+    ((_, arguments),) = told(events)
+    assert 0 < len(arguments) <= 40
+    assert [event.finish_reason for event in events if isinstance(event, SequenceFinished)] == [FinishReason.LENGTH]
 
 
 async def test_where_one_call_was_asked_for_further_ones_are_not_told() -> None:
