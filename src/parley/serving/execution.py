@@ -287,13 +287,11 @@ def _renumber(event: SequenceEvent, offset: int) -> SequenceEvent:
 
 
 async def _read(told: AsyncGenerator[RunEvent, None], readers: Sequence[Reader]) -> AsyncGenerator[RunEvent, None]:
-    """What the choices' readers make of the events. A refusal is no answer: there is nothing in it to read or to check."""
-    refused: set[int] = set()
+    """What the choices' readers make of the events."""
     async with aclosing(told):
         async for event in told:
-            if isinstance(event, RefusalDelta):
-                refused.add(event.sequence)
-            if isinstance(event, Finished | RefusalDelta) or event.sequence in refused:
+            # Who tells refusals apart reads its answers itself: it has no readers here.
+            if isinstance(event, Finished | RefusalDelta):
                 yield event
                 continue
             for read in readers[event.sequence].push(event):

@@ -8,7 +8,7 @@ from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from parley.api.explain.decode import JsonBody
-from parley.api.openai import chat
+from parley.api.openai import chat, edits
 from parley.api.openai.choices import CallForm, call_form
 from parley.api.openai.frames import ChatFrames
 from parley.api.openai.pattern_size import written_out_size
@@ -386,6 +386,11 @@ def test_a_refusal_stands_in_its_own_field_and_there_is_no_content():
     (choice,) = reply(REFUSAL).choices
     assert (choice.message.content, choice.message.refusal) == (None, "I'm sorry,\u2028no.")
     assert choice.finish_reason == "stop"
+
+
+def test_an_edit_whose_reply_has_no_place_for_a_refusal_has_it_as_its_text():
+    (choice,) = edits.to_wire(HEAD, core(), [*REFUSAL, Finished(USAGE)]).choices
+    assert choice.text == "I'm sorry,\u2028no."
 
 
 def test_a_streamed_refusal_is_put_together_by_the_official_client():
