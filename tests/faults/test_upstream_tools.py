@@ -106,6 +106,35 @@ async def test_pieces_of_calls_that_are_open_side_by_side_are_never_mixed() -> N
             events = await bench.run(asking(max_tokens=50, is_stream=is_stream))
             assert told(events) == [("weather", '{"city":"Rome"}'), ("weather", '{"city":"Oslo"}')]
             assert [event.call_id for event in events if isinstance(event, CallStarted)] == ["call_a", "call_b"]
+            # One call after the other: official clients take a call for whole when the next one begins.
+            numbers = [event.call for event in events if isinstance(event, CallStarted | CallDelta)]
+            assert numbers == sorted(numbers)
+
+
+async def test_a_call_waits_for_none_that_is_whole_and_for_the_end_of_one_that_never_is() -> None:
+    whole = saying(
+        calls(piece("weather", '{"city":"Rome"}', index=0), piece("weather", '{"ci', index=1)),
+        calls(piece(None, 'ty":"Oslo"}', index=1)),
+        is_done=False,
+    )
+    async with serving_on(whole, kind=UpstreamKind.OPENAI) as (bench, _):
+        run = await bench.open(asking(max_tokens=50, is_stream=True))
+        events: list[RunEvent] = []
+
+        async def listen() -> None:
+            async for event in run:
+                events.append(event)
+
+        with pytest.raises(EngineFailed):
+            await listen()
+        await run.aclose()
+    assert told(events) == [("weather", '{"city":"Rome"}'), ("weather", '{"city":"Oslo"}')]
+    empty = saying(
+        calls(piece("weather", index=0), piece("weather", "{}", index=1)), calls(finish="length"), usage_chunk(5, 4)
+    )
+    async with serving_on(empty, kind=UpstreamKind.OPENAI) as (bench, _):
+        events = await bench.run(asking(max_tokens=50, is_stream=True))
+    assert told(events) == [("weather", ""), ("weather", "{}")]
 
 
 async def test_of_calls_that_are_open_side_by_side_one_is_told_whole_where_one_was_asked_for() -> None:

@@ -57,8 +57,8 @@ class CallStarted:
 
 @dataclass(frozen=True, slots=True)
 class CallDelta:
-    """The next piece of a call's arguments, as the model wrote them. All pieces of one call together are one JSON object,
-    unless the sequence was cut; an upstream's calls may be open side by side, so that their pieces come in turns."""
+    """The next piece of a call's arguments, as the model wrote them. All pieces together are one JSON object, unless the
+    sequence was cut. No piece follows the beginning of the sequence's next call."""
 
     sequence: int
     call: int

@@ -213,6 +213,7 @@ class UpstreamGeneration:
     def _end(self, sequence: OpenSequence, reason: FinishReason) -> None:
         """One that was counted exactly ends at once; the others when the server's count has shown what we missed."""
         sequence.reason = reason
+        self._events.extend(sequence.calls.end())
         if sequence.held and reason is FinishReason.LENGTH:
             self._events.append(Delta(sequence.index, "", 0, tuple(sequence.held)))
         if sequence.is_exact:
