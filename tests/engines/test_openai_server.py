@@ -104,6 +104,18 @@ async def test_a_server_that_generates_nothing_is_not_ready(probe: Script) -> No
                 pass
 
 
+@pytest.mark.parametrize("kind", [UpstreamKind.OPENAI, UpstreamKind.VLLM])
+@pytest.mark.parametrize("can_chat", [True, False])
+async def test_health_is_asked_for_in_what_the_model_can(kind: UpstreamKind, can_chat: bool) -> None:
+    async def has_one_route(wire: Wire, received: Received) -> None:
+        is_there = received.path == ("/v1/chat/completions" if can_chat else "/v1/completions")
+        await wire.reply(200 if is_there else 404, {})
+
+    async with fake_upstream(words(1), probe=has_one_route) as fake:
+        async with engine_on(replace(upstream_at(fake.url, kind), can_chat=can_chat)):
+            assert fake.num_probes == 1
+
+
 async def test_a_server_that_is_not_there_is_not_ready() -> None:
     with pytest.raises(ModelLoadFailed) as refused:
         async with engine_on(upstream_at(f"http://127.0.0.1:{free_port()}/v1")):

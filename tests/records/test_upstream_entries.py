@@ -59,6 +59,37 @@ def test_an_upstream_is_read_with_its_address_rebuilt(tmp_path: Path) -> None:
     assert not weights.is_tokenized_here
 
 
+PINNED = """
+[[snapshots]]
+name = "NAME"
+family = "far"
+weights = "far"
+context = 4096
+capabilities = CAN
+price = "free"
+created = 2026-01-01
+"""
+
+
+@pytest.mark.parametrize(
+    ("names", "can_chat"),
+    [
+        ((), True),
+        (('["complete"]',), False),
+        (('["complete", "edit"]',), True),
+        (('["complete"]', '["chat"]'), True),
+        (('["complete"]', '["complete"]'), False),
+    ],
+)
+def test_an_upstream_can_chat_unless_all_its_names_only_complete(
+    tmp_path: Path, names: tuple[str, ...], can_chat: bool
+) -> None:
+    pinned = [PINNED.replace("NAME", f"far-{number}").replace("CAN", can) for number, can in enumerate(names)]
+    weights = catalog_with(tmp_path, entry() + "".join(pinned)).files.read().weights["far"]
+    assert weights.upstream is not None
+    assert weights.upstream.can_chat is can_chat
+
+
 def test_with_its_vocabulary_prompts_are_tokenised_here(tmp_path: Path) -> None:
     more = f'file = "bundled/small.gguf"\nsha256 = "{"0" * 64}"\ntemplate = "chatml"'
     catalog = catalog_with(tmp_path, entry(more))

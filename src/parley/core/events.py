@@ -58,11 +58,19 @@ class CallStarted:
 @dataclass(frozen=True, slots=True)
 class CallDelta:
     """The next piece of a call's arguments, as the model wrote them. All pieces together are one JSON object, unless the
-    sequence was cut."""
+    sequence was cut. No piece follows the beginning of the sequence's next call."""
 
     sequence: int
     call: int
     arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalDelta:
+    """New text with which an upstream's model refuses, apart from its answer. Its tokens are told by a Delta."""
+
+    sequence: int
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +93,9 @@ class Finished:
 
 # What an engine says of itself.
 Event = Delta | SequenceFinished | Finished
-# What a Run tells: calls are read out of the engine's text on the way. An upstream may have read them itself.
-SequenceEvent = Delta | CallStarted | CallDelta | SequenceFinished
+# What a Run tells: calls are read out of the engine's text on the way. An upstream may have read them itself, and it alone
+# tells refusals apart.
+SequenceEvent = Delta | CallStarted | CallDelta | RefusalDelta | SequenceFinished
 RunEvent = SequenceEvent | Finished
 
 

@@ -58,6 +58,16 @@ class ChatMessage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerLabel:
+    """What a client says of the form of its answer besides the schema. Our own engines hold to the schema in any case; an
+    upstream is told. `is_strict` is None where it was not said."""
+
+    name: str
+    description: str | None = None
+    is_strict: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Schema:
     """A JSON schema as text, within the bounds of `api.openai.schema_bounds`, and what a refusal says of it.
 
@@ -68,6 +78,8 @@ class Schema:
     subject: str
     param: str
     code: str | None = None
+    # Of an answer's form that was declared by name, and of nothing else.
+    label: AnswerLabel | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -123,6 +123,8 @@ class Upstream:
     command: tuple[str, ...] = field(default=())
     # Whether its model sees: only the operator knows.
     takes_pictures: bool = False
+    # False where every name of the model completes raw texts and no more, so that its server may not even have chats.
+    can_chat: bool = True
 
     @property
     def abilities(self) -> Abilities:

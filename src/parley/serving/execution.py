@@ -11,6 +11,7 @@ from parley.core.events import (
     Delta,
     Finished,
     FinishReason,
+    RefusalDelta,
     RunEvent,
     ScoredToken,
     SequenceEvent,
@@ -228,7 +229,7 @@ class Execution:
         patient.has_output = True
         if isinstance(event, Delta):
             self._meter.watch(event)
-        else:
+        elif isinstance(event, SequenceFinished):
             finished.add(event.sequence + offset)
         return _renumber(event, offset) if offset else event
 
@@ -289,7 +290,8 @@ async def _read(told: AsyncGenerator[RunEvent, None], readers: Sequence[Reader])
     """What the choices' readers make of the events."""
     async with aclosing(told):
         async for event in told:
-            if isinstance(event, Finished):
+            # Who tells refusals apart reads its answers itself: it has no readers here.
+            if isinstance(event, Finished | RefusalDelta):
                 yield event
                 continue
             for read in readers[event.sequence].push(event):

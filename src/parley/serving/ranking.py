@@ -41,7 +41,7 @@ class Ranking:
             candidate.num_tokens += event.num_tokens
             return
         if not isinstance(event, SequenceFinished):
-            # Only chats have calls, and only completions are ranked.
+            # Only chats have calls and refusals, and only completions are ranked.
             return
         candidate.finish_reason = event.finish_reason
         if all(other.finish_reason is not None for other in self._candidates[prompt]):

@@ -45,7 +45,8 @@ def test_every_sampling_parameter_is_said(kind: UpstreamKind, source: object) ->
         assert field.name in body, field.name
     assert body["stop"] == ["x"]
     assert body["logit_bias"] == {"5": -1.0}
-    assert body["max_tokens"] == 7
+    is_new = kind is UpstreamKind.OPENAI and source is CHAT
+    assert body["max_completion_tokens" if is_new else "max_tokens"] == 7
 
 
 def test_every_kind_has_its_abilities() -> None:
@@ -64,7 +65,7 @@ def test_a_hosted_api_hears_nothing_but_openais_fields_and_no_defaults() -> None
         "model": "m",
         "stream": True,
         "stream_options": {"include_usage": True},
-        "max_tokens": 7,
+        "max_completion_tokens": 7,
         "messages": [{"role": "user", "content": "Hi"}],
     }
 
@@ -112,6 +113,14 @@ def test_a_probe_generates_one_token() -> None:
         call = probe_call(upstream(UpstreamKind.VLLM), is_chat=is_chat)
         assert call.path == path
         assert json.loads(call.body)["max_tokens"] == 1
+
+
+@pytest.mark.parametrize(("is_chat", "said"), [(True, "max_completion_tokens"), (False, "max_tokens")])
+def test_the_limit_goes_to_a_hosted_api_by_the_word_that_all_its_models_take(is_chat: bool, said: str) -> None:
+    probe = json.loads(probe_call(upstream(UpstreamKind.OPENAI), is_chat=is_chat).body)
+    sent = asked(UpstreamKind.OPENAI, request_of(source=CHAT if is_chat else TextPrompt(text="Hi")))
+    for body, limit in ((probe, 1), (sent, 7)):
+        assert {field: body[field] for field in body if field.startswith("max_")} == {said: limit}
 
 
 def test_scores_are_an_echo_whose_tokens_are_told_by_id() -> None:

@@ -8,14 +8,22 @@ from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from parley.api.explain.decode import JsonBody
-from parley.api.openai import chat
+from parley.api.openai import chat, edits
 from parley.api.openai.choices import CallForm, call_form
 from parley.api.openai.frames import ChatFrames
 from parley.api.openai.pattern_size import written_out_size
 from parley.api.openai.schemas.chat import CreateChatCompletionRequest
 from parley.core.errors import InvalidRequest, ParleyError, UnsupportedParameter
-from parley.core.events import CallDelta, CallStarted, Delta, Finished, FinishReason, SequenceFinished
-from parley.core.requests import ToolChoice
+from parley.core.events import (
+    CallDelta,
+    CallStarted,
+    Delta,
+    Finished,
+    FinishReason,
+    RefusalDelta,
+    SequenceFinished,
+)
+from parley.core.requests import AnswerLabel, ToolChoice
 from tests.builders_wire import HEAD, USAGE
 
 BODY = JsonBody(CreateChatCompletionRequest)
@@ -262,7 +270,12 @@ def test_a_response_format_becomes_a_schema():
     answer = answer_of(SCHEMA)
     assert json.loads(answer.text) == CITY
     assert (answer.subject, answer.param) == ("response_format 'answer'", "response_format")
+    assert answer.label == AnswerLabel(name="answer")
+    declared = {"name": "answer", "description": "Of a city", "schema": CITY, "strict": False}
+    label = answer_of({"type": "json_schema", "json_schema": declared}).label
+    assert label == AnswerLabel(name="answer", description="Of a city", is_strict=False)
     assert json.loads(answer_of({"type": "json_object"}).text) == {"type": "object"}
+    assert answer_of({"type": "json_object"}).label is None
     assert json.loads(answer_of({"type": "json_schema", "json_schema": {"name": "x"}}).text) == {"type": "object"}
     assert answer_of({"type": "text"}) is None
 
@@ -352,6 +365,42 @@ def test_a_streamed_call_says_its_name_first_and_then_its_arguments():
         {"tool_calls": [{"index": 0, "function": {"arguments": '{"city": '}}]},
         {"tool_calls": [{"index": 0, "function": {"arguments": '"Paris"}'}}]},
     ]  # fmt: skip
+
+
+def test_a_streamed_call_whose_first_token_told_no_text_has_no_content_either():
+    first = chunks([Delta(0, "", 1), *CALLS[1:4]])[0].choices[0].delta
+    assert json.loads(first.model_dump_json(exclude_unset=True)) == {
+        "role": "assistant", "content": None, "refusal": None,
+    }  # fmt: skip
+
+
+REFUSAL = [
+    Delta(0, "", 1),
+    RefusalDelta(0, "I'm sorry,\u2028"),
+    RefusalDelta(0, "no."),
+    SequenceFinished(0, FinishReason.STOP),
+]
+
+
+def test_a_refusal_stands_in_its_own_field_and_there_is_no_content():
+    (choice,) = reply(REFUSAL).choices
+    assert (choice.message.content, choice.message.refusal) == (None, "I'm sorry,\u2028no.")
+    assert choice.finish_reason == "stop"
+
+
+def test_an_edit_whose_reply_has_no_place_for_a_refusal_has_it_as_its_text():
+    (choice,) = edits.to_wire(HEAD, core(), [*REFUSAL, Finished(USAGE)]).choices
+    assert choice.text == "I'm sorry,\u2028no."
+
+
+def test_a_streamed_refusal_is_put_together_by_the_official_client():
+    streamed = chunks(REFUSAL)
+    assert streamed[0].choices[0].delta.content is None
+    state = ChatCompletionStreamState()
+    for chunk in streamed:
+        state.handle_chunk(chunk)
+    message = state.get_final_completion().choices[0].message
+    assert (message.content, message.refusal) == (None, "I'm sorry,\u2028no.")
 
 
 def test_the_official_client_puts_streamed_calls_together():

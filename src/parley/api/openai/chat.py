@@ -102,14 +102,18 @@ def _choice(index: int, choice: Choice, num_top: int | None, form: CallForm) -> 
 
 
 def _message(choice: Choice, form: CallForm) -> ChatCompletionResponseMessage:
+    refusal = choice.refusal
     if not choice.calls:
-        return ChatCompletionResponseMessage(content=choice.text)
+        # Only what calls or refuses has no content; an empty answer is one.
+        content = None if refusal is not None and not choice.text else choice.text
+        return ChatCompletionResponseMessage(content=content, refusal=refusal)
     calls = [CalledFunctionReply(name=call.name, arguments="".join(call.arguments)) for call in choice.calls]
     content = choice.text or None
     if form.is_2023:
-        return ChatCompletionResponseMessage(content=content, function_call=calls[0])
+        return ChatCompletionResponseMessage(content=content, refusal=refusal, function_call=calls[0])
     return ChatCompletionResponseMessage(
         content=content,
+        refusal=refusal,
         tool_calls=[
             ChatCompletionMessageToolCallReply(id=call.id, function=function)
             for call, function in zip(choice.calls, calls, strict=True)

@@ -10,6 +10,7 @@ from parley.core.events import (
     Delta,
     Finished,
     FinishReason,
+    RefusalDelta,
     RunEvent,
     ScoredToken,
     SequenceFinished,
@@ -32,6 +33,7 @@ class Choice:
     """One choice of a reply that is not streamed."""
 
     parts: list[str] = field(default_factory=list)
+    refusal_parts: list[str] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     tokens: list[ScoredToken] = field(default_factory=list)
     finish_reason: FinishReason = FinishReason.STOP
@@ -39,6 +41,10 @@ class Choice:
     @property
     def text(self) -> str:
         return "".join(self.parts)
+
+    @property
+    def refusal(self) -> str | None:
+        return "".join(self.refusal_parts) or None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +64,8 @@ def gather(events: Iterable[RunEvent], *, num_choices: int) -> Gathered:
             case Delta():
                 choices[event.sequence].parts.append(event.text)
                 choices[event.sequence].tokens.extend(event.tokens)
+            case RefusalDelta():
+                choices[event.sequence].refusal_parts.append(event.text)
             case CallStarted():
                 choices[event.sequence].calls.append(Call(event.call_id, event.name))
             case CallDelta():

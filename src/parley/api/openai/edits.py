@@ -74,7 +74,8 @@ def to_wire(head: Head, request: GenerationRequest, events: Sequence[RunEvent]) 
     return CreateEditResponse(
         created=head.created,
         choices=[
-            EditChoice(text=choice.text, index=index, finish_reason=choice.finish_reason)
+            # 2023's reply has no place of its own for a refusal.
+            EditChoice(text=choice.text or choice.refusal or "", index=index, finish_reason=choice.finish_reason)
             for index, choice in enumerate(gathered.choices)
         ],
         usage=CompletionUsage(

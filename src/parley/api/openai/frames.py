@@ -11,7 +11,7 @@ import msgspec
 from parley.api.openai.choices import CallForm, finish_reason, wire_usage
 from parley.api.openai.logprobs import CompletionScores, chat_logprobs
 from parley.api.openai.opening import Head
-from parley.core.events import CallDelta, CallStarted, Delta, Finished, RunEvent, SequenceFinished
+from parley.core.events import CallDelta, CallStarted, Delta, Finished, RefusalDelta, RunEvent, SequenceFinished
 from parley.core.usage import Usage
 
 _encode = msgspec.json.encode
@@ -35,8 +35,13 @@ class ChatFrames:
         if isinstance(event, Delta):
             return self._text(event)
         if isinstance(event, (CallStarted, CallDelta)):
-            # A choice that begins with a call has no content at all.
+            # A choice that begins with a call has no content at all; nor has one that refuses.
             return self._opening(event.sequence, b"null") + self._call(event)
+        if isinstance(event, RefusalDelta):
+            return self._opening(event.sequence, b"null") + self._shell.around(
+                b'{"index":%d,"delta":{"refusal":%b},"logprobs":null,"finish_reason":null}'
+                % (event.sequence, _text(event.text))
+            )
         if isinstance(event, SequenceFinished):
             reason = finish_reason(event.finish_reason, self._form)
             return self._opening(event.sequence, b'""') + self._shell.around(
@@ -45,14 +50,15 @@ class ChatFrames:
         return self._shell.end(event.usage)
 
     def _text(self, event: Delta) -> bytes:
+        if not event.text and (not event.tokens or self._num_top is None):
+            # Tokens of a call, a thought or half a character: whether there will be content is not known yet.
+            return b""
         opening = self._opening(event.sequence, b'""')
         before = self._before_text[event.sequence]
         if event.tokens and self._num_top is not None:
             scores = one_line(_encode(chat_logprobs(event.tokens, self._num_top)))
             after = b'},"logprobs":%b,"finish_reason":null}%b' % (scores, self._shell.after)
             return opening + before + _text(event.text) + after
-        if not event.text:
-            return opening
         return opening + before + _text(event.text) + self._after_text
 
     def _call(self, event: CallStarted | CallDelta) -> bytes:
@@ -105,7 +111,7 @@ class CompletionFrames:
             return self._before_text + _text(event.text) + after
         if isinstance(event, SequenceFinished):
             return self._chunk(b'""', event.sequence, b"null", b'"%b"' % event.finish_reason.encode())
-        # Nothing is called in raw text, so that all that is left is the end.
+        # Nothing is called or refused in raw text, so that all that is left is the end.
         return self._shell.end(event.usage) if isinstance(event, Finished) else b""
 
     def _chunk(self, text: bytes, index: int, scores: bytes, finish_reason: bytes) -> bytes:

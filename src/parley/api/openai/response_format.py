@@ -4,7 +4,7 @@ from parley.api.explain import wording
 from parley.api.openai.schema_bounds import check_bounds
 from parley.api.openai.schemas.tools import ResponseFormat
 from parley.api.openai.tools import check_name
-from parley.core.requests import Schema
+from parley.core.requests import AnswerLabel, Schema
 
 _ANY_OBJECT = '{"type":"object"}'
 _PARAM = "response_format"
@@ -25,4 +25,5 @@ def to_answer(response_format: ResponseFormat | None) -> Schema | None:
     check_name(declared.name, f"{_PARAM}.json_schema.name")
     subject = f"{_PARAM} '{declared.name}'"
     text = _ANY_OBJECT if declared.schema is None else check_bounds(declared.schema, subject, _PARAM)
-    return Schema(text=text, subject=subject, param=_PARAM)
+    label = AnswerLabel(name=declared.name, description=declared.description, is_strict=declared.strict)
+    return Schema(text=text, subject=subject, param=_PARAM, label=label)

@@ -1,6 +1,6 @@
 """From the entries of the catalog's file to core's types, each reference followed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
@@ -16,9 +16,11 @@ from parley.domain.catalog.upstreams import read_upstream
 class Builder:
     """From entries to core's types. The only place that gives a wrong reference its message."""
 
-    def __init__(self, places: Places, templates: frozenset[str]) -> None:
+    def __init__(self, places: Places, templates: frozenset[str], snapshots: Sequence[SnapshotEntry]) -> None:
+        """`snapshots` are those that will be built: what a name can do says something of the weights it is pinned to."""
         self._places = places
         self._templates = templates
+        self._completing_alone = _completing_alone(snapshots)
 
     def weights(self, entry: WeightsEntry) -> Weights:
         where = f"{self._places.file}: weights {entry.name!r}"
@@ -114,7 +116,7 @@ class Builder:
             num_parameters=entry.parameters,
             description=entry.description,
             options=entry.options,
-            upstream=read_upstream(entry.upstream, where),
+            upstream=read_upstream(entry.upstream, where, can_chat=entry.name not in self._completing_alone),
         )
 
     def _path(self, file: str, where: str) -> Path:
@@ -149,6 +151,13 @@ class Builder:
             owned_by=entry.owned_by,
             is_stand_in=is_stand_in,
         )
+
+
+def _completing_alone(snapshots: Sequence[SnapshotEntry]) -> frozenset[str]:
+    """Weights all of whose names complete, and neither chat nor edit, which is a chat, too."""
+    completing = {entry.weights for entry in snapshots if Capability.COMPLETE in entry.capabilities}
+    chatting = {entry.weights for entry in snapshots if {Capability.CHAT, Capability.EDIT} & set(entry.capabilities)}
+    return frozenset(name for name in completing - chatting if name is not None)
 
 
 def _capabilities(entry: SnapshotEntry, weights: Weights | None) -> frozenset[Capability]:

@@ -14,7 +14,7 @@ from parley.domain.catalog.model import CatalogError, Contents, Places, is_valid
 def read_contents(places: Places, templates: frozenset[str]) -> Contents:
     """The catalog in force, every entry and reference checked. Raises CatalogError."""
     own, warnings = _with_shipped(read_file(places.file), read_file(places.shipped_file))
-    build = Builder(places, templates)
+    build = Builder(places, templates, own.snapshots)
     weights = {entry.name: build.weights(entry) for entry in own.weights}
     default = weights.get(own.default_weights)
     if default is None:

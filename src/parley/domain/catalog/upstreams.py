@@ -8,8 +8,8 @@ from parley.domain.catalog.entries import UpstreamEntry
 from parley.domain.catalog.model import CatalogError
 
 
-def read_upstream(entry: UpstreamEntry, where: str) -> Upstream:
-    """Core's type of the entry. Raises CatalogError, whose message never shows what could be a key."""
+def read_upstream(entry: UpstreamEntry, where: str, *, can_chat: bool = True) -> Upstream:
+    """Core's type of the entry; `can_chat` as its names say. Raises CatalogError, whose message never shows what could be a key."""
     if not entry.model:
         raise CatalogError(f"{where}: upstream.model is empty: say what the server calls the model")
     if entry.key_env is not None and entry.key_file is not None:
@@ -24,6 +24,7 @@ def read_upstream(entry: UpstreamEntry, where: str) -> Upstream:
         key_file=None if entry.key_file is None else Path(entry.key_file),
         command=tuple(entry.command),
         takes_pictures=entry.vision,
+        can_chat=can_chat,
     )
 
 

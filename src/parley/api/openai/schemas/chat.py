@@ -135,18 +135,19 @@ class ChatCompletionTokenLogprob(ReplyStruct, kw_only=True):
 
 
 class ChatChoiceLogprobs(ReplyStruct, kw_only=True):
-    """Log-probabilities of a choice's tokens. This server has no refusals apart from the content."""
+    """Log-probabilities of a choice's tokens. Those of a refusal are not told."""
 
     content: list[ChatCompletionTokenLogprob]
     refusal: None = None
 
 
 class ChatCompletionResponseMessage(ReplyStruct, kw_only=True):
-    """What the model said. `content` is null where it only calls functions; `function_call` is 2023's form of a call."""
+    """What the model said. `content` is null where it only calls functions, or refuses, as an upstream's may tell apart;
+    `function_call` is 2023's form of a call."""
 
     role: Literal["assistant"] = "assistant"
     content: str | None
-    refusal: None = None
+    refusal: str | None = None
     annotations: list[Any] = field(default_factory=list)
     tool_calls: list[ChatCompletionMessageToolCallReply] | UnsetType = UNSET
     function_call: CalledFunctionReply | UnsetType = UNSET
@@ -179,7 +180,7 @@ class ChatCompletionStreamResponseDelta(ReplyStruct, kw_only=True):
 
     role: Literal["assistant"] | UnsetType = UNSET
     content: str | UnsetType | None = UNSET
-    refusal: UnsetType | None = UNSET
+    refusal: str | UnsetType | None = UNSET
     tool_calls: list[ChatCompletionMessageToolCallChunk] | UnsetType = UNSET
     function_call: CalledFunctionChunk | UnsetType = UNSET
 

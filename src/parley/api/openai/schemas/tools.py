@@ -76,7 +76,7 @@ class ChatCompletionMessageToolCall(RequestStruct, kw_only=True):
 
 
 class ResponseFormatJsonSchema(RequestStruct, kw_only=True):
-    """The schema that the answer shall fit. It is enforced whether strict or not."""
+    """The schema that the answer shall fit. Our own engines enforce it whether strict or not."""
 
     name: FunctionName
     description: Annotated[str, Meta(max_length=1024)] | None = None

@@ -15,7 +15,7 @@ from parley.core.tokenizer import Tokenizer
 from parley.core.upstream import Upstream
 from parley.core.usage import Usage
 from parley.serving.engines.openai_server.dialect import Call, call_of, probe_call, score_call
-from parley.serving.engines.openai_server.frames import ReportedUsage, read_error_code, read_whole_logprobs
+from parley.serving.engines.openai_server.frames import ReportedUsage, read_refusal, read_whole_logprobs
 from parley.serving.engines.openai_server.generation import Host, UpstreamGeneration
 from parley.serving.engines.openai_server.program import SupervisedProgram
 from parley.serving.engines.openai_server.reaching import Patience, TryLater, asked_pause, gave_up, is_later, refusal
@@ -113,8 +113,9 @@ class UpstreamEngine:
 
     async def probe(self) -> None:
         """Health by generation: one token. Raises TryLater where trying again may help, else EngineFailed."""
-        is_chat = self._tokenizer is None or not self._options.upstream.abilities.takes_token_ids
-        call = probe_call(self._options.upstream, is_chat=is_chat)
+        upstream = self._options.upstream
+        is_chat = upstream.can_chat and (self._tokenizer is None or not upstream.abilities.takes_token_ids)
+        call = probe_call(upstream, is_chat=is_chat)
         try:
             async with asyncio.timeout(self._options.deadlines.probe):
                 reply = await self._attempt(call, content_type="application/json")
@@ -225,7 +226,7 @@ class UpstreamEngine:
                 raise TryLater(f"it answered {reply.status}", asked_seconds=asked)
             if reply.status == 200:
                 raise EngineFailed(f"the upstream answered with {reply.content_type}, not {content_type}")
-            raise refusal(reply.status, read_error_code(await _read_all(reply, _MAX_REFUSAL_BYTES)))
+            raise refusal(reply.status, *read_refusal(await _read_all(reply, _MAX_REFUSAL_BYTES)))
         finally:
             reply.close()
 

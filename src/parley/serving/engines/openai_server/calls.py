@@ -1,6 +1,7 @@
 """Calls of functions, both ways: what is declared to a server in OpenAI's words, and the calls in its stream as events."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -12,7 +13,6 @@ from parley.core.template import Role
 from parley.core.upstream import UpstreamKind
 from parley.serving.engines.openai_server.frames import WireCall
 
-_ANY_OBJECT = {"type": "object"}
 # No answer has more; a server that counts on is broken.
 _MOST_CALLS = 128
 
@@ -41,32 +41,95 @@ def call_fields(message: ChatMessage) -> dict[str, object]:
     return {"tool_calls": [_call(call) for call in message.calls]}
 
 
+@dataclass(slots=True)
+class _Call:
+    """One call as far as it came: the pieces of its arguments, and what of it was not told yet."""
+
+    arguments: list[str] = field(default_factory=list)
+    untold: list[CallStarted | CallDelta] = field(default_factory=list)
+
+    @property
+    def is_whole(self) -> bool:
+        if not self.arguments or not self.arguments[-1].rstrip().endswith("}"):
+            return False
+        try:
+            msgspec.json.decode("".join(self.arguments))
+        except (msgspec.DecodeError, RecursionError):
+            return False
+        return True
+
+
 class CallReader:
-    """The calls of one sequence. Of an answer that may have one call, further ones are not told."""
+    """The calls of one sequence. Of an answer that may have one call, further ones are not told.
+
+    Servers may write several calls at a time, a piece of one and a piece of the other: each piece names its own. They are
+    told one after the other, since clients take a call for whole when the next one begins.
+    """
 
     def __init__(self, sequence: int, *, is_single: bool) -> None:
         self._sequence = sequence
         self._is_single = is_single
-        self.num_calls = 0
+        self._calls: list[_Call] = []
+        # The call that is told now; those behind it wait until it is whole.
+        self._current = 0
+        # Our number of a call, by the server's.
+        self._numbers: dict[int, int] = {}
+
+    @property
+    def num_calls(self) -> int:
+        return len(self._calls)
 
     def push(self, pieces: list[WireCall]) -> Iterator[CallStarted | CallDelta]:
         """The events of one chunk. Raises EngineFailed for arguments of a call that never began."""
         for piece in pieces:
-            name = piece.function.name
-            if name and (piece.index is None or piece.index >= self.num_calls):
-                self.num_calls += 1
-                if self.num_calls > _MOST_CALLS:
-                    raise EngineFailed("the upstream calls without end")
-                if self._is_told:
-                    yield CallStarted(self._sequence, self.num_calls - 1, piece.id or new_id("call_"), name)
-            elif not self.num_calls:
-                raise EngineFailed("the upstream sent the arguments of no call")
-            if piece.function.arguments and self._is_told:
-                yield CallDelta(self._sequence, self.num_calls - 1, piece.function.arguments)
+            number = self._number_of(piece)
+            if number is None:
+                number = self._begin(piece)
+            if piece.function.arguments:
+                self._calls[number].arguments.append(piece.function.arguments)
+                self._calls[number].untold.append(CallDelta(self._sequence, number, piece.function.arguments))
+            if self._is_told(number):
+                yield from self._ripe()
 
-    @property
-    def _is_told(self) -> bool:
-        return self.num_calls == 1 or not self._is_single
+    def end(self) -> Iterator[CallStarted | CallDelta]:
+        """What still waited, when nothing more comes."""
+        for number, call in enumerate(self._calls):
+            if self._is_told(number):
+                yield from call.untold
+            call.untold.clear()
+
+    def _ripe(self) -> Iterator[CallStarted | CallDelta]:
+        while True:
+            call = self._calls[self._current]
+            yield from call.untold
+            call.untold.clear()
+            if self._is_single or self._current + 1 == len(self._calls) or not call.is_whole:
+                return
+            self._current += 1
+
+    def _number_of(self, piece: WireCall) -> int | None:
+        """The call that a piece goes on with; None where it begins one."""
+        if piece.index is not None and piece.index in self._numbers:
+            return self._numbers[piece.index]
+        if piece.function.name:
+            return None
+        if piece.index is not None or not self.num_calls:
+            raise EngineFailed("the upstream sent the arguments of no call")
+        # Who does not number calls writes one after the other.
+        return self.num_calls - 1
+
+    def _begin(self, piece: WireCall) -> int:
+        number = self.num_calls
+        if number == _MOST_CALLS:
+            raise EngineFailed("the upstream calls without end")
+        if piece.index is not None:
+            self._numbers[piece.index] = number
+        started = CallStarted(self._sequence, number, piece.id or new_id("call_"), piece.function.name or "")
+        self._calls.append(_Call(untold=[started]))
+        return number
+
+    def _is_told(self, number: int) -> bool:
+        return number == 0 or not self._is_single
 
 
 def text_of(pieces: list[WireCall] | None) -> str:
@@ -75,10 +138,15 @@ def text_of(pieces: list[WireCall] | None) -> str:
 
 
 def _format(answer: Schema) -> dict[str, object]:
-    schema = msgspec.json.decode(answer.text)
-    if schema == _ANY_OBJECT:
+    label = answer.label
+    if label is None:
         return {"type": "json_object"}
-    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
+    declared: dict[str, object] = {"name": label.name, "schema": msgspec.json.decode(answer.text)}
+    if label.description is not None:
+        declared["description"] = label.description
+    if label.is_strict is not None:
+        declared["strict"] = label.is_strict
+    return {"type": "json_schema", "json_schema": declared}
 
 
 def _declared(function: Function) -> dict[str, object]:

@@ -49,7 +49,7 @@ def call_of(request: SequenceRequest, upstream: Upstream) -> Call:
     if request.num_sequences > 1:
         body["n"] = request.num_sequences
     if request.is_limit_asked:
-        body["max_tokens"] = request.max_tokens
+        body[_limit_field(upstream, is_chat=isinstance(request.source, ChatPrompt))] = request.max_tokens
     if upstream.abilities.names_tokens:
         body["return_token_ids"] = True
     if isinstance(request.source, ChatPrompt):
@@ -81,12 +81,17 @@ def score_call(prompt: tuple[int, ...], num_top: int, upstream: Upstream) -> Cal
 
 def probe_call(upstream: Upstream, *, is_chat: bool) -> Call:
     """The smallest real generation: the only sign of health that a wedged server cannot give."""
-    body: dict[str, object] = {"model": upstream.model, "max_tokens": 1, "stream": False}
+    body: dict[str, object] = {"model": upstream.model, _limit_field(upstream, is_chat=is_chat): 1, "stream": False}
     if is_chat:
         body["messages"] = [{"role": "user", "content": "Hi"}]
         return Call(path="/chat/completions", body=msgspec.json.encode(body))
     body["prompt"] = "Hi"
     return Call(path="/completions", body=msgspec.json.encode(body))
+
+
+def _limit_field(upstream: Upstream, *, is_chat: bool) -> str:
+    """OpenAI's chats have another word for it by now, and its newer models refuse the old one; the others know the old one."""
+    return "max_completion_tokens" if is_chat and upstream.kind is UpstreamKind.OPENAI else "max_tokens"
 
 
 def _prompt_fields(request: SequenceRequest) -> dict[str, object]:

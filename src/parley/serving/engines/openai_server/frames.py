@@ -11,6 +11,8 @@ DONE = b"[DONE]"
 _MOST_TOKENS = 1 << 31
 # What a code looks like. A sentence, an address or a key does not.
 _CODE = re.compile("[a-zA-Z][a-zA-Z_ ]{0,63}")
+# What the path of a field looks like: messages[0].content, response_format.json_schema.
+_PARAM = re.compile(r"[a-z_]{1,64}([.][a-z_]{1,64}|\[\d{1,6}\]){0,16}")
 
 
 class WireToken(msgspec.Struct):
@@ -51,6 +53,7 @@ class ChunkDelta(msgspec.Struct):
     """A chat's new text, or calls. Reasoning is counted, and is no part of the answer."""
 
     content: str | None = None
+    refusal: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
     tool_calls: list[WireCall] | None = None
@@ -96,6 +99,7 @@ class ReportedUsage(msgspec.Struct):
 class _WireError(msgspec.Struct):
     code: str | int | None = None
     type: str | None = None
+    param: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class _ErrorBody(msgspec.Struct):
@@ -139,14 +143,19 @@ def read_usage(raw: msgspec.Raw) -> ReportedUsage | None:
     return usage
 
 
-def read_error_code(body: bytes) -> str:
-    """The code, or else the type, in the body of a refusal; empty where it has none, or something else in its place."""
+def read_refusal(body: bytes) -> tuple[str, str]:
+    """The code, or else the type, in the body of a refusal, and the field that it names; empty where it has none, or
+    something else in its place."""
     try:
         error = _errors.decode(body).error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return ""
+        return "", ""
     code = error.code if isinstance(error.code, str) else error.type or ""
-    return code if _CODE.fullmatch(code) else ""
+    try:
+        param = msgspec.json.decode(error.param, type=str)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        param = ""
+    return code if _CODE.fullmatch(code) else "", param if _PARAM.fullmatch(param) else ""
 
 
 def read_whole_logprobs(body: bytes) -> WireLogprobs:
@@ -158,4 +167,4 @@ def read_whole_logprobs(body: bytes) -> WireLogprobs:
 
 
 def _code(raw: bytes) -> str:
-    return read_error_code(b'{"error":' + raw + b"}") or "none"
+    return read_refusal(b'{"error":' + raw + b"}")[0] or "none"

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 import aiohttp
 
 from parley.core.errors import EngineFailed
-from parley.core.events import Delta, Finished, FinishReason, RunEvent, SequenceFinished, count_tokens
+from parley.core.events import (
+    Delta,
+    Finished,
+    FinishReason,
+    RefusalDelta,
+    RunEvent,
+    SequenceFinished,
+    count_tokens,
+)
 from parley.core.requests import ChatPrompt, SequenceRequest
 from parley.core.tokenizer import Segment, Tokenizer
 from parley.core.usage import Doubt, Usage
@@ -16,7 +24,7 @@ from parley.serving.engines.openai_server.calls import CallReader, text_of
 from parley.serving.engines.openai_server.frames import DONE, ChunkChoice, ReportedUsage, read_chunk, read_usage
 from parley.serving.engines.openai_server.judgement import judge
 from parley.serving.engines.openai_server.scores import read_scores
-from parley.serving.engines.openai_server.sequence import OpenSequence, reason_of, texts_of
+from parley.serving.engines.openai_server.sequence import OpenSequence, reason_of, refusal_of, texts_of
 from parley.serving.engines.openai_server.tally import NOTHING, Count, count_call, count_chunk, widen
 from parley.serving.engines.sse import NoEventStream, SseReader
 
@@ -171,24 +179,27 @@ class UpstreamGeneration:
     async def _take_choice(self, sequence: OpenSequence, choice: ChunkChoice) -> None:
         if sequence.reason is not None:
             return
-        text, hidden = texts_of(choice)
+        (text, hidden), refused = texts_of(choice), refusal_of(choice)
         calls = None if choice.delta is None else choice.delta.tool_calls
         num_named = None if choice.token_ids is None else len(choice.token_ids)
-        counted = count_chunk(text + hidden, num_named=num_named)
+        written = text + refused + hidden
+        counted = count_chunk(written, num_named=num_named)
         if calls:
             counted += count_call(text_of(calls), num_named=num_named)
         if sequence.counted.low + counted.low > self._request.max_tokens:
             self._is_cut = True
             self._end(sequence, FinishReason.LENGTH)
             return
-        sequence.is_exact = sequence.is_exact and (num_named is not None or not (text + hidden or calls))
+        sequence.is_exact = sequence.is_exact and (num_named is not None or not (written or calls))
         sequence.counted += counted
         num_top = self._request.sampling.logprobs
         if num_top is not None and choice.logprobs is not None:
             sequence.held.extend(await read_scores(choice.logprobs, num_top, self._host.tokenizer))
+        if refused:
+            self._events.append(RefusalDelta(sequence.index, refused))
         tokens = sequence.shown_with(text)
         if text or counted.low or tokens:
-            sequence.texts.append(text)
+            sequence.texts.append(text + refused)
             self._events.append(Delta(sequence.index, text, counted.low, tokens))
         if calls:
             self._events.extend(sequence.calls.push(calls))
@@ -202,6 +213,7 @@ class UpstreamGeneration:
     def _end(self, sequence: OpenSequence, reason: FinishReason) -> None:
         """One that was counted exactly ends at once; the others when the server's count has shown what we missed."""
         sequence.reason = reason
+        self._events.extend(sequence.calls.end())
         if sequence.held and reason is FinishReason.LENGTH:
             self._events.append(Delta(sequence.index, "", 0, tuple(sequence.held)))
         if sequence.is_exact:

@@ -1,5 +1,6 @@
 """Reaching an upstream: what its refusals mean to us and to the client, and when a call may be made again."""
 
+import re
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
@@ -9,6 +10,13 @@ from parley.core.errors import ContextLengthExceeded, EngineFailed, InvalidReque
 _LATER = frozenset({429, 502, 503})
 # The codes and types by which servers name a prompt that is too long: OpenAI's, llama.cpp's.
 _TOO_LONG = frozenset({"context_length_exceeded", "exceed_context_size_error"})
+# The fields with a client's own wishes, each under the name that a client knows. All others are ours, or may be: a chat
+# may go as a `prompt`.
+_CLIENTS_FIELDS = frozenset(
+    {"messages", "tools", "tool_choice", "parallel_tool_calls", "response_format", "suffix", "n", "stop", "seed"}
+    | {"temperature", "top_p", "presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "top_logprobs"}
+    | {"max_tokens", "max_completion_tokens"}
+)
 _SAME = "The server behind this model"
 
 
@@ -62,8 +70,10 @@ def gave_up(failure: TryLater) -> Overloaded:
     return Overloaded(f"{_SAME} cannot answer at the moment.", retry_after_seconds=failure.asked_seconds or 1.0)
 
 
-def refusal(status: int, code: str) -> ParleyError:
+def refusal(status: int, code: str, param: str) -> ParleyError:
     """The refusal of a call, in our own words: the server's text may hold addresses, or a part of our key.
+
+    `param` is the field that the server names, or empty; the client hears of it where it is one of its own.
 
     401, 403, 404 and the like are about what the operator set up, and so our failure and not the client's.
     """
@@ -73,6 +83,9 @@ def refusal(status: int, code: str) -> ParleyError:
             param="messages",
             code="context_length_exceeded",
         )
+    if status in (400, 413, 422) and re.split(r"[.\[]", param, maxsplit=1)[0] in _CLIENTS_FIELDS:
+        message = f"{_SAME} refused this request because of '{param}', which it does not take as it is."
+        return InvalidRequest(message, param=param, code="upstream_refused")
     if status in (400, 413, 422):
         return InvalidRequest(f"{_SAME} refused this request as one that it cannot serve.", code="upstream_refused")
     return EngineFailed(f"the upstream answered {status} (code {code or 'none'})")

@@ -62,6 +62,11 @@ def texts_of(choice: ChunkChoice) -> tuple[str, str]:
     return choice.delta.content or "", choice.delta.reasoning_content or choice.delta.reasoning or ""
 
 
+def refusal_of(choice: ChunkChoice) -> str:
+    """What a model says in the place of an answer. Completions have no such place."""
+    return "" if choice.delta is None else choice.delta.refusal or ""
+
+
 def reason_of(told: str) -> FinishReason:
     if told in _BROKEN_OFF:
         raise EngineFailed(f"the upstream broke a sequence off ({told})")
