@@ -63,7 +63,7 @@ def test_what_a_replica_is_counted_with_is_no_less_than_what_it_takes(both):
 def test_an_operators_unload_ends_the_process(both):
     ask(both, "parley-mini")
     assert post_nothing(both, "/v1/models/parley-mini/unload")[0] == 200
-    with pytest.raises(AssertionError, match="no llama worker"):
+    with pytest.raises(AssertionError, match=r"no worker parley\.workers\.llama"):
         engine_pid(both)
     assert ask(both, "parley-mini")
 
