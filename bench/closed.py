@@ -19,7 +19,8 @@ def in_a_quiet_room(samples: Samples) -> Samples:
     """The sound with the faintest noise: of digital silence Parley leaves out what is long, and its peer nothing, so that their
     windows would begin at other moments."""
     noise = np.random.default_rng(1).integers(-3, 4, len(samples))
-    return np.clip(samples + noise, -32_768, 32_767).astype(np.int16)
+    noisy: Samples = np.clip(samples + noise, -32_768, 32_767).astype(np.int16)
+    return noisy
 
 
 def compare(folder: Path, *, num_passes: int) -> list[Row]:
