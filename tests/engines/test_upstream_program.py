@@ -128,16 +128,20 @@ async def test_a_program_that_does_not_exist_says_so() -> None:
     assert "/nowhere/vllm cannot be started" in failed.value.detail
 
 
-async def test_a_strangers_server_on_the_programs_port_is_not_taken_for_it() -> None:
+async def test_a_strangers_server_on_the_programs_port_is_not_taken_for_it(tmp_path: Path) -> None:
+    asked = tmp_path / "asked"
+    until_asked = f"import os, time\nwhile not os.path.exists({str(asked)!r}): time.sleep(0.01)"
+
     async def slow(wire: Wire, received: Received) -> None:
         # Answers once the program, which found its port taken, has ended.
+        asked.touch()
         async with asyncio.timeout(HANG_SECONDS):
             while program.pid is not None and is_alive(program.pid):
                 await asyncio.sleep(0.02)
         await wire.reply(200, {"choices": []})
 
     async with fake_upstream(words(1), probe=slow) as fake:
-        program = SupervisedProgram((sys.executable, "-c", "pass"), environment_of_programs(), QUICK_TIMES)
+        program = SupervisedProgram((sys.executable, "-c", until_asked), environment_of_programs(), QUICK_TIMES)
         with pytest.raises(ModelLoadFailed) as failed:
             async with engine_on(upstream_at(fake.url), program=program):
                 pass

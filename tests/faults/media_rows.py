@@ -3,10 +3,11 @@
 import asyncio
 import http.client
 import json
+import os
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import av
@@ -144,8 +145,13 @@ def _abandon(server: LiveServer) -> None:
 
 def _upload_bytes(server: LiveServer) -> int:
     """What lies in the folder of uploads, and one for each file."""
-    found = (server.data / "uploads").rglob("*")
-    return sum(1 + path.stat().st_size for path in found if path.is_file())
+    left = 0
+    # The server takes them away meanwhile: `os.walk` passes over folders that are gone by then.
+    for folder, _, names in os.walk(server.data / "uploads"):
+        for name in names:
+            with suppress(FileNotFoundError):
+                left += 1 + (Path(folder) / name).stat().st_size
+    return left
 
 
 def _mutated(chance: random.Random, whole: bytes) -> bytes:

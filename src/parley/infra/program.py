@@ -8,14 +8,14 @@ import asyncio
 import os
 import signal
 import sys
-from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import parley
+from parley.infra.child import LastWords, is_running
 
-_MAX_WORDS_BYTES = 64 * 1024
+_LAST_WORDS_SECONDS = 1.0
 
 
 class Program:
@@ -23,9 +23,7 @@ class Program:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
-        self._words: deque[bytes] = deque()
-        self._words_bytes = 0
-        self._reading = asyncio.create_task(self._keep_words())
+        self._last_words = LastWords(process.stdout)
 
     @property
     def pid(self) -> int:
@@ -33,16 +31,22 @@ class Program:
 
     @property
     def is_running(self) -> bool:
-        return self._process.returncode is None
+        return is_running(self._process)
 
     @property
     def last_words(self) -> str:
         """The end of what it wrote to stdout and stderr, for the operator."""
-        return b"".join(self._words).decode(errors="replace").strip()
+        return str(self._last_words)
 
     async def wait(self) -> int:
         """The exit status, once it has ended; negative for a signal."""
         return await self._process.wait()
+
+    async def heard_out(self) -> str:
+        """`last_words` of one that has ended; of one that runs, what it said until now."""
+        if not self.is_running:
+            await self._last_words.wait_all(_LAST_WORDS_SECONDS)
+        return self.last_words
 
     async def stop(self, *, grace_seconds: float = 10.0) -> None:
         """Ask it and its children to end, end them after `grace_seconds`, and wait until it is gone."""
@@ -55,21 +59,11 @@ class Program:
             # The whole group: a server's own workers hold the accelerator's memory.
             self._signal(signal.SIGKILL)
         await self._process.wait()
-        _, unfinished = await asyncio.wait({self._reading}, timeout=0.2)
-        for task in unfinished:
-            task.cancel()
+        await self._last_words.aclose()
 
     def _signal(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, number)
-
-    async def _keep_words(self) -> None:
-        pipe = self._process.stdout
-        while pipe is not None and (part := await pipe.read(4096)):
-            self._words.append(part)
-            self._words_bytes += len(part)
-            while self._words_bytes > _MAX_WORDS_BYTES:
-                self._words_bytes -= len(self._words.popleft())
 
 
 async def start_program(command: Sequence[str], environment: Mapping[str, str]) -> Program:

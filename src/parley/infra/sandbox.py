@@ -9,7 +9,6 @@ import json
 import os
 import signal
 import sys
-from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,11 +17,12 @@ from pathlib import Path
 import parley
 from parley.core.channel import Header
 from parley.core.errors import ModelLoadFailed
+from parley.infra.child import LastWords, is_running
 from parley.infra.message_pipe import MessagePipe, OnMessage, open_pipe
 
-_MAX_STDERR_BYTES = 64 * 1024
 _CONFINED_SECONDS = 15.0
 _GRACE_SECONDS = 2.0
+_LAST_WORDS_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +55,7 @@ class Worker:
         self._process = process
         self._pipe = pipe
         self._module = module
-        self._stderr: deque[bytes] = deque()
-        self._stderr_bytes = 0
-        self._stderr_task = asyncio.create_task(self._keep_stderr())
+        self._last_words = LastWords(process.stderr)
         self.held: Mapping[str, bool] = {}
 
     @property
@@ -66,19 +64,12 @@ class Worker:
 
     @property
     def is_running(self) -> bool:
-        """Asked of the kernel: that a process has ended is known there before the event loop hears of it."""
-        if self._process.returncode is not None:
-            return False
-        try:
-            ended = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        except ChildProcessError:
-            return False
-        return ended is None
+        return is_running(self._process)
 
     @property
     def last_words(self) -> str:
         """The end of its stderr: the only place where a runtime says why it could not load."""
-        return b"".join(self._stderr).decode(errors="replace").strip()
+        return str(self._last_words)
 
     async def send(self, message: bytes) -> None:
         """Write one packed message; waits while the worker is behind. Raises WorkerFailed when it is gone."""
@@ -120,7 +111,7 @@ class Worker:
                 status = await self._process.wait()
         except TimeoutError:
             return WorkerFailed(f"{self._module} closed its output", last_words=self.last_words)
-        await asyncio.wait({self._stderr_task}, timeout=0.2)
+        await self._last_words.wait_all(_LAST_WORDS_SECONDS)
         how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
         return WorkerFailed(f"{self._module} {how}", last_words=self.last_words, by_signal=status < 0)
 
@@ -147,17 +138,7 @@ class Worker:
             self.kill()
             # Something that the worker started could hold the pipes open.
             self._pipe.close()
-            _, unfinished = await asyncio.wait({self._stderr_task}, timeout=0.2)
-            for task in unfinished:
-                task.cancel()
-
-    async def _keep_stderr(self) -> None:
-        pipe = self._process.stderr
-        while pipe is not None and (part := await pipe.read(4096)):
-            self._stderr.append(part)
-            self._stderr_bytes += len(part)
-            while self._stderr_bytes > _MAX_STDERR_BYTES:
-                self._stderr_bytes -= len(self._stderr.popleft())
+            await self._last_words.aclose()
 
 
 async def start_worker(

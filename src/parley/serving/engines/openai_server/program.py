@@ -96,19 +96,18 @@ class SupervisedProgram:
                         why = f"it was not ready in time ({failure})"
                     await asyncio.sleep(self._times.between_probes)
         except TimeoutError:
-            raise self._failed(program, why) from None
+            raise await self._failed(program, why) from None
         except ParleyError as failure:
-            raise self._failed(
-                program, failure.detail if isinstance(failure, EngineFailed) else failure.message
-            ) from None
+            why = failure.detail if isinstance(failure, EngineFailed) else failure.message
+            raise await self._failed(program, why) from None
         if not program.is_running:
             # Whatever answered then was somebody else's server, on the port that ours could not have.
-            raise self._failed(program, "it ended")
+            raise await self._failed(program, "it ended")
         self._doubt.clear()
         self._is_ready.set()
 
-    def _failed(self, program: Program, why: str) -> ModelLoadFailed:
-        return ModelLoadFailed(f"{self._command[0]}: {why}: {program.last_words[-2000:]}")
+    async def _failed(self, program: Program, why: str) -> ModelLoadFailed:
+        return ModelLoadFailed(f"{self._command[0]}: {why}: {(await program.heard_out())[-2000:]}")
 
     async def _supervise(self, probe: Probe) -> None:
         backoff = self._times.first_backoff
@@ -144,7 +143,7 @@ class SupervisedProgram:
             ended.cancel()
             hanging.cancel()
             await asyncio.wait({ended, hanging})
-        extra = {"program": self._command[0], "status": status, "last_words": program.last_words[-2000:]}
+        extra = {"program": self._command[0], "status": status, "last_words": (await program.heard_out())[-2000:]}
         _log.error("upstream_hangs" if status is None else "upstream_ended", extra=extra)
 
     async def _wait_hanging(self, probe: Probe) -> None:
