@@ -4,7 +4,8 @@ Started as `python -m bench.slow_engine`; settings come by environment, as for `
 """
 
 import asyncio
-from dataclasses import replace
+
+from msgspec import structs
 
 from parley.app import serve
 from parley.core.requests import SequenceRequest
@@ -29,7 +30,7 @@ class SlowEngine(EchoEngine):
         """There is no process."""
 
     async def generate(self, request: SequenceRequest) -> EchoGeneration:
-        return await super().generate(replace(request, prompt=tuple(b"x" * NUM_TOKENS)))
+        return await super().generate(structs.replace(request, prompt=tuple(b"x" * NUM_TOKENS)))
 
 
 def make_slow(plan: EnginePlan) -> SlowEngine:

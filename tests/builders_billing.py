@@ -2,8 +2,10 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import structs
 
 from parley.core.clock import FakeClock
 from parley.core.hold import Hold, Need
@@ -48,7 +50,7 @@ def need(input_tokens: int = 10, output_tokens: int = 10, *, at_least: int | Non
 def record_of(hold: Hold, usage: Usage) -> UsageRecord:
     """The usage record of a held request that used so much."""
     who = hold.principal
-    return replace(
+    return structs.replace(
         usage_record(hold.request_id),
         organization_id=who.organization_id,
         project_id=who.project_id,

@@ -6,8 +6,10 @@ import struct
 import zlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import structs
 
 from parley.core.picture import Picture, PlacedPicture, Vision, place
 from parley.core.requests import SequenceRequest
@@ -65,7 +67,7 @@ class Seeing:
     async def scores(self, *parts: str | Picture, salt: str = "") -> dict[int, float]:
         """Log-probabilities of the 20 likeliest next tokens, by their ids: they show every difference in what was read."""
         request = await request_of(self.vision, *parts, max_tokens=1, logprobs=20, temperature=0.0)
-        (token,) = (await run_round(self.engine, replace(request, cache_salt=salt))).scored[0]
+        (token,) = (await run_round(self.engine, structs.replace(request, cache_salt=salt))).scored[0]
         return {top.token_id or 0: top.logprob for top in token.top}
 
 
@@ -80,7 +82,7 @@ async def request_of(vision: Vision, *parts: str | Picture, **asked: object) -> 
         its_cells, where = place(part, await vision.lay_out(part.width, part.height), start=len(cells))
         cells += its_cells
         placed.append(where)
-    return replace(round_of(cells, **asked), pictures=tuple(placed))  # type: ignore[arg-type]
+    return structs.replace(round_of(cells, **asked), pictures=tuple(placed))  # type: ignore[arg-type]
 
 
 @asynccontextmanager

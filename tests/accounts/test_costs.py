@@ -1,7 +1,8 @@
 """`/v1/organization/costs`: what was charged by day, project, key and model, in OpenAI's shape."""
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec import structs
 
 from parley.core.usage import Usage
 from tests.builders_accounts import Town
@@ -18,7 +19,7 @@ async def test_costs_are_summed_by_day_project_and_model_over_all_endpoints(town
         (day + 86_400, "proj_2", "large", "/v1/completions", 7_000_000_000),
     ]
     used = [
-        replace(
+        structs.replace(
             usage_record(f"req_{num}"),
             created_at=float(when),
             organization_id=owner.organization_id,
@@ -30,7 +31,7 @@ async def test_costs_are_summed_by_day_project_and_model_over_all_endpoints(town
         )
         for num, (when, project_id, model, endpoint, nano) in enumerate(rows)
     ]
-    used.append(replace(used[0], request_id="req_foreign", organization_id="org-other", charge_nano=10**12))
+    used.append(structs.replace(used[0], request_id="req_foreign", organization_id="org-other", charge_nano=10**12))
     await town.records.database.transaction(lambda unit: town.records.usage.keep(unit.connection, used))
     path = f"/v1/organization/costs?start_time={day}&end_time={day + 2 * 86_400}"
 

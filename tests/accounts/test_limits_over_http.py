@@ -1,11 +1,11 @@
 """Limits as a client meets them: the headers of every reply, the bodies of refusals, and when to come again."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from msgspec import structs
 
 from parley.core.usage import Outcome, Usage
 from tests.builders_accounts import Town, town
@@ -158,7 +158,7 @@ async def test_usage_is_summed_in_buckets_by_project_key_and_model(town: Town) -
             "outcome": Outcome.FINISHED,
             "usage": Usage(input_tokens=10, cached_tokens=2, output_tokens=3),
         }
-        used.append(replace(record, **changed))
+        used.append(structs.replace(record, **changed))
     await town.records.database.transaction(lambda unit: town.records.usage.keep(unit.connection, used))
     path = f"/v1/organization/usage/completions?start_time={day}&end_time={day + 3 * 86_400}"
     page = await town.ok("GET", f"{path}&limit=2")

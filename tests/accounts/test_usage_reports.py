@@ -3,9 +3,9 @@
 import csv
 import io
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec import structs
 from openai import AsyncOpenAI
 
 from parley.core.usage import Usage
@@ -26,7 +26,7 @@ async def used(town: Town) -> Town:
         (DAY + 86_400, "key_a", "user-a", "images", "/v1/images/generations", 16_000_000),
     ]
     records = [
-        replace(
+        structs.replace(
             usage_record(f"req_{number}"),
             created_at=float(when),
             organization_id=owner.organization_id,
@@ -39,7 +39,7 @@ async def used(town: Town) -> Town:
         )
         for number, (when, key, user, model, endpoint, nano) in enumerate(rows)
     ]
-    records.append(replace(records[0], request_id="req_foreign", organization_id="org-other"))
+    records.append(structs.replace(records[0], request_id="req_foreign", organization_id="org-other"))
     await town.records.database.transaction(lambda unit: town.records.usage.keep(unit.connection, records))
     return town
 
@@ -123,7 +123,7 @@ async def test_usage_is_exported_whole_as_csv_that_no_spreadsheet_runs(used: Tow
 async def test_usage_is_exported_as_json_lines_with_the_names_of_what_it_is_grouped_by(used: Town) -> None:
     key = await used.new_key(name="the app")
     owner = used.records.keys.authenticate(used.owner_key)
-    mine = replace(
+    mine = structs.replace(
         usage_record("req_named"),
         created_at=float(DAY),
         organization_id=owner.organization_id,

@@ -5,11 +5,11 @@ import csv
 import io
 import json
 import sqlite3
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from msgspec import structs
 
 from parley.cli import audit, ledger, orgs, usage
 from parley.core.clock import FakeClock
@@ -27,7 +27,7 @@ def _used(folder: Path) -> Path:
         async with open_records(settings_in(folder), FakeClock()) as records:
             own = await records.database.read(records.accounts.default_project)
             used = [
-                replace(
+                structs.replace(
                     usage_record(f"req_{number}"),
                     created_at=float(DAY + number * 86_400),
                     organization_id=own.organization_id,

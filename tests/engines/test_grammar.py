@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import pytest
 import pytest_asyncio
+from msgspec import structs
 
 from parley.core.errors import EngineFailed
 from parley.core.events import FinishReason
@@ -28,7 +28,7 @@ async def free(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LlamaE
 
 async def under(engine: LlamaEngine, lark: str, **settings: object) -> Outcome:
     request = round_of(byte_ids("Say it: "), **{"max_tokens": 200, "temperature": 1.0, "seed": 1, **settings})  # type: ignore[arg-type]
-    return await run_round(engine, replace(request, grammar=Grammar(lark)))
+    return await run_round(engine, structs.replace(request, grammar=Grammar(lark)))
 
 
 async def test_only_what_the_grammar_allows_is_said(free: LlamaEngine) -> None:
@@ -67,10 +67,12 @@ async def test_biases_choose_among_what_a_grammar_leaves_and_never_ban_the_last_
 
 async def test_a_special_token_may_stand_in_a_grammar_and_is_shown_as_a_marker(free: LlamaEngine) -> None:
     lark = f'start: "a" <[{END_OF_TURN_ID - 1}]> "b"'
-    request = replace(round_of(byte_ids("Say it: "), max_tokens=20), grammar=Grammar(lark))
+    request = structs.replace(round_of(byte_ids("Say it: "), max_tokens=20), grammar=Grammar(lark))
     hidden = await run_round(free, request)
     assert hidden.texts == ["ab"]
-    again = replace(round_of(byte_ids("Say it: "), max_tokens=20), grammar=Grammar(lark), markers=("<|im_start|>",))
+    again = structs.replace(
+        round_of(byte_ids("Say it: "), max_tokens=20), grammar=Grammar(lark), markers=("<|im_start|>",)
+    )
     assert (await run_round(free, again)).texts == ["a<|im_start|>b"]
 
 

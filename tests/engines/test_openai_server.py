@@ -5,6 +5,7 @@ import logging
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from parley.core.errors import (
     ContextLengthExceeded,
@@ -40,12 +41,12 @@ from tests.live import free_port
 
 def text_round(text: str = "Hello", **changes: object) -> SequenceRequest:
     request = round_of((), **changes)  # type: ignore[arg-type]
-    return replace(request, source=TextPrompt(text=text))
+    return structs.replace(request, source=TextPrompt(text=text))
 
 
 def chat_round(text: str = "Hello", **changes: object) -> SequenceRequest:
     request = round_of((), **changes)  # type: ignore[arg-type]
-    return replace(request, source=ChatPrompt(messages=(ChatMessage(role=Role.USER, content=text),)))
+    return structs.replace(request, source=ChatPrompt(messages=(ChatMessage(role=Role.USER, content=text),)))
 
 
 def answering(status: int, body: object = None, *, content_type: str = "application/json", more: str = "") -> Script:
@@ -344,7 +345,7 @@ async def test_a_server_that_says_more_than_it_was_allowed_is_cut() -> None:
 
 async def test_a_limit_that_the_client_did_not_ask_for_is_not_sent_and_holds_all_the_same() -> None:
     async with fake_upstream(words(9)) as fake, engine_on(upstream_at(fake.url)) as engine:
-        outcome = await run_round(engine, replace(text_round(max_tokens=5), is_limit_asked=False))
+        outcome = await run_round(engine, structs.replace(text_round(max_tokens=5), is_limit_asked=False))
     assert "max_tokens" not in fake.received[0].body
     assert outcome.num_tokens == [5]
 

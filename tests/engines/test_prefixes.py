@@ -3,10 +3,10 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import pytest
 import pytest_asyncio
+from msgspec import structs
 
 from parley.serving.engines.llama import LlamaEngine
 from parley.workers.slots import WORTH_COPYING
@@ -52,7 +52,7 @@ async def test_i15_another_organisations_prompt_is_never_shared(free: LlamaEngin
     request = round_of(prompt, max_tokens=1, temperature=0.0)
     for salt, is_known in (("org_a", False), ("org_b", False), ("org_a", True), ("org_b", True)):
         fresh = round_of(prompt, max_tokens=1, temperature=0.0)
-        outcome = await run_round(free, replace(fresh, cache_salt=salt))
+        outcome = await run_round(free, structs.replace(fresh, cache_salt=salt))
         assert (outcome.usage.cached_tokens > 100) is is_known
     assert (await run_round(free, request)).usage.cached_tokens < 10
 
@@ -68,7 +68,7 @@ async def test_an_answer_is_the_same_from_the_cache_from_a_copy_and_afresh(free:
 
     async def said(salt: str) -> list[float]:
         request = round_of(prompt, max_tokens=6, num_sequences=2, temperature=0.0, logprobs=3)
-        outcome = await run_round(free, replace(request, cache_salt=salt))
+        outcome = await run_round(free, structs.replace(request, cache_salt=salt))
         assert outcome.texts[0] == outcome.texts[1]
         return [token.logprob or 0.0 for scored in outcome.scored for token in scored]
 
@@ -83,7 +83,7 @@ async def test_an_aborted_reading_leaves_what_it_had_read(free: LlamaEngine) -> 
     generation = await free.generate(round_of(prompt, max_tokens=2))
     await generation.aclose()
     outcome = await run_round(free, round_of(prompt, max_tokens=2, temperature=0.0, logprobs=0))
-    fresh = replace(round_of(prompt, max_tokens=2, temperature=0.0, logprobs=0), cache_salt="fresh")
+    fresh = structs.replace(round_of(prompt, max_tokens=2, temperature=0.0, logprobs=0), cache_salt="fresh")
     again = await run_round(free, fresh)
     assert outcome.texts == again.texts
     assert await free.busy_slots() == []

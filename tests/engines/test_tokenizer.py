@@ -6,13 +6,13 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from parley.core.errors import EngineFailed, ModelLoadFailed, Overloaded
 from parley.core.llama_library import library_path
@@ -289,7 +289,7 @@ async def test_white_space_that_a_mark_swallows_is_swallowed(tmp_path: Path) -> 
 
 async def test_an_answer_that_came_with_its_space_is_written_as_it_was(tmp_path: Path) -> None:
     async with sentencepiece(tmp_path, controls=INST) as tokenizer:
-        spaced = replace(TURNS[1], content=" Hi")
+        spaced = structs.replace(TURNS[1], content=" Hi")
         assert await chat_pieces(tokenizer, "mistral", TURNS[0], spaced) == await chat_pieces(
             tokenizer, "mistral", *TURNS[:2]
         )

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from parley.core.errors import EngineFailed, ModelLoadFailed, Overloaded
 from parley.core.requests import ChatMessage, ChatPrompt, SequenceRequest
@@ -33,7 +34,7 @@ MODEL = Path(__file__).parents[2] / "src" / "parley" / "bundled" / "parley-mini.
 
 def hello(**sampling: object) -> SequenceRequest:
     messages = (ChatMessage(role=Role.USER, content="Hello!"),)
-    return replace(round_of((), temperature=0.0, **sampling), source=ChatPrompt(messages=messages))  # type: ignore[arg-type]
+    return structs.replace(round_of((), temperature=0.0, **sampling), source=ChatPrompt(messages=messages))  # type: ignore[arg-type]
 
 
 async def until(holds) -> None:

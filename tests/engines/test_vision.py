@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import pytest_asyncio
+from msgspec import structs
 
 from parley.core.errors import EngineFailed, InvalidRequest, ModelLoadFailed, RequestQuarantined
 from parley.core.picture import Layout, Picture, Rows
@@ -256,7 +257,7 @@ async def test_who_leaves_while_a_picture_is_looked_at_holds_nothing(sighted: Se
 
 async def test_an_abort_frees_the_slot_of_a_prompt_with_pictures(sighted: Seeing) -> None:
     request = await request_of(sighted.vision, BEFORE, picture(1), AFTER, max_tokens=400, temperature=1.0)
-    request = replace(request, sampling=replace(request.sampling, logit_bias={2: -100.0}))
+    request = structs.replace(request, sampling=structs.replace(request.sampling, logit_bias={2: -100.0}))
     generation = await sighted.engine.generate(request)
     await anext(generation)
     await generation.aclose()

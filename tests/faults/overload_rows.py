@@ -14,6 +14,7 @@ from pathlib import Path
 
 import aiohttp
 import httpx
+from msgspec import structs
 from openai import AsyncOpenAI, OpenAIError
 
 from parley.api.platform.commands import Command, CreateKey, Reply, RevokeKey
@@ -292,7 +293,7 @@ async def i15(folder: Path, scale: Scale) -> list[Figure]:
         async def ttft(prompt: Sequence[int], salt: str) -> tuple[float, int]:
             begin = time.perf_counter()
             generation = await engine.generate(
-                replace(round_of(prompt, max_tokens=1, temperature=0.0), cache_salt=salt)
+                structs.replace(round_of(prompt, max_tokens=1, temperature=0.0), cache_salt=salt)
             )
             await anext(generation)
             took = time.perf_counter() - begin

@@ -9,11 +9,11 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+from msgspec import structs
 
 from parley.domain.billing.model import REVENUE, EntryKind, Posting
 from parley.domain.billing.store import ledger
@@ -64,7 +64,9 @@ async def grow(path: Path, num_bytes: int) -> int:
             ids = [f"req_{number:024d}" for number in range(num_requests, num_requests + 5_000)]
 
             def settle(transaction: Any, ids: list[str] = ids) -> None:
-                usage.keep(transaction.connection, [replace(usage_record(each), charge_nano=42) for each in ids])
+                usage.keep(
+                    transaction.connection, [structs.replace(usage_record(each), charge_nano=42) for each in ids]
+                )
                 ledger.post(transaction.connection, [_charge(number, each) for number, each in enumerate(ids)])
 
             await database.transaction(settle)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from parley.core.errors import EngineFailed, UnsupportedParameter
 from parley.core.events import CallDelta, CallStarted, FinishReason, RefusalDelta, RunEvent, SequenceFinished
@@ -139,7 +140,7 @@ async def test_a_call_waits_for_none_that_is_whole_and_for_the_end_of_one_that_n
 
 async def test_of_calls_that_are_open_side_by_side_one_is_told_whole_where_one_was_asked_for() -> None:
     async with serving_on(IN_TURNS, kind=UpstreamKind.OPENAI) as (bench, _):
-        events = await bench.run(asking(replace(TOOLS, is_parallel=False), max_tokens=50))
+        events = await bench.run(asking(structs.replace(TOOLS, is_parallel=False), max_tokens=50))
     assert told(events) == [("weather", '{"city":"Rome"}')]
 
 
@@ -173,7 +174,7 @@ async def test_a_call_in_which_the_money_ends_is_cut_like_any_answer(is_stream: 
 
 async def test_where_one_call_was_asked_for_further_ones_are_not_told() -> None:
     async with serving_on(BIT_BY_BIT, kind=UpstreamKind.OPENAI) as (bench, fake):
-        events = await bench.run(asking(replace(TOOLS, is_parallel=False), max_tokens=50))
+        events = await bench.run(asking(structs.replace(TOOLS, is_parallel=False), max_tokens=50))
     assert told(events) == [("weather", '{"city":"Rome"}')]
     assert fake.received[0].body["parallel_tool_calls"] is False
 
@@ -181,9 +182,11 @@ async def test_where_one_call_was_asked_for_further_ones_are_not_told() -> None:
 async def test_a_choice_and_a_form_are_asked_for_in_openais_words() -> None:
     script = saying({"choices": [{"index": 0, "delta": {"content": "[]"}, "finish_reason": "stop"}]}, usage_chunk(5, 1))
     async with serving_on(script, kind=UpstreamKind.OPENAI) as (bench, fake):
-        await bench.run(asking(replace(TOOLS, only="weather"), answer=ANSWER, max_tokens=50))
-        await bench.run(asking(replace(TOOLS, choice=ToolChoice.REQUIRED), max_tokens=50))
-        await bench.run(asking(None, answer=replace(ANSWER, text='{"type":"object"}', label=None), max_tokens=50))
+        await bench.run(asking(structs.replace(TOOLS, only="weather"), answer=ANSWER, max_tokens=50))
+        await bench.run(asking(structs.replace(TOOLS, choice=ToolChoice.REQUIRED), max_tokens=50))
+        await bench.run(
+            asking(None, answer=structs.replace(ANSWER, text='{"type":"object"}', label=None), max_tokens=50)
+        )
     first, second, third = (received.body for received in fake.received)
     assert first["tool_choice"] == {"type": "function", "function": {"name": "weather"}}
     assert first["response_format"]["json_schema"]["schema"] == {"type": "array"}
@@ -229,7 +232,7 @@ async def test_a_form_goes_by_the_name_and_as_strictly_as_the_client_declared_it
 ) -> None:
     script = saying(chat_chunk("[]", finish="stop"), usage_chunk(5, 1))
     async with serving_on(script, kind=UpstreamKind.OPENAI) as (bench, fake):
-        await bench.run(asking(None, answer=replace(ANSWER, label=label), max_tokens=50))
+        await bench.run(asking(None, answer=structs.replace(ANSWER, label=label), max_tokens=50))
     assert fake.received[0].body["response_format"] == {
         "type": "json_schema",
         "json_schema": {**sent, "schema": {"type": "array"}},
@@ -278,9 +281,9 @@ async def test_nonsense_about_calls_is_a_failure_of_the_engine(script: Script) -
 @pytest.mark.parametrize(
     ("kind", "tools", "param"),
     [
-        (UpstreamKind.LLAMA_SERVER, replace(TOOLS, choice=ToolChoice.REQUIRED), "tool_choice"),
-        (UpstreamKind.OLLAMA, replace(TOOLS, only="weather", choice_field="function_call"), "function_call"),
-        (UpstreamKind.VLLM, replace(TOOLS, functions=(replace(WEATHER, is_strict=True),)), "strict"),
+        (UpstreamKind.LLAMA_SERVER, structs.replace(TOOLS, choice=ToolChoice.REQUIRED), "tool_choice"),
+        (UpstreamKind.OLLAMA, structs.replace(TOOLS, only="weather", choice_field="function_call"), "function_call"),
+        (UpstreamKind.VLLM, structs.replace(TOOLS, functions=(structs.replace(WEATHER, is_strict=True),)), "strict"),
     ],
 )
 def test_what_a_server_does_not_enforce_is_refused_by_name(kind: UpstreamKind, tools: Tools, param: str) -> None:

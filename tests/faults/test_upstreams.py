@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from parley.core.errors import EngineFailed, UnsupportedParameter
 from parley.core.requests import ChatMessage, ChatPrompt, GenerationRequest, TextPrompt
@@ -184,7 +185,7 @@ async def test_i14_a_round_that_is_left_at_any_point_never_gives_its_rest_to_ano
     async with fake_upstream(tagged) as fake, engine_on(upstream_at(fake.url)) as engine:
 
         async def tenant(name: str) -> list[str]:
-            request = replace(round_of((), max_tokens=50), source=TextPrompt(text=name))
+            request = structs.replace(round_of((), max_tokens=50), source=TextPrompt(text=name))
             told: list[str] = []
             try:
                 async with asyncio.timeout(chance.choice([0, 0.0005, 0.002, 0.005, HANG_SECONDS])):

@@ -1,10 +1,10 @@
 """What is kept beside the ledger is bound by it: records, grants, budgets, months. Changed behind our back, it is told."""
 
-from dataclasses import fields, replace
 from enum import StrEnum
 
 import pytest
 import sqlalchemy as sa
+from msgspec import structs
 
 from parley.core.usage import Usage
 from parley.domain.billing.audit import check_chain
@@ -227,8 +227,10 @@ def write_as_before_memos(place):
         downgrade(connection, "0040")
         with connection.begin():
             first = usage_record("req_old")
-            record = replace(first, organization_id="org-a", project_id="proj_a", key_id="key_b", charge_nano=31)
-            free = replace(record, request_id="req_old_free", charge_nano=0)
+            record = structs.replace(
+                first, organization_id="org-a", project_id="proj_a", key_id="key_b", charge_nano=31
+            )
+            free = structs.replace(record, request_id="req_old_free", charge_nano=0)
             insert_records(connection, [record, free])
             add_to_sums(connection, [record, free])
             at = round(record.created_at * 1_000_000)
@@ -347,21 +349,23 @@ def test_of_memos_about_the_same_thing_the_last_counts_and_nonsense_says_nothing
 
 def test_a_digest_is_of_all_that_is_kept_but_how_long_it_took():
     record = usage_record()
-    assert digest_of(replace(record, queue_seconds=9.0, ttft_seconds=None, e2e_seconds=8.0)) == digest_of(record)
+    assert digest_of(structs.replace(record, queue_seconds=9.0, ttft_seconds=None, e2e_seconds=8.0)) == digest_of(
+        record
+    )
     # As it is kept, and as it is read again.
-    assert digest_of(replace(record, user="a\x00b")) == digest_of(replace(record, user="a\ufffdb"))
-    assert digest_of(replace(record, created_at=5)) == digest_of(replace(record, created_at=5.0))
+    assert digest_of(structs.replace(record, user="a\x00b")) == digest_of(structs.replace(record, user="a\ufffdb"))
+    assert digest_of(structs.replace(record, created_at=5)) == digest_of(structs.replace(record, created_at=5.0))
     others = {
         name: value
         for name, value in vars_of(record).items()
         if name not in {"queue_seconds", "ttft_seconds", "e2e_seconds"}
     }
     for name, value in others.items():
-        assert digest_of(replace(record, **{name: other_than(value)})) != digest_of(record), name
+        assert digest_of(structs.replace(record, **{name: other_than(value)})) != digest_of(record), name
 
 
 def vars_of(record):
-    return {field.name: getattr(record, field.name) for field in fields(record)}
+    return {field.name: getattr(record, field.name) for field in structs.fields(record)}
 
 
 def other_than(value):

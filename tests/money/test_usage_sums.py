@@ -1,12 +1,12 @@
 """The sums of usage by minute, hour and day: kept with each record, and what every question is answered from."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from parley.core.usage import Usage, UsageRecord
 from parley.domain.usage.model import Dimension, Span, SumFilter, Width
@@ -21,7 +21,7 @@ DAY = 1_677_628_800
 
 def record(number: int, **changes: object) -> UsageRecord:
     usage = Usage(input_tokens=10, cached_tokens=4, output_tokens=3, audio_seconds=2, images=(("256x256", 5),))
-    return replace(usage_record(f"req_{number}"), usage=usage, charge_nano=7, **changes)
+    return structs.replace(usage_record(f"req_{number}"), usage=usage, charge_nano=7, **changes)
 
 
 async def keep(database: Database, records: Sequence[UsageRecord]) -> UsageRecords:
@@ -113,7 +113,7 @@ async def test_sums_are_grouped_and_filtered_by_every_dimension(place: Path | st
 async def test_the_sums_of_any_width_are_those_of_the_records(tmp_path_factory, used) -> None:
     async with await Database.open(tmp_path_factory.mktemp("sums") / "parley.db") as database:
         records = [
-            replace(
+            structs.replace(
                 usage_record(f"req_{number}"),
                 created_at=float(DAY + second),
                 project_id=project,

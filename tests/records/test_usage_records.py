@@ -1,10 +1,10 @@
 """Usage records: one per request, whole, durable, and harmless to repeat."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from sqlalchemy.exc import IntegrityError
 
 from parley.core.usage import Outcome, Usage, UsageRecord
@@ -38,7 +38,7 @@ async def test_a_record_comes_back_as_it_was(records: Kept) -> None:
 
 
 async def test_a_record_without_its_optional_fields_comes_back_as_it_was(records: Kept) -> None:
-    record = replace(usage_record(), ttft_seconds=None, user=None, metadata={}, outcome=Outcome.ABORTED)
+    record = structs.replace(usage_record(), ttft_seconds=None, user=None, metadata={}, outcome=Outcome.ABORTED)
     await records.record(record)
     assert await records.list_records() == [record]
 
@@ -46,12 +46,12 @@ async def test_a_record_without_its_optional_fields_comes_back_as_it_was(records
 async def test_a_second_record_of_a_request_is_refused(records: Kept) -> None:
     await records.record(usage_record())
     with pytest.raises(IntegrityError):
-        await records.record(replace(usage_record(), usage=Usage(input_tokens=999)))
+        await records.record(structs.replace(usage_record(), usage=Usage(input_tokens=999)))
     assert await records.list_records() == [usage_record()]
 
 
 async def test_hostile_text_is_kept_as_text(records: Kept) -> None:
-    record = replace(usage_record(), user="'); DROP TABLE usage_records; --", metadata={"\x00": "☃\n"})
+    record = structs.replace(usage_record(), user="'); DROP TABLE usage_records; --", metadata={"\x00": "☃\n"})
     await records.record(record)
     assert await records.list_records() == [record]
 
@@ -59,7 +59,7 @@ async def test_hostile_text_is_kept_as_text(records: Kept) -> None:
 async def test_records_are_listed_newest_first_by_time_and_key(records: Kept) -> None:
     for number in range(5):
         key_id = "key_even" if number % 2 == 0 else "key_odd"
-        await records.record(replace(usage_record(f"req_{number}"), created_at=100.0 + number, key_id=key_id))
+        await records.record(structs.replace(usage_record(f"req_{number}"), created_at=100.0 + number, key_id=key_id))
 
     async def listed(wanted: RecordFilter, limit: int = 1000) -> list[str]:
         return [record.request_id for record in await records.list_records(wanted, limit=limit)]

@@ -1,8 +1,9 @@
 """Metrics: what is counted, how often, and that no client can make labels."""
 
 import re
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec import structs
 
 from parley.core.residency import MemoryReport
 from parley.core.usage import Outcome, Usage
@@ -22,7 +23,7 @@ def sample(metrics: Metrics, line: str) -> float:
 
 def test_a_settled_request_counts_its_tokens_charge_and_times():
     metrics = Metrics()
-    record = replace(
+    record = structs.replace(
         usage_record(),
         usage=Usage(input_tokens=10, cached_tokens=4, output_tokens=6),
         num_choices=1,
@@ -32,7 +33,7 @@ def test_a_settled_request_counts_its_tokens_charge_and_times():
         e2e_seconds=0.7,
     )
     metrics.settled(record)
-    metrics.settled(replace(record, outcome=Outcome.ABORTED, ttft_seconds=None))
+    metrics.settled(structs.replace(record, outcome=Outcome.ABORTED, ttft_seconds=None))
     of = '{model="gpt-4-0314"}'
     assert sample(metrics, f"parley_input_tokens_total{of}") == 20
     assert sample(metrics, f"parley_cached_input_tokens_total{of}") == 8
@@ -51,7 +52,7 @@ def test_a_settled_request_counts_its_tokens_charge_and_times():
 
 def test_several_choices_tell_nothing_of_the_time_between_tokens():
     metrics = Metrics()
-    metrics.settled(replace(usage_record(), num_choices=2))
+    metrics.settled(structs.replace(usage_record(), num_choices=2))
     assert "parley_request_time_per_output_token_seconds_count" not in metrics.page().decode()
 
 

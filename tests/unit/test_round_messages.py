@@ -1,9 +1,9 @@
 """What adapter and worker say about rounds comes out as it went in."""
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from parley.core.events import FinishReason
 from parley.core.picture import Marks, Picture, Rows, Span, place
@@ -31,10 +31,10 @@ def test_a_start_carries_where_pictures_stand_but_not_what_they_show() -> None:
     shown = Picture(width=2, height=1, pixels=b"secret")
     layout = (Marks((5,)), Rows(count=2, num_positions=1, columns=2), Rows(count=3, num_positions=3, is_causal=False))
     cells, placed = place(shown, layout, start=3)
-    request = replace(REQUEST, prompt=(1, 2, 3, *cells, 4), pictures=(placed,))
+    request = structs.replace(REQUEST, prompt=(1, 2, 3, *cells, 4), pictures=(placed,))
     header, raw = start_message(7, request)
     number, got, spans = read_start(json.loads(json.dumps(header)), raw)
-    assert (number, got) == (7, replace(request, pictures=()))
+    assert (number, got) == (7, structs.replace(request, pictures=()))
     assert spans == placed.spans == (Span(start=4, rows=layout[1]), Span(start=6, rows=layout[2]))
     assert b"secret" not in raw
 

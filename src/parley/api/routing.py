@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from msgspec import Struct
+
 from parley.api.call import Access, Handler
 from parley.core.errors import MethodNotAllowed, NotFound
 from parley.core.principal import Scope
@@ -33,8 +35,7 @@ class Route:
     family: Scope | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(Struct, frozen=True):
     route: Route
     path_params: dict[str, str]
 

@@ -1,8 +1,9 @@
 """What an engine says while it runs a request. `Finished` is always the last event, exactly once."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from parley.core.usage import Doubt, Usage
 
@@ -14,8 +15,7 @@ class FinishReason(StrEnum):
     CONTENT_FILTER = "content_filter"
 
 
-@dataclass(frozen=True, slots=True)
-class Alternative:
+class Alternative(Struct, frozen=True):
     """One candidate at a position: natural-log probability over the full vocabulary, before sampling changed it."""
 
     # None where the engine tells texts alone.
@@ -24,8 +24,7 @@ class Alternative:
     logprob: float
 
 
-@dataclass(frozen=True, slots=True)
-class ScoredToken:
+class ScoredToken(Struct, frozen=True):
     """A token with its log-probability; None for a prompt's first token. `top` is sorted, most probable first."""
 
     token_id: int | None
@@ -34,8 +33,7 @@ class ScoredToken:
     top: tuple[Alternative, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
+class Delta(Struct, frozen=True):
     """New text of one sequence. `text` holds whole characters only and may be empty while a character or a possible
     stop string is unfinished; `num_tokens` are the tokens generated since the sequence's last delta."""
 
@@ -45,8 +43,7 @@ class Delta:
     tokens: tuple[ScoredToken, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class CallStarted:
+class CallStarted(Struct, frozen=True):
     """The sequence calls a function. `call` counts its calls from 0; `name` is one of the declared."""
 
     sequence: int
@@ -55,8 +52,7 @@ class CallStarted:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class CallDelta:
+class CallDelta(Struct, frozen=True):
     """The next piece of a call's arguments, as the model wrote them. All pieces together are one JSON object, unless the
     sequence was cut. No piece follows the beginning of the sequence's next call."""
 
@@ -65,24 +61,21 @@ class CallDelta:
     arguments: str
 
 
-@dataclass(frozen=True, slots=True)
-class RefusalDelta:
+class RefusalDelta(Struct, frozen=True):
     """New text with which an upstream's model refuses, apart from its answer. Its tokens are told by a Delta."""
 
     sequence: int
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class SequenceFinished:
+class SequenceFinished(Struct, frozen=True):
     """One sequence is complete; no delta of it follows."""
 
     sequence: int
     finish_reason: FinishReason
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(Struct, frozen=True):
     """The request is complete. `usage` is the engine's own count over all its sequences; what there is to doubt in it."""
 
     usage: Usage

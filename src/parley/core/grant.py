@@ -1,6 +1,6 @@
 """Admission's result: the permission to run one request, with everything pinned that must not change under it."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from parley.core.hold import Hold
 from parley.core.limits import Levels
@@ -11,8 +11,7 @@ from parley.core.snapshot import Snapshot, Weights
 from parley.core.speech import TranscriptionRequest
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PreparedPrompt:
+class PreparedPrompt(Struct, frozen=True, kw_only=True):
     """A prompt as the engine will see it. `echo_ids` are the ids that `echo` shows: the client's own prompt.
 
     `grammar`, `markers` and `pictures` are as `core.requests.SequenceRequest` has them, and so are `token_ids`, in which
@@ -34,8 +33,7 @@ class PreparedPrompt:
         return len(self.token_ids) if self.estimated_tokens is None else self.estimated_tokens
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
+class Grant(Struct, frozen=True, kw_only=True):
     """What is pinned for every request; what is asked of its engine is in the grants below."""
 
     request_id: str
@@ -44,15 +42,14 @@ class Grant:
     snapshot: Snapshot
     weights: Weights
     # How the caller's limits stand with this request taken from them.
-    levels: Levels = Levels()  # noqa: RUF009 - it is frozen
+    levels: Levels = Levels()
     # Monotonic seconds at which the request was received at our edge.
     received_at: float
     # What the request may cost, reserved, at the price that was in force when it was admitted.
     hold: Hold
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GenerationGrant(Grant):
+class GenerationGrant(Grant, frozen=True, kw_only=True):
     """To generate text. `max_tokens` is resolved: what each sequence of each prompt may generate, by prompt; 0 only with
     echo."""
 
@@ -61,8 +58,7 @@ class GenerationGrant(Grant):
     max_tokens: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TranscriptionGrant(Grant):
+class TranscriptionGrant(Grant, frozen=True, kw_only=True):
     """To hear a recording. `claimed_seconds` is what its container says; not to be believed, and None where it says nothing."""
 
     request: TranscriptionRequest

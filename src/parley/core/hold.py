@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from parley.core.claim import Claim
 from parley.core.price import Price
 from parley.core.principal import Principal
@@ -28,8 +30,7 @@ class Hold:
     is_journalled: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Need:
+class Need(Struct, frozen=True, kw_only=True):
     """What a request asks to have covered: its whole input, and output tokens over all its sequences.
 
     At least `min_output_tokens` must be affordable; `output_tokens` are wanted, and what lies between is taken as the

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, fields
 from typing import NamedTuple, Self
 
+from msgspec import Struct
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -35,8 +37,7 @@ def _tighter(one: int | None, other: int | None) -> int | None:
     return min(one, other)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LimitNeed:
+class LimitNeed(Struct, frozen=True, kw_only=True):
     """What one request takes from its limits: the most that it may use, whose unused part is given back."""
 
     tokens: int = 0

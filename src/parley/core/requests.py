@@ -1,16 +1,16 @@
 """Engine-neutral requests: what the wire types become, and what the stages hand on."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from parley.core.picture import PictureSource, PlacedPicture
 from parley.core.template import Role
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sampling:
+class Sampling(Struct, frozen=True, kw_only=True):
     """How tokens are chosen, in OpenAI's meaning. `temperature` 0 is greedy."""
 
     temperature: float = 1.0
@@ -26,8 +26,7 @@ class Sampling:
     logprobs: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolCall:
+class ToolCall(Struct, frozen=True, kw_only=True):
     """A call that the assistant made earlier. `arguments` is the text that the client sent back, JSON or not; 2023's form
     of calls has no `call_id`."""
 
@@ -36,16 +35,14 @@ class ToolCall:
     call_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Inset:
+class Inset(Struct, frozen=True):
     """A picture in a message: it stands before the character of the content with the number `at`."""
 
     at: int
     source: PictureSource
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChatMessage:
+class ChatMessage(Struct, frozen=True, kw_only=True):
     """`calls` only where the assistant speaks; `call_id` where a tool answers, with the id of the call; `pictures` only
     where a user speaks, in the order in which they stand in the content."""
 
@@ -57,8 +54,7 @@ class ChatMessage:
     pictures: tuple[Inset, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerLabel:
+class AnswerLabel(Struct, frozen=True, kw_only=True):
     """What a client says of the form of its answer besides the schema. Our own engines hold to the schema in any case; an
     upstream is told. `is_strict` is None where it was not said."""
 
@@ -67,8 +63,7 @@ class AnswerLabel:
     is_strict: bool | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Schema:
+class Schema(Struct, frozen=True, kw_only=True):
     """A JSON schema as text, within the bounds of `api.openai.schema_bounds`, and what a refusal says of it.
 
     `subject` stands in the sentence ("response_format 'answer'"), `param` names the field.
@@ -82,8 +77,7 @@ class Schema:
     label: AnswerLabel | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Function:
+class Function(Struct, frozen=True, kw_only=True):
     """A function that the model may call. A strict one is only ever called with arguments that its schema allows."""
 
     name: str
@@ -100,8 +94,7 @@ class ToolChoice(StrEnum):
     REQUIRED = "required"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tools:
+class Tools(Struct, frozen=True, kw_only=True):
     """The functions that are declared, and what the caller asks of the model. `only` is the one that must be called.
 
     `field` and `choice_field` are what a refusal calls them: tools and tool_choice, or 2023's functions and function_call.
@@ -120,8 +113,7 @@ class Tools:
         return self.field == "functions"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChatPrompt:
+class ChatPrompt(Struct, frozen=True, kw_only=True):
     """A conversation. With `answer` the reply's text is JSON that this schema allows, and nothing else."""
 
     messages: tuple[ChatMessage, ...]
@@ -129,8 +121,7 @@ class ChatPrompt:
     answer: Schema | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TextPrompt:
+class TextPrompt(Struct, frozen=True, kw_only=True):
     """One raw prompt: text (never promoted), or token ids taken as they are. `suffix` asks for fill-in-the-middle."""
 
     text: str | None = None
@@ -163,8 +154,7 @@ class Request(Protocol):
     def metadata(self) -> Mapping[str, str]: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GenerationRequest:
+class GenerationRequest(Struct, frozen=True, kw_only=True):
     """One API call that generates text: `len(prompts) * n` choices, prompt by prompt.
 
     `best_of` sequences are generated per prompt and the best `n` returned. `echo` puts the prompt before each choice.
@@ -191,8 +181,7 @@ class GenerationRequest:
         return len(self.prompts) * self.n
 
 
-@dataclass(frozen=True, slots=True)
-class Grammar:
+class Grammar(Struct, frozen=True):
     """What every sequence of a round must be, from its first token to its end: a grammar in llguidance's Lark.
 
     It was compiled under limits before, so that an engine may rely on it. Token ids of the served model stand in it as
@@ -202,8 +191,7 @@ class Grammar:
     lark: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SequenceRequest:
+class SequenceRequest(Struct, frozen=True, kw_only=True):
     """One round for an engine: `num_sequences` continuations of one tokenised prompt.
 
     `prompt` has the cells of `core.picture.place`: token ids, and negative numbers for the rows of `pictures`. `max_tokens`

@@ -7,8 +7,9 @@ token an entry, in arrays, and behind them (raw) the scores of those tokens whos
 
 import array
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from typing import NamedTuple
+
+from msgspec.structs import asdict
 
 from parley.core.channel import Header
 from parley.core.events import FinishReason

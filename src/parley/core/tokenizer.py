@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+
+class Segment(Struct, frozen=True):
     """A piece of a rendered prompt.
 
     `is_control` is True for scaffolding that we wrote: special tokens in it are promoted. Content is always False: what

@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 
+from msgspec import Struct, field
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+
+class Usage(Struct, frozen=True, kw_only=True):
     """Counts are tokens of the served model. `cached_tokens` is the part of `input_tokens` that the prefix cache served.
 
     `audio_seconds` are whole, as they are billed; `images` are (size, number) pairs.
@@ -50,8 +50,7 @@ class Outcome(StrEnum):
     CUT = "cut"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UsageRecord:
+class UsageRecord(Struct, frozen=True, kw_only=True):
     """The stored line of one request's usage. Exactly one exists per admitted request; `request_id` is its key.
 
     Times: `created_at` in seconds since the epoch, the intervals in seconds; `ttft_seconds` is None when no token came.

@@ -2,9 +2,9 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import msgspec
+from msgspec import Struct
 
 from parley.core.claim import Claim
 from parley.core.hold import Hold
@@ -22,8 +22,7 @@ from parley.infra.db import Connection, Database, Transaction
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Settled:
+class _Settled(Struct, frozen=True, kw_only=True):
     """One request's end, as it goes to the writer."""
 
     record: UsageRecord

@@ -3,7 +3,8 @@
 import functools
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from parley.core.engine import Engine, Generation
 from parley.core.errors import EngineDied, EngineFailed, RequestQuarantined

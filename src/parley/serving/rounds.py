@@ -1,10 +1,9 @@
 """Which rounds a request needs: a round is one prompt's sequences, as many as a replica has slots for at once."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Round:
+class Round(Struct, frozen=True, kw_only=True):
     """Sequences `first_sequence` .. `first_sequence + num_sequences - 1` of prompt `prompt_index`."""
 
     prompt_index: int

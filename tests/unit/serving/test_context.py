@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from parley.core.errors import ContextLengthExceeded
 from parley.core.grant import PreparedPrompt
@@ -23,7 +24,9 @@ OPENAI_TOKENS, OUR_TOKENS = 600, 1200
 
 def resolved(prompt: Prompt, max_tokens: int | None, num_prompt: int, snapshot: Snapshot = STAND_IN) -> int:
     prepared = PreparedPrompt(token_ids=(1,) * num_prompt)
-    return resolve_max_tokens(replace(completion("x"), prompts=(prompt,), max_tokens=max_tokens), 0, prepared, snapshot)
+    return resolve_max_tokens(
+        structs.replace(completion("x"), prompts=(prompt,), max_tokens=max_tokens), 0, prepared, snapshot
+    )
 
 
 def chat(text: str) -> ChatPrompt:

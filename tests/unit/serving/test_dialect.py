@@ -2,9 +2,9 @@
 
 import base64
 import json
-from dataclasses import fields, replace
 
 import pytest
+from msgspec.structs import fields, replace
 
 from parley.core.estimate import estimate_tokens
 from parley.core.picture import Detail, PictureSource

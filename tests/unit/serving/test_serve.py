@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from parley.core.errors import (
     ContextLengthExceeded,
@@ -239,7 +240,7 @@ def with_pictures(count: int, **changes: object):
         Inset(5, PictureSource(encoded=f"picture {n}", detail=Detail.AUTO, param=f"picture {n}")) for n in range(count)
     )
     message = ChatMessage(role=Role.USER, content="hello", pictures=insets)
-    return replace(chat("hello", **changes), prompts=(ChatPrompt(messages=(message,)),))
+    return structs.replace(chat("hello", **changes), prompts=(ChatPrompt(messages=(message,)),))
 
 
 async def test_pictures_count_like_tokens_in_usage_window_and_money():

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
+from msgspec import structs
 
 from parley.core.errors import EngineFailed
 from parley.core.events import CallDelta, CallStarted, Delta, Finished, RunEvent
@@ -73,8 +74,8 @@ async def answered(pieces: Iterable[bytes]) -> list[RunEvent]:
         on_disputed=lambda reported, usage: None,
         on_close=lambda: None,
     )
-    request = replace(round_of(()), source=ChatPrompt(messages=(ChatMessage(role=Role.USER, content="Hi"),)))
-    generation = UpstreamGeneration(replace(request, max_tokens=1000), opening(), host)  # type: ignore[arg-type]
+    request = structs.replace(round_of(()), source=ChatPrompt(messages=(ChatMessage(role=Role.USER, content="Hi"),)))
+    generation = UpstreamGeneration(structs.replace(request, max_tokens=1000), opening(), host)  # type: ignore[arg-type]
     try:
         return [event async for event in generation]
     finally:

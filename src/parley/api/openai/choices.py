@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from parley.api.openai.schemas.shared import CompletionTokensDetails, CompletionUsage, PromptTokensDetails
 from parley.core.events import (
     CallDelta,
@@ -47,8 +49,7 @@ class Choice:
         return "".join(self.refusal_parts) or None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gathered:
+class Gathered(Struct, frozen=True, kw_only=True):
     """All that a finished Run said; `choices` are in order of their index."""
 
     choices: tuple[Choice, ...]
@@ -77,8 +78,7 @@ def gather(events: Iterable[RunEvent], *, num_choices: int) -> Gathered:
     return Gathered(choices=choices, usage=usage)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallForm:
+class CallForm(Struct, frozen=True, kw_only=True):
     """How calls are told: in 2023's form or today's; and whether the client had named the function."""
 
     is_2023: bool = False

@@ -3,11 +3,11 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from email.utils import format_datetime
 
 import msgspec
+from msgspec import Struct
 from starlette.responses import Response
 
 from parley.api.call import Call
@@ -21,8 +21,7 @@ from parley.core.requests import GenerationRequest
 from parley.core.snapshot import EngineKind, Snapshot, Weights
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
+class Head(Struct, frozen=True, kw_only=True):
     """What every reply, and every chunk of a stream, says of itself."""
 
     id: str
@@ -33,8 +32,7 @@ class Head:
     service_tier: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
+class Opened(Struct, frozen=True, kw_only=True):
     """A Run that the caller must hand on or close, the head of its reply, and the reply's headers."""
 
     run: OpenRun[SequenceEvent]

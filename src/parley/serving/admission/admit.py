@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from parley.core.claim import Claim
 from parley.core.errors import ParleyError
@@ -16,8 +17,7 @@ from parley.serving.admission.allowance import Lender
 from parley.serving.admission.rates import OpenPermit, Rates, minutes_of
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Admitted:
+class Admitted(Struct, frozen=True, kw_only=True):
     """What a request took: room in its limits, and a hold, which `lender` makes larger. Its Run closes both."""
 
     permit: OpenPermit

@@ -1,7 +1,8 @@
 """Counts what one request uses, from the engine's events, while they pass."""
 
 import math
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from parley.core.clock import Clock
 from parley.core.events import Delta, Finished

@@ -1,7 +1,8 @@
 """May this answer be held to what was asked? Each schema is tried by itself, so that a refusal names it; then the whole."""
 
 import json
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from parley.core.errors import InvalidRequest, UnsupportedParameter
 from parley.core.requests import ChatPrompt, Function, Grammar, Schema

@@ -1,8 +1,10 @@
 """What is asked? Prompts become the served model's token ids, counted exactly, before any weights are touched."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
+
+from msgspec.structs import replace
 
 from parley.core.errors import ContextLengthExceeded, InvalidRequest, UnsupportedParameter
 from parley.core.grant import PreparedPrompt

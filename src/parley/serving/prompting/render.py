@@ -1,8 +1,10 @@
 """Messages to segments: the template's scaffolding may promote special tokens, what people wrote never may."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
+
+from msgspec.structs import replace
 
 from parley.core.picture import PictureSource
 from parley.core.requests import ChatMessage, ChatPrompt, Function, Inset
