@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from msgspec import Struct
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
@@ -65,8 +66,7 @@ class Services:
     levels_of: Callable[[Principal, str | None], Levels] = lambda _principal, _model: Levels()
 
 
-@dataclass(slots=True, kw_only=True)
-class Call:
+class Call(Struct, kw_only=True):
     """`http` is the request whose body has not been read; `principal` is set on every route that is not public.
 
     `received_at` is monotonic seconds at our edge.
@@ -79,11 +79,11 @@ class Call:
     principal: Principal | None = None
     # As the audit log shall know the caller.
     address: str = "unknown"
-    path_params: dict[str, str] = field(default_factory=dict)
+    path_params: dict[str, str] = {}
     # What the client claims with an Idempotency-Key.
     claim: Claim | None = None
     # Reply headers that a stage wants to add (x-parley-model, Deprecation, Sunset).
-    reply_headers: dict[str, str] = field(default_factory=dict)
+    reply_headers: dict[str, str] = {}
 
     def require_principal(self) -> Principal:
         """The principal of a route that is not public."""

@@ -43,11 +43,10 @@ class RequestHeaders(Headers):
 
 def headers_of(scope: Scope) -> RequestHeaders:
     """The headers of the request that `scope` describes, the same object each time."""
-    state = scope.setdefault("state", {})
-    found = state.get(_KEY)
-    if isinstance(found, RequestHeaders):
-        return found
-    made = state[_KEY] = RequestHeaders(scope)
+    state: dict[str, Any] = scope.setdefault("state", {})
+    made: RequestHeaders | None = state.get(_KEY)
+    if made is None:
+        made = state[_KEY] = RequestHeaders(scope)
     return made
 
 

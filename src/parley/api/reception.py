@@ -2,8 +2,8 @@
 
 import logging
 from collections.abc import Awaitable
-from dataclasses import dataclass, field
 
+from msgspec import Struct, field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from parley.api.interrupt import Interruptible
@@ -22,8 +22,7 @@ _PROBED_PATHS = frozenset({"/health", "/ready", "/metrics"})
 CLIENT_CLOSED_REQUEST = 499
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class Reception:
+class Reception(Struct, kw_only=True, eq=False):
     """What our edge knows of one HTTP request, from its arrival to the last byte of its reply.
 
     `received_at` is monotonic seconds. `interruption` ends the request from outside. `status` is None until the

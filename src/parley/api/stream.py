@@ -1,8 +1,9 @@
 """Replies that own a Run: an event stream, and the draining of a Run for a plain reply. Both notice a client that left."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
+from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
 from starlette.requests import Request
@@ -71,7 +72,7 @@ class EventStream(Generic[E]):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            async with _client_watched(receive, self._stall_seconds) as sending:
+            async with _ClientWatched(receive, self._stall_seconds) as sending:
                 async with aclosing(self._events(send, sending)) as events:
                     async for event in events:
                         frame = self._frames(event)
@@ -132,7 +133,7 @@ async def collect(run: OpenRun[E], http: Request) -> list[E | Finished]:
     Raises ClientGone when the client leaves meanwhile, and whatever ends the Run. The body must have been read.
     """
     try:
-        async with _client_watched(http.receive, None):
+        async with _ClientWatched(http.receive, None):
             return [event async for event in run]
     finally:
         await run.aclose(_outcome(reception_of(http.scope)))
@@ -168,8 +169,7 @@ class _Sending:
         return self._since is not None and self._clock() - self._since >= seconds
 
 
-@asynccontextmanager
-async def _client_watched(receive: Receive, stall_seconds: float | None) -> AsyncIterator[_Sending]:
+class _ClientWatched:
     """Run the body while the client is there; raise ClientGone in its place when it leaves or stops reading.
 
     A body that sends nothing has no `stall_seconds`.
@@ -177,25 +177,40 @@ async def _client_watched(receive: Receive, stall_seconds: float | None) -> Asyn
     Measured with granian 2.8.7: `http.disconnect` comes within a millisecond of the client's FIN or RST, whether or
     not a reply has begun. A client that closes only its writing half counts as gone.
     """
-    loop = asyncio.get_running_loop()
-    sending = _Sending(loop.time)
-    with Interruptible() as body:
-        watchers: list[asyncio.Task[None]] = []
 
-        def watch() -> None:
-            watchers.append(loop.create_task(_interrupt_on_disconnect(receive, body)))
-            if stall_seconds is not None:
-                watchers.append(loop.create_task(_interrupt_on_stall(sending, stall_seconds, body)))
+    def __init__(self, receive: Receive, stall_seconds: float | None) -> None:
+        self._receive = receive
+        self._stall_seconds = stall_seconds
+        self._loop = asyncio.get_running_loop()
+        self._sending = _Sending(self._loop.time)
+        self._body = Interruptible()
+        self._watchers: list[asyncio.Task[None]] = []
 
-        starting = loop.call_later(_UNWATCHED_SECONDS, watch)
+    async def __aenter__(self) -> _Sending:
+        self._body.__enter__()
+        self._starting = self._loop.call_later(_UNWATCHED_SECONDS, self._watch)
+        return self._sending
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._starting.cancel()
         try:
-            yield sending
-        finally:
-            starting.cancel()
-            for watcher in watchers:
+            for watcher in self._watchers:
                 watcher.cancel()
-            if watchers:
-                await asyncio.wait(watchers)
+            if self._watchers:
+                await asyncio.wait(self._watchers)
+        except asyncio.CancelledError as late:
+            # By a watcher that saw the client leave in this very moment, or from elsewhere.
+            self._body.__exit__(type(late), late, late.__traceback__)
+            raise
+        self._body.__exit__(kind, error, trace)
+
+    def _watch(self) -> None:
+        self._watchers.append(self._loop.create_task(_interrupt_on_disconnect(self._receive, self._body)))
+        if self._stall_seconds is not None:
+            stalled = _interrupt_on_stall(self._sending, self._stall_seconds, self._body)
+            self._watchers.append(self._loop.create_task(stalled))
 
 
 async def _interrupt_on_disconnect(receive: Receive, body: Interruptible) -> None:

@@ -1,7 +1,5 @@
 """A hold: credit that is reserved for one request, at the price that was in force when it was admitted."""
 
-from dataclasses import dataclass
-
 from msgspec import Struct
 
 from parley.core.claim import Claim
@@ -9,8 +7,7 @@ from parley.core.price import Price
 from parley.core.principal import Principal
 
 
-@dataclass(slots=True, eq=False, kw_only=True)
-class Hold:
+class Hold(Struct, eq=False, kw_only=True):
     """Reserved for `request_id` until it is closed. Whoever opened it closes it; only the books change it.
 
     `amount_nano` is the most that the request can be charged, in nano-dollars. `opened_at` is in seconds since the epoch.

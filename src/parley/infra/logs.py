@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TextIO
 
 import msgspec
@@ -13,7 +14,8 @@ import msgspec
 _SECRET = re.compile(r"\bsk-[A-Za-z0-9_-]{8,}|(?<=[Bb]earer )\S+")
 _REDACTED = "[redacted]"
 # Attributes that every LogRecord has; whatever else a record carries was handed in as a field.
-_PLAIN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_FIRST_ATTRIBUTES = tuple(vars(logging.makeLogRecord({})))
+_PLAIN_ATTRIBUTES = frozenset({*_FIRST_ATTRIBUTES, "message", "asctime", "taskName"})
 # Values that both encoders write alike.
 _PLAIN_TYPES = frozenset({str, int, float, bool, type(None)})
 # C0, DEL, C1 and the Unicode line ends: what moves a terminal's cursor or begins a new line in some reader.
@@ -125,7 +127,9 @@ def configure_logging(
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:
-    return {name: value for name, value in vars(record).items() if name not in _PLAIN_ATTRIBUTES}
+    # A record sets its own attributes first, in their order.
+    handed_in = islice(vars(record).items(), len(_FIRST_ATTRIBUTES), None)
+    return {name: value for name, value in handed_in if name not in _PLAIN_ATTRIBUTES}
 
 
 def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from msgspec import Struct
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
@@ -47,8 +48,7 @@ class Transaction:
         self.callbacks.append(lambda: self.call_loop(callback))
 
 
-@dataclass(slots=True, eq=False, kw_only=True)
-class Unit:
+class Unit(Struct, eq=False, kw_only=True):
     """What a caller waits for, and how it went."""
 
     future: asyncio.Future[Any]
@@ -57,16 +57,14 @@ class Unit:
     callbacks: Sequence[Callable[[], None]] = ()
 
 
-@dataclass(slots=True, eq=False, kw_only=True)
-class Work(Unit):
+class Work(Unit, eq=False, kw_only=True):
     """Work of any kind, in a savepoint of its own where others are committed with it."""
 
     work: Callable[[Transaction], Any]
     call_loop: Callable[[Callable[[], None]], None]
 
 
-@dataclass(slots=True, eq=False, kw_only=True)
-class Item(Unit):
+class Item(Unit, eq=False, kw_only=True):
     """One of many alike, which one write may keep together."""
 
     write: BatchWrite[Any]

@@ -14,7 +14,6 @@ check_hearing      can its engine do all that is asked? 400
 decoder.probe      can it be heard, and how long does it say it is? 400
 """
 
-from contextlib import aclosing
 from functools import partial
 
 from parley.core.claim import Claim
@@ -81,11 +80,13 @@ class Serving:
         check_abilities(request, weights)
         prompts: list[PreparedPrompt] = []
         max_tokens: list[int] = []
+
+        def accept(prompt: PreparedPrompt) -> None:
+            max_tokens.append(resolve_max_tokens(request, len(prompts), prompt, snapshot))
+            prompts.append(prompt)
+
         tenant = principal.organization_id
-        async with aclosing(self._prompting.prepare(request, snapshot, weights, tenant=tenant)) as prepared:
-            async for prompt in prepared:
-                max_tokens.append(resolve_max_tokens(request, len(prompts), prompt, snapshot))
-                prompts.append(prompt)
+        await self._prompting.prepare(request, snapshot, weights, tenant=tenant, accept=accept)
         check_reply_tokens(request, prompts, max_tokens)
         need = need_of(request, prompts, max_tokens)
         most = most_tokens(request, max_tokens)

@@ -1,9 +1,8 @@
 """From a Run's events to the choices of a reply: texts, tokens and finish reasons, joined by choice."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from parley.api.openai.schemas.shared import CompletionTokensDetails, CompletionUsage, PromptTokensDetails
 from parley.core.events import (
@@ -21,8 +20,7 @@ from parley.core.requests import ChatPrompt, GenerationRequest
 from parley.core.usage import Usage
 
 
-@dataclass(slots=True)
-class Call:
+class Call(Struct):
     """One call of a choice; `arguments` are its pieces."""
 
     id: str
@@ -30,8 +28,7 @@ class Call:
     arguments: list[str] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class Choice:
+class Choice(Struct):
     """One choice of a reply that is not streamed."""
 
     parts: list[str] = field(default_factory=list)

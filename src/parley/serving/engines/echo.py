@@ -8,6 +8,7 @@ a token) and has no randomness for the rest to act on.
 import asyncio
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from parley.core import echo
 from parley.core.assembler import TextAssembler
@@ -149,8 +150,7 @@ def _answer(request: SequenceRequest) -> list[int]:
     """The token ids to answer with, as long as the request may need to see whether it is cut."""
     prompt = request.prompt
     start, end = 0, len(prompt)
-    turns = [position for position, token_id in enumerate(prompt) if token_id == echo.TURN_START]
-    for position in reversed(turns):
+    for position in reversed(_turns(prompt)):
         if prompt[position : position + len(_USER_TURN)] == _USER_TURN:
             start = position + len(_USER_TURN)
             end = prompt.index(echo.TURN_END, start) if echo.TURN_END in prompt[start:] else end
@@ -159,7 +159,17 @@ def _answer(request: SequenceRequest) -> list[int]:
     forced = [token_id for token_id, value in bias.items() if value >= 100]
     if forced:
         return [forced[0]] * (request.max_tokens + 1)
-    return [t for t in prompt[start:end] if 0 <= t < echo.NUM_BYTE_TOKENS and bias.get(t, 0.0) > -100]
+    banned = {token_id for token_id, value in bias.items() if value <= -100}
+    return [t for t in prompt[start:end] if 0 <= t < echo.NUM_BYTE_TOKENS and t not in banned]
+
+
+def _turns(prompt: Sequence[int]) -> list[int]:
+    """Where turns start."""
+    found: list[int] = []
+    with suppress(ValueError):
+        while True:
+            found.append(prompt.index(echo.TURN_START, found[-1] + 1 if found else 0))
+    return found
 
 
 def _score(token_id: int, num_top: int) -> ScoredToken:

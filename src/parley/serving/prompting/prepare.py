@@ -1,6 +1,6 @@
 """What is asked? Prompts become the served model's token ids, counted exactly, before any weights are touched."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -48,9 +48,16 @@ class Prompting:
         self._constraints = Constraints(grammar_check)
 
     async def prepare(
-        self, request: GenerationRequest, snapshot: Snapshot, weights: Weights, *, tenant: str
-    ) -> AsyncGenerator[PreparedPrompt, None]:
-        """Each prompt's token ids, in order and one at a time: whoever finds one too long need not have the rest read.
+        self,
+        request: GenerationRequest,
+        snapshot: Snapshot,
+        weights: Weights,
+        *,
+        tenant: str,
+        accept: Callable[[PreparedPrompt], None],
+    ) -> None:
+        """Hand each prompt's token ids to `accept`, in order and one at a time: where it finds one too long, and raises, the
+        rest is not read.
 
         Raises InvalidRequest for token ids or biases outside the vocabulary, for schemas that cannot be enforced and for
         what is no picture, UnsupportedParameter for a suffix that the model cannot fill and for tools, constraints or
@@ -62,7 +69,7 @@ class Prompting:
         if not weights.is_tokenized_here:
             for prompt in request.prompts:
                 await self._try_pictures(prompt)
-                yield prepare_untokenized(request, prompt, snapshot)
+                accept(prepare_untokenized(request, prompt, snapshot))
             return
         tokenizer = await self._tokenizers.tokenizer_for(weights)
         _check_bias(request, tokenizer.vocabulary, snapshot)
@@ -74,9 +81,9 @@ class Prompting:
                 grammar = await self._constraints.grammar_of(
                     prompt, template, tokenizer.vocabulary, weights, tenant=tenant
                 )
-                yield prepared if grammar is None else replace(prepared, grammar=grammar)
+                accept(prepared if grammar is None else replace(prepared, grammar=grammar))
             else:
-                yield await self._prepare_text(prompt, tokenizer, snapshot)
+                accept(await self._prepare_text(prompt, tokenizer, snapshot))
 
     async def _prepare_chat(
         self, prompt: ChatPrompt, tokenizer: Tokenizer, snapshot: Snapshot, weights: Weights

@@ -4,9 +4,10 @@ import hashlib
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TypeVar
+
+from msgspec import Struct
 
 from parley.core.clock import Clock
 from parley.core.errors import EngineDied
@@ -28,8 +29,7 @@ class Verdict(Enum):
     ALONE = auto()
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class Patient:
+class Patient(Struct, kw_only=True, eq=False):
     """A round while it is on an engine.
 
     `has_output` is set by the first thing that the engine said of it, `is_told` by the first that was handed on: from then
