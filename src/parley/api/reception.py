@@ -12,6 +12,7 @@ from parley.api.request_body import RequestBody
 from parley.core.clock import Clock
 from parley.core.ids import new_ordered_id
 from parley.core.limits import Levels
+from parley.infra.logs import log_fields
 from parley.infra.metrics import Metrics
 
 logger = logging.getLogger(__name__)
@@ -109,19 +110,16 @@ class ReceptionLayer:
         # What asks every few seconds how we are would bury everything else.
         level = logging.DEBUG if scope["path"] in _PROBED_PATHS else logging.INFO
         # Neither the query string nor any header: keys have been seen in both.
-        logger.log(
-            level,
-            "request finished",
-            extra={
-                "method": scope["method"],
-                "path": scope["path"],
-                "status": status,
-                "request_id": reception.request_id,
-                "organization_id": reception.organization_id,
-                "is_complete": reception.is_complete,
-                "duration_seconds": round(seconds, 4),
-            },
-        )
+        fields = {
+            "method": scope["method"],
+            "path": scope["path"],
+            "status": status,
+            "request_id": reception.request_id,
+            "organization_id": reception.organization_id,
+            "is_complete": reception.is_complete,
+            "duration_seconds": round(seconds, 4),
+        }
+        log_fields(logger, level, "request finished", fields)
 
 
 def _note_head(reception: Reception, message: Message) -> None:

@@ -4,7 +4,7 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TextIO
@@ -124,6 +124,14 @@ def configure_logging(
     # What these say below a warning is of their own insides, and says nothing to an operator.
     for name in ("asyncio", "alembic", "sqlalchemy"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def log_fields(logger: logging.Logger, level: int, message: str, fields: Mapping[str, object]) -> None:
+    """As `logger.log` with `extra`, for the lines of every request: without a look at each field, and at who calls."""
+    if logger.isEnabledFor(level):
+        record = logging.LogRecord(logger.name, level, "", 0, message, (), None)
+        vars(record).update(fields)
+        logger.handle(record)
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:

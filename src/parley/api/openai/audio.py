@@ -6,10 +6,11 @@ from starlette.types import ASGIApp
 
 from parley.api.call import Call
 from parley.api.openai.audio_fields import TRANSCRIPTION_FIELDS, TRANSLATION_FIELDS, AudioFields, read_fields
-from parley.api.openai.opening import refusals_told, reply_headers
+from parley.api.openai.opening import reply_headers, tell_refusal
 from parley.api.openai.transcripts import TranscriptFrames, gather, reply
 from parley.api.reception import reception_of
 from parley.api.stream import EventStream, collect
+from parley.core.errors import ParleyError
 from parley.core.speech import Hearing, Task, TranscriptEvent, TranscriptionRequest
 
 _ENDPOINTS = {Task.TRANSCRIBE: "/v1/audio/transcriptions", Task.TRANSLATE: "/v1/audio/translations"}
@@ -50,7 +51,7 @@ async def _hear(call: Call, task: Task) -> ASGIApp:
     with ExitStack() as uploaded:
         form = await forms.read(call.http, uploaded)
         fields = read_fields(form, TRANSCRIPTION_FIELDS if task is Task.TRANSCRIBE else TRANSLATION_FIELDS)
-        with refusals_told(call, fields.model):
+        try:
             run = await call.services.serving.open_transcription(
                 call.require_principal(),
                 to_core(fields, task),
@@ -58,6 +59,9 @@ async def _hear(call: Call, task: Task) -> ASGIApp:
                 received_at=call.received_at,
                 claim=call.claim,
             )
+        except ParleyError as refusal:
+            tell_refusal(call, fields.model, refusal)
+            raise
         # From here on it is the Run's; nothing is awaited between the opening and this.
         run.closes_too(uploaded.pop_all())
     reception_of(call.http.scope).levels = run.grant.levels

@@ -1,8 +1,6 @@
 """Opens a text request's Run for a handler, with what stands at the head of every reply to it."""
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, time
 from email.utils import format_datetime
 
@@ -44,7 +42,7 @@ async def open_run(
     call: Call, request: GenerationRequest, *, id_prefix: str, service_tier: str | None = None
 ) -> Opened:
     """Open a Run of `request`, or raise its refusal. Nothing is awaited between the opening and the return."""
-    with refusals_told(call, request.model):
+    try:
         run = await call.services.serving.open(
             call.require_principal(),
             request,
@@ -52,6 +50,9 @@ async def open_run(
             received_at=call.received_at,
             claim=call.claim,
         )
+    except ParleyError as refusal:
+        tell_refusal(call, request.model, refusal)
+        raise
     grant = run.grant
     # On every reply from here on, also one that fails.
     reception_of(call.http.scope).levels = grant.levels
@@ -66,15 +67,10 @@ async def open_run(
     return Opened(run=run, head=head, headers=reply_headers(grant))
 
 
-@contextmanager
-def refusals_told(call: Call, model: str) -> Iterator[None]:
-    """What a Run is opened in: the headers of a refusal say how the limits stand."""
-    try:
-        yield
-    except ParleyError as refusal:
-        levels = refusal.levels or call.services.levels_of(call.require_principal(), model)
-        reception_of(call.http.scope).levels = levels
-        raise
+def tell_refusal(call: Call, model: str, refusal: ParleyError) -> None:
+    """No Run was opened: the headers of the refusal say how the limits stand."""
+    levels = refusal.levels or call.services.levels_of(call.require_principal(), model)
+    reception_of(call.http.scope).levels = levels
 
 
 def json_reply(body: msgspec.Struct, headers: dict[str, str] | None = None) -> Response:

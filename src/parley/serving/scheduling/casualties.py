@@ -2,9 +2,9 @@
 
 import hashlib
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum, auto
+from types import TracebackType
 from typing import TypeVar
 
 from msgspec import Struct
@@ -104,25 +104,27 @@ class Casualties:
             return False
         return True
 
-    @contextmanager
-    def watched(self, patient: Patient) -> Iterator[None]:
+    def watched(self, patient: Patient) -> "_Watched":
         """The patient is on the engine for as long as this is entered.
 
         When EngineDied passes through, the patient has a verdict afterwards; the first one has all others judged with it.
         """
+        return _Watched(self, patient)
+
+    def enter(self, patient: Patient) -> None:
+        """It goes onto the engine; `watched` sees to the rest."""
         patient.has_output, patient.verdict = False, None
         self._present[patient] = None
-        try:
-            yield
-        except EngineDied as death:
-            if not death.has_reached:
+
+    def leave(self, patient: Patient, failure: BaseException | None) -> None:
+        """It has left the engine, with what was raised."""
+        if isinstance(failure, EngineDied):
+            if not failure.has_reached:
                 # It found the engine dead: nobody died of it.
                 patient.verdict = Verdict.AGAIN if patient.num_runs == 1 else Verdict.FAILED
             elif patient.verdict is None:
-                self._judge(death.suspects)
-            raise
-        finally:
-            self._present.pop(patient, None)
+                self._judge(failure.suspects)
+        self._present.pop(patient, None)
 
     def acquit(self, patient: Patient) -> None:
         """It was served to its end: whoever sends the same is suspected of nothing."""
@@ -163,3 +165,21 @@ def _forget_oldest(remembered: OrderedDict[str, T]) -> None:
     """Whoever sends many different poisons must not fill the memory."""
     if len(remembered) > _MAX_REMEMBERED:
         remembered.popitem(last=False)
+
+
+class _Watched:
+    """A class of its own, since every round enters it: the generator of a context manager costs three times as much."""
+
+    __slots__ = ("_casualties", "_patient")
+
+    def __init__(self, casualties: Casualties, patient: Patient) -> None:
+        self._casualties = casualties
+        self._patient = patient
+
+    def __enter__(self) -> None:
+        self._casualties.enter(self._patient)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._casualties.leave(self._patient, failure)
