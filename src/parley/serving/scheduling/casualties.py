@@ -168,7 +168,7 @@ def _forget_oldest(remembered: OrderedDict[str, T]) -> None:
 
 
 class _Watched:
-    """A class of its own, since every round enters it: the generator of a context manager costs three times as much."""
+    """A class of its own, since every round enters it: the generator of a context manager costs four times as much."""
 
     __slots__ = ("_casualties", "_patient")
 
