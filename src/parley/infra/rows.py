@@ -31,11 +31,11 @@ class RowStatement:
         finally:
             cursor.close()
 
-    def fetch(self, connection: Connection) -> tuple[Any, ...] | None:
-        """The first row of its result, for a query without values."""
+    def fetch(self, connection: Connection, values: tuple[Any, ...] = ()) -> tuple[Any, ...] | None:
+        """The first row of a query's result; None: there is none. Raises what SQLAlchemy would."""
         cursor = connection.connection.cursor()
         try:
-            cursor.execute(self.sql)
+            cursor.execute(self._for(connection), values)
             row: tuple[Any, ...] | None = cursor.fetchone()
         except connection.dialect.loaded_dbapi.Error as error:
             raise self._wrapped(connection, error) from error

@@ -10,11 +10,12 @@ from sqlalchemy.exc import DBAPIError
 from parley.core.usage import Doubt, Outcome, Usage, UsageRecord
 from parley.domain.usage.model import RecordFilter, kept_text
 from parley.domain.usage.store.tables import COUNTED, usage_records
-from parley.infra.rows import insert_into
+from parley.infra.rows import RowStatement, insert_into
 
 # What reading a row raises that somebody wrote nonsense into.
 _DAMAGE = (ValueError, TypeError, ArithmeticError, DBAPIError)
 _INSERT = insert_into("usage_records", [column.name for column in usage_records.columns])
+_FIND = RowStatement(sql="SELECT 1 FROM usage_records WHERE request_id = ?")
 
 
 def insert_records(connection: Connection, records: Sequence[UsageRecord]) -> None:
@@ -24,10 +25,7 @@ def insert_records(connection: Connection, records: Sequence[UsageRecord]) -> No
 
 def has_record(connection: Connection, request_id: str) -> bool:
     """Whether the request has its record."""
-    return (
-        connection.execute(select(usage_records.c.request_id).where(usage_records.c.request_id == request_id)).first()
-        is not None
-    )
+    return _FIND.fetch(connection, (request_id,)) is not None
 
 
 def find_records(connection: Connection, request_ids: Sequence[str]) -> dict[str, UsageRecord | None]:
