@@ -9,6 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import zip_longest
 
 from parley.core import echo
 from parley.core.assembler import TextAssembler
@@ -95,15 +96,13 @@ def _events(request: SequenceRequest) -> Iterator[Event]:
     answer = _answer(request)
     sequences = [_sequence(request, index, answer) for index in range(request.num_sequences)]
     num_output = 0
-    while sequences:
-        for sequence in list(sequences):
-            event = next(sequence, None)
-            if event is None:
-                sequences.remove(sequence)
-                continue
-            if type(event) is Delta:
-                num_output += event.num_tokens
-            yield event
+    for step in zip_longest(*sequences):
+        for event in step:
+            # None of a sequence that ended before the others.
+            if event is not None:
+                if type(event) is Delta:
+                    num_output += event.num_tokens
+                yield event
     yield Finished(Usage(input_tokens=len(request.prompt), output_tokens=num_output))
 
 
