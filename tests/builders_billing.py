@@ -98,12 +98,14 @@ class MoneyBench:
 
 
 @asynccontextmanager
-async def open_money(place: Path | str, clock: FakeClock | None = None) -> AsyncIterator[MoneyBench]:
-    """Open, or open again, the money at `place`, as a server's start does; every organization is metered."""
+async def open_money(
+    place: Path | str, clock: FakeClock | None = None, *, open_organization: str | None = None
+) -> AsyncIterator[MoneyBench]:
+    """Open, or open again, the money at `place`, as a server's start does; every organization but one is metered."""
     clock = clock or FakeClock()
     async with await Database.open(place) as database:
-        billing, usage = Billing(clock, is_metered=True), UsageRecords(database)
-        await database.read(lambda connection: billing.load(connection, first_organization=None))
+        billing, usage = Billing(clock, is_metered=open_organization is None), UsageRecords(database)
+        await database.read(lambda connection: billing.load(connection, first_organization=open_organization))
         num_orphans = await database.transaction(lambda transaction: settle_orphans(transaction, usage, billing))
         replies = Replies(database, clock)
         settlements = Settlements(database, usage, billing, replies)

@@ -192,6 +192,23 @@ async def test_an_orphan_of_a_rotated_key_is_charged_to_the_count_that_the_keys_
         assert [again.billing.books.spent_nano(name) for name in ("key_a", "key_b")] == [CHARGE, 0]
 
 
+@pytest.mark.parametrize(("before", "after"), [("org-a", None), (None, "org-a")], ids=["open", "metered"])
+async def test_an_orphan_is_paid_as_its_request_was_admitted_whatever_the_mode_is_by_now(place, before, after):
+    paid_in = 1_000 if before is None else 0
+    async with open_money(place, open_organization=before) as bench:
+        if paid_in:
+            await bench.top_up(paid_in)
+        hold = bench.hold()
+        await bench.settlements.checkpoint([(hold, record_of(hold, USED))])
+        clock = bench.clock
+    async with open_money(place, clock, open_organization=after) as again:
+        assert again.num_orphans == 1
+        # What was free has no balance that covers it, and would put one below nothing.
+        paid_by = "credit:org-a" if paid_in else "open:org-a"
+        assert (await sums_of(again))[paid_by] == paid_in - CHARGE
+        assert again.billing.books.account("org-a").credit_nano == (paid_in - CHARGE if paid_in else 0)
+
+
 async def test_a_request_that_was_settled_after_its_checkpoint_is_no_orphan(place):
     async with open_money(place) as bench:
         await bench.top_up(1_000)

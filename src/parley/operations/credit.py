@@ -72,7 +72,7 @@ async def show_credits(records: Records, actor: Actor) -> Credits:
     account = books.account(organization_id)
     return Credits(
         organization_id=organization_id,
-        is_metered=organization_id != books.open_organization,
+        is_metered=not books.is_open_organization(organization_id),
         is_frozen=account.is_frozen,
         credit_nano=account.credit_nano,
         held_nano=books.held_nano(organization_id),

@@ -38,6 +38,8 @@ class HoldState(msgspec.Struct, kw_only=True):
     opened_at: float
     # See Principal.
     counted_as: str | None = None
+    # Whether its organization was open, so that no balance covers it; None: kept by a version that did not say.
+    is_free: bool | None = None
 
 
 class Settlements:
@@ -82,7 +84,12 @@ class Settlements:
         for hold, record in running:
             if hold.is_open:
                 hold.is_journalled = True
-                state = HoldState(record=record, opened_at=hold.opened_at, counted_as=hold.principal.counted_as)
+                state = HoldState(
+                    record=record,
+                    opened_at=hold.opened_at,
+                    counted_as=hold.principal.counted_as,
+                    is_free=self._billing.books.is_open_organization(record.organization_id),
+                )
                 rows.append((hold, msgspec.json.encode(state)))
         if rows:
             await self._database.append(self._write_holds, rows)
@@ -128,7 +135,7 @@ def settle_orphans(transaction: Transaction, usage: UsageRecords, billing: Billi
             num_output_tokens=record.usage.output_tokens,
         )
         billing.books.adopt(hold)
-        closed = billing.books.close(hold, record.charge_nano)
+        closed = billing.books.close(hold, record.charge_nano, is_free=held.is_free)
         usage.keep(connection, [record])
         billing.keep_closed(connection, [(closed, _seal(record))])
     billing.drop_holds(connection, [request_id for request_id, _ in orphans])

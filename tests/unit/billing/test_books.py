@@ -232,6 +232,16 @@ def test_a_frozen_account_buys_nothing_until_it_is_thawed():
     hold(books)
 
 
+def test_a_reply_that_has_begun_when_its_account_is_frozen_gets_no_more_and_pays_for_what_it_had():
+    books = books_with(1_000)
+    held = hold(books)
+    books.set_frozen("org-a", is_frozen=True)
+    # Not an error: bytes were sent, so it ends with "length".
+    assert books.extend(held, 512) == 0
+    assert books.close(held, 20).charge_nano == 20
+    assert books.available_nano("org-a") == 980
+
+
 def test_organizations_do_not_share_money():
     books = books_with(1_000)
     assert refusal(books, who=principal("org-b"))[1] == "insufficient_quota"

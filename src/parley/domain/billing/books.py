@@ -146,8 +146,9 @@ class Books:
         self._reserve(hold.principal, hold.amount_nano)
 
     def extend(self, hold: Hold, num_tokens: int) -> int:
-        """Cover up to `num_tokens` more output tokens; how many could be, which is 0 where none is affordable."""
-        if not hold.is_open:
+        """Cover up to `num_tokens` more output tokens; how many could be, which is 0 where none may be bought. Never raises."""
+        # A reply that has begun ends with "length" where its account was frozen meanwhile, as where its money ended.
+        if not hold.is_open or self._is_refused(hold.principal.organization_id):
             return 0
         room = self._room(hold.principal, self._clock.now())
         price = hold.price.output_token_nano
@@ -169,8 +170,15 @@ class Books:
         hold.amount_nano += nano
         self._reserve(hold.principal, nano)
 
-    def close(self, hold: Hold, charge_nano: int) -> Closed:
-        """Charge an open hold and give back the rest. The charge comes off the balance now; it is not durable yet."""
+    def is_open_organization(self, organization_id: str) -> bool:
+        """Whether the organization is open: it pays nothing and is refused nothing."""
+        return organization_id == self.open_organization
+
+    def close(self, hold: Hold, charge_nano: int, *, is_free: bool | None = None) -> Closed:
+        """Charge an open hold and give back the rest. The charge comes off the balance now; it is not durable yet.
+
+        `is_free` says whether the organization was open when the hold was opened; None: it is as it is now.
+        """
         if not hold.is_open:
             raise RuntimeError(f"the hold for {hold.request_id} is closed")
         charge = max(0, min(charge_nano, hold.amount_nano))
@@ -179,7 +187,7 @@ class Books:
         principal = hold.principal
         scopes = (principal.organization_id, principal.project_id, principal.spender)
         month = self._months.add(scopes, charge, now)
-        return Closed(charge_nano=charge, postings=self._draw(hold, charge, now), month=month, scopes=scopes)
+        return Closed(charge_nano=charge, postings=self._draw(hold, charge, now, is_free), month=month, scopes=scopes)
 
     def release(self, hold: Hold) -> None:
         """Give back whatever is still held. Any number of times."""
@@ -263,15 +271,18 @@ class Books:
             else:
                 held.pop(scope, None)
 
+    def _is_refused(self, organization_id: str) -> bool:
+        """Whether nothing is sold to the organization."""
+        return organization_id != self.open_organization and self._account(organization_id).is_frozen
+
     def _room(self, principal: Principal, now: float) -> tuple[int, Bound] | None:
         """How much this principal may still hold, and what bounds it; None where nothing does. Raises for a frozen account."""
         tightest: tuple[int, Bound] | None = None
         organization_id = principal.organization_id
+        if self._is_refused(organization_id):
+            raise account_frozen()
         if organization_id != self.open_organization:
-            account = self._account(organization_id)
-            if account.is_frozen:
-                raise account_frozen()
-            left = account.available_nano(now) - self.held_nano(organization_id)
+            left = self._account(organization_id).available_nano(now) - self.held_nano(organization_id)
             tightest = (max(left, 0), Bound.CREDIT)
         own = principal.budget_nano
         if self._budgets or own is not None:
@@ -286,12 +297,12 @@ class Books:
                         tightest = (left, bound)
         return tightest
 
-    def _draw(self, hold: Hold, charge: int, now: float) -> tuple[Posting, ...]:
+    def _draw(self, hold: Hold, charge: int, now: float, is_free: bool | None) -> tuple[Posting, ...]:
         """The entries of a charge: grants that counted when the request was admitted, the first to expire first; then credit."""
         if not charge:
             return ()
         organization_id = hold.principal.organization_id
-        if organization_id == self.open_organization:
+        if self.is_open_organization(organization_id) if is_free is None else is_free:
             sources = [(open_account(organization_id), charge)]
         else:
             sources = self._account(organization_id).draw(charge, hold.opened_at)
