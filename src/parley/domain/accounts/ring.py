@@ -7,7 +7,14 @@ from parley.core.clock import Clock
 from parley.core.principal import Principal
 from parley.domain.accounts.entrances import Session
 from parley.domain.accounts.model import Key
-from parley.domain.accounts.standing import SignedIn, Standing, principal_of, signed_in
+from parley.domain.accounts.standing import (
+    SignedIn,
+    Standing,
+    ends_session_work,
+    ends_work,
+    principal_of,
+    signed_in,
+)
 
 # Longer than any key or token; what is longer is none and is not worth a digest.
 _MAX_SECRET_CHARACTERS = 256
@@ -75,7 +82,7 @@ class Ring:
         return used
 
     def watch(self, watcher: Callable[[frozenset[str]], None]) -> None:
-        """Have `watcher` called, on the writer's thread, with the ids of keys and sessions that no longer count."""
+        """Have `watcher` called, on the writer's thread, with the ids of keys and sessions that no longer count, or may run less."""
         self._watchers.append(watcher)
 
     def replace(
@@ -88,15 +95,21 @@ class Ring:
             for session in sessions
             if (found := signed_in(standing, session)) is not None
         }
-        gone = set()
+        gone, now = set(), self._clock.now()
         for digest, (_, principal) in tuple(self._keys.items()):
-            if organization_id in {None, principal.organization_id} and digest not in new_keys:
-                del self._keys[digest]
-                gone.add(principal.key_id)
+            if organization_id in {None, principal.organization_id}:
+                _, new_principal = new_keys.get(digest, (_NOBODY, None))
+                if new_principal is None:
+                    del self._keys[digest]
+                if ends_work(principal, new_principal, now):
+                    gone.add(principal.key_id)
         for digest, (_, old) in tuple(self._sessions.items()):
-            if organization_id in {None, old.session.organization_id} and digest not in new_sessions:
-                del self._sessions[digest]
-                gone.add(old.session.id)
+            if organization_id in {None, old.session.organization_id}:
+                _, new = new_sessions.get(digest, (_NOBODY, None))
+                if new is None:
+                    del self._sessions[digest]
+                if ends_session_work(old, new, now):
+                    gone.add(old.session.id)
         self._keys.update(new_keys)
         self._sessions.update(new_sessions)
         self._tell(gone)
@@ -107,7 +120,10 @@ class Ring:
         if principal is None:
             self.dismiss([key])
         else:
+            _, before = self._keys.get(key.digest, (_NOBODY, None))
             self._keys[key.digest] = (key.digest, principal)
+            if before is not None and ends_work(before, principal, self._clock.now()):
+                self._tell({key.id})
 
     def admit_session(self, standing: Standing, session: Session) -> None:
         """Let one session count, as `standing` says."""

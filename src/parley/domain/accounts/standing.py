@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from parley.core.principal import Principal, Scope, closure
+from parley.core.principal import FAMILIES, Principal, Scope, closure
 from parley.domain.accounts.entrances import Session
 from parley.domain.accounts.model import HOUSE_SCOPES, Key, Organization, OrganizationStatus, Project
 from parley.domain.accounts.people import Role, lower, reaches_every_project, role_scopes
+
+_RUNS_MODELS = FAMILIES | {Scope.MODEL_REQUEST}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,3 +117,25 @@ def signed_in(standing: Standing, session: Session) -> SignedIn | None:
     nothing = role_scopes(role, is_house=organization.is_house) - {Scope.ALL, Scope.KEYS}
     usual = next(iter(principals.values()), None) or principal("", nothing)
     return SignedIn(session=session, principals=principals, usual=usual)
+
+
+def ends_work(before: Principal, after: Principal | None, now: float) -> bool:
+    """Whether what runs in a principal's name must not go on: it counts no more, or may run less than it might.
+
+    Where its time runs out as it was told, what was let in before is answered.
+    """
+    if after is None:
+        return True
+    if after.expires_at != before.expires_at and after.expires_at is not None and after.expires_at <= now:
+        return True
+    # Hardly ever do scopes change, and a closure costs something.
+    if after.scopes == before.scopes:
+        return False
+    return not (closure(before.scopes) - closure(after.scopes)).isdisjoint(_RUNS_MODELS)
+
+
+def ends_session_work(before: SignedIn, after: SignedIn | None, now: float) -> bool:
+    """The same of a session, in any of its projects: which of them a request runs in is not told apart."""
+    if after is None:
+        return True
+    return any(ends_work(who, after.principals.get(project_id), now) for project_id, who in before.principals.items())
