@@ -17,6 +17,7 @@ from argon2 import PasswordHasher
 
 from parley.api.call import Platform, Services
 from parley.api.open_requests import OpenRequests
+from parley.api.repeats import Repeats
 from parley.api.routes import route_table
 from parley.api.stack import EdgeRules, build_stack
 from parley.core.clock import FakeClock
@@ -174,6 +175,7 @@ async def town(
                 catalog=records.catalog,
                 clock=clock,
                 platform=platform,
+                repeats=Repeats(records.replies),
                 levels_of=partial(levels_of, records),
             ),
             keys=records.keys,

@@ -44,6 +44,17 @@ async def test_e10_every_reply_says_how_the_limits_stand(town: Town) -> None:
     assert left == 40_000 - usage["total_tokens"] - usage["prompt_tokens"] - 10
 
 
+async def test_e10_a_reply_that_was_kept_says_how_the_limits_stand_and_takes_nothing(town: Town) -> None:
+    key = await metered_key(town, limits={"requests_per_minute": 10})
+    first, again = [
+        await town.call("POST", "/v1/chat/completions", CHAT, key=key, idempotency_key="order-1") for _ in range(2)
+    ]
+    assert again.headers["idempotent-replayed"] == "true"
+    assert again.json() == first.json()
+    assert told(again)["x-ratelimit-limit-requests"] == "10"
+    assert told(again)["x-ratelimit-remaining-requests"] == "9"
+
+
 async def test_a_reply_that_comes_before_the_limits_are_met_says_how_they_stand_and_takes_nothing(town: Town) -> None:
     key = await metered_key(town, limits={"requests_per_minute": 10})
     await chat(town, key)

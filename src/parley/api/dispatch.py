@@ -55,6 +55,7 @@ class Dispatcher:
         scope = call.http.scope
         async with repeats.claimed(call.http, call.require_principal().project_id) as claimed:
             if claimed.reply is not None:
+                reception_of(scope).levels = self._services.levels_of(call.require_principal(), None)
                 await claimed.reply(scope, receive, send)
                 return
             call.claim = claimed.claim
