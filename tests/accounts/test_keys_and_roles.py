@@ -1,11 +1,7 @@
 """What keys may, what roles may, that nobody makes a key that may more, and that what is revoked is over."""
 
-import asyncio
-
 import pytest
 
-from parley.api.reception import Reception
-from parley.core.errors import AuthenticationFailed
 from parley.core.principal import Scope, closure
 from tests.builders_accounts import Town
 
@@ -258,79 +254,6 @@ async def test_a_keys_last_use_is_seen_at_once_and_kept(town: Town) -> None:
     used = town.records.keys.take_used()
     await town.records.database.transaction(lambda transaction: town.records.accounts.note_used(transaction, used))
     assert (await town.ok("GET", path))["last_used_at"] == int(town.clock.now())
-
-
-async def running_as(town: Town, key_id: str) -> asyncio.Future[None]:
-    """A request that runs in the name of a key or a session until it is ended."""
-    reception = Reception(request_id=f"req_{key_id}", received_at=0.0)
-    reception.key_id = key_id
-
-    async def run() -> None:
-        with town.open_requests.holding(reception):
-            await asyncio.Event().wait()
-
-    running = asyncio.ensure_future(run())
-    await asyncio.sleep(0)
-    return running
-
-
-async def is_ended(running: asyncio.Future[None]) -> bool:
-    """Whether it was ended as what no longer may run."""
-    with pytest.raises(AuthenticationFailed):
-        await asyncio.wait_for(running, 60)
-    return True
-
-
-async def test_i7_what_runs_with_a_revoked_key_is_ended(town: Town) -> None:
-    key = await town.new_key()
-    running, others = await running_as(town, key["id"]), await running_as(town, "key_other")
-    await town.ok("DELETE", f"{HOUSE}/projects/{key['project_id']}/api_keys/{key['id']}")
-    assert await is_ended(running)
-    assert not others.done()
-    others.cancel()
-
-
-@pytest.mark.parametrize("change", [{"scopes": ["read"]}, {"scopes": ["completions"]}, {"expires_at": 1}])
-async def test_i7_what_runs_with_a_key_that_may_run_less_by_now_is_ended(town: Town, change: dict[str, object]) -> None:
-    key = await town.new_key(scopes=["chat", "completions"])
-    path = f"{HOUSE}/projects/{key['project_id']}/api_keys/{key['id']}"
-    running = await running_as(town, key["id"])
-    await town.ok("POST", path, {"name": "another", "scopes": ["model.request"], "monthly_budget_usd": 1})
-    await town.ok("POST", f"{HOUSE}/projects/{key['project_id']}", {"name": "another"})
-    assert not running.done()
-    await town.ok("POST", path, change)
-    assert await is_ended(running)
-
-
-async def test_what_was_let_in_before_a_key_ran_out_is_answered(town: Town) -> None:
-    key = await town.new_key(expires_at=int(town.clock.now()) + 60)
-    running = await running_as(town, key["id"])
-    town.clock.advance(61)
-    await town.ok("POST", f"{HOUSE}/projects/{key['project_id']}", {"name": "another"})
-    assert not running.done()
-    running.cancel()
-
-
-@pytest.mark.parametrize("loss", ["role", "project", "organization"])
-async def test_i7_what_runs_for_a_person_who_may_no_longer_is_ended(town: Town, loss: str) -> None:
-    owner = await town.sign_up("owner@example.org")
-    project_id = await town.project_id(owner)
-    projects = [{"id": project_id, "role": "member"}]
-    dev = await town.join("dev@example.org", "developer", projects=projects, by=owner)
-    key = (await dev.call("POST", f"{HOUSE}/projects/{project_id}/api_keys", {"name": "k"})).json()
-    session_id = (await dev.call("GET", "/v1/account/session")).json()["id"]
-    running = [await running_as(town, name) for name in (key["id"], session_id)]
-    # Another project of theirs, and another name, take nothing away.
-    await owner.call("POST", f"{HOUSE}/projects", {"name": "more"})
-    assert not any(one.done() for one in running)
-    if loss == "role":
-        reply = await owner.call("POST", f"{HOUSE}/users/{dev.user_id}", {"role": "viewer"})
-    elif loss == "project":
-        reply = await owner.call("DELETE", f"{HOUSE}/projects/{project_id}/users/{dev.user_id}")
-    else:
-        reply = await town.call("POST", f"/v1/organizations/{owner.organization_id}", {"status": "suspended"})
-    assert reply.status_code == 200, reply.text
-    assert [await is_ended(one) for one in running] == [True, True]
 
 
 async def test_a_key_is_shown_once(town: Town) -> None:

@@ -77,6 +77,8 @@ class Call(Struct, kw_only=True):
     request_id: str
     received_at: float
     principal: Principal | None = None
+    # Asks again who calls, and whether they may; None where nobody is asked, and where a running request ends with its key.
+    renew: Callable[[], Principal] | None = None
     # As the audit log shall know the caller.
     address: str = "unknown"
     path_params: dict[str, str] = {}
@@ -100,7 +102,13 @@ class Call(Struct, kw_only=True):
         return self.services.platform.records
 
     def actor(self) -> Actor:
-        """The caller, as operations want to know it; a visitor on a public route."""
+        """The caller, as operations want to know it; a visitor on a public route. Handlers read the body first.
+
+        A body may take as long as it likes. Whoever no longer may when it is there is refused (AuthenticationFailed,
+        MissingScope): a change is made by what counts then.
+        """
+        if self.renew is not None:
+            self.principal = self.renew()
         principal = self.principal
         if principal is None:
             kind, principal = ActorKind.VISITOR, _NOBODY

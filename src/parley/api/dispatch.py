@@ -1,5 +1,7 @@
 """The innermost layer: finds the route, knows the caller, runs the handler, sends its reply."""
 
+from functools import partial
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -15,6 +17,8 @@ from parley.api.stream import EventStream
 from parley.core.errors import ParleyError
 
 _UNAUDITED = frozenset({Access.READ, Access.MODEL_REQUEST})
+# What is asked here is done in the caller's name, as they are when it is done.
+_CHANGES = frozenset({Access.SESSION, Access.KEYS, Access.ADMIN_READ, Access.ADMIN, Access.OPERATOR})
 
 
 class Dispatcher:
@@ -84,6 +88,7 @@ class Dispatcher:
             request_id=reception.request_id,
             received_at=reception.received_at,
             principal=principal,
+            renew=partial(self._gatekeeper.admit, http, match.route) if access in _CHANGES else None,
             # What runs models is not audited by address, and need not find it out.
             address="" if access in _UNAUDITED else self._gatekeeper.address_of(http),
             path_params=match.path_params,

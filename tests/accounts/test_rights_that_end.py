@@ -1,0 +1,145 @@
+"""I7: what was let in by a right that ends meanwhile: requests that run, and changes whose body is still coming."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+
+from parley.api.call import Access
+from parley.api.reception import Reception
+from parley.core.errors import AuthenticationFailed
+from tests.builders_accounts import Town
+from tests.builders_routes import declared_routes
+
+HOUSE = "/v1/organization"
+_ENDS = {
+    "/credits": {"amount_usd": 1},
+    "/invites": {"email": "x@example.org", "role": "reader"},
+    "/rotate": {"overlap_seconds": 1},
+    "/users": {"user_id": "user-x", "role": "reader"},
+    "/{user_id}": {"role": "reader"},
+    "/{rate_limit_id}": {"max_requests_per_1_minute": 1},
+}
+WITH_BODY = [
+    route.path
+    for route in declared_routes()
+    if route.method == "POST"
+    and route.access in {Access.KEYS, Access.ADMIN, Access.OPERATOR}
+    # They take none.
+    and not route.path.endswith(("/archive", "/load", "/unload"))
+]
+
+
+async def running_as(town: Town, key_id: str) -> asyncio.Future[None]:
+    """A request that runs in the name of a key or a session until it is ended."""
+    reception = Reception(request_id=f"req_{key_id}", received_at=0.0)
+    reception.key_id = key_id
+
+    async def run() -> None:
+        with town.open_requests.holding(reception):
+            await asyncio.Event().wait()
+
+    running = asyncio.ensure_future(run())
+    await asyncio.sleep(0)
+    return running
+
+
+async def is_ended(running: asyncio.Future[None]) -> bool:
+    """Whether it was ended as what no longer may run."""
+    with pytest.raises(AuthenticationFailed):
+        await asyncio.wait_for(running, 60)
+    return True
+
+
+async def test_i7_what_runs_with_a_revoked_key_is_ended(town: Town) -> None:
+    key = await town.new_key()
+    running, others = await running_as(town, key["id"]), await running_as(town, "key_other")
+    await town.ok("DELETE", f"{HOUSE}/projects/{key['project_id']}/api_keys/{key['id']}")
+    assert await is_ended(running)
+    assert not others.done()
+    others.cancel()
+
+
+@pytest.mark.parametrize("change", [{"scopes": ["read"]}, {"scopes": ["completions"]}, {"expires_at": 1}])
+async def test_i7_what_runs_with_a_key_that_may_run_less_by_now_is_ended(town: Town, change: dict[str, object]) -> None:
+    key = await town.new_key(scopes=["chat", "completions"])
+    path = f"{HOUSE}/projects/{key['project_id']}/api_keys/{key['id']}"
+    running = await running_as(town, key["id"])
+    await town.ok("POST", path, {"name": "another", "scopes": ["model.request"], "monthly_budget_usd": 1})
+    await town.ok("POST", f"{HOUSE}/projects/{key['project_id']}", {"name": "another"})
+    assert not running.done()
+    await town.ok("POST", path, change)
+    assert await is_ended(running)
+
+
+def body_for(path: str) -> dict[str, object]:
+    """A body that the route takes."""
+    return next((body for end, body in _ENDS.items() if path.endswith(end)), {"name": "x"})
+
+
+@pytest.mark.parametrize("path", WITH_BODY)
+async def test_i7_a_change_whose_body_comes_after_its_key_was_revoked_is_refused(town: Town, path: str) -> None:
+    scopes = ["all", "admin", "owner", "operator"]
+    key = await town.ok("POST", f"{HOUSE}/admin_api_keys", {"name": "leaver", "scopes": scopes})
+    headers = {"authorization": f"Bearer {key['value']}", "content-type": "application/json"}
+
+    async def slowly() -> AsyncIterator[bytes]:
+        raw = json.dumps(body_for(path)).encode()
+        yield raw[:5]
+        await town.ok("DELETE", f"{HOUSE}/admin_api_keys/{key['id']}")
+        yield raw[5:]
+
+    reply = await town.client.post(path, content=slowly(), headers=headers)
+    assert reply.status_code == 401
+    newest = (await town.ok("GET", f"{HOUSE}/audit_logs?limit=1"))["data"][0]
+    assert (newest["type"], newest["resource_id"]) == ("api_key.deleted", key["id"])
+
+
+async def test_i7_a_change_is_made_with_the_rights_of_when_its_body_is_there(town: Town) -> None:
+    admin = await town.join("admin@example.org", "admin")
+    headers = {
+        "cookie": f"parley_session={admin.token}",
+        "x-csrf-token": admin.csrf,
+        "content-type": "application/json",
+    }
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b'{"name":'
+        await town.ok("POST", f"{HOUSE}/users/{admin.user_id}", {"role": "viewer"})
+        yield b'"x"}'
+
+    reply = await town.client.post(f"{HOUSE}/projects", content=slowly(), headers=headers)
+    assert reply.status_code == 401
+    assert "Missing scopes: admin" in reply.text
+
+
+async def test_what_was_let_in_before_a_key_ran_out_is_answered(town: Town) -> None:
+    key = await town.new_key(expires_at=int(town.clock.now()) + 60)
+    running = await running_as(town, key["id"])
+    town.clock.advance(61)
+    await town.ok("POST", f"{HOUSE}/projects/{key['project_id']}", {"name": "another"})
+    assert not running.done()
+    running.cancel()
+
+
+@pytest.mark.parametrize("loss", ["role", "project", "organization"])
+async def test_i7_what_runs_for_a_person_who_may_no_longer_is_ended(town: Town, loss: str) -> None:
+    owner = await town.sign_up("owner@example.org")
+    project_id = await town.project_id(owner)
+    projects = [{"id": project_id, "role": "member"}]
+    dev = await town.join("dev@example.org", "developer", projects=projects, by=owner)
+    key = (await dev.call("POST", f"{HOUSE}/projects/{project_id}/api_keys", {"name": "k"})).json()
+    session_id = (await dev.call("GET", "/v1/account/session")).json()["id"]
+    running = [await running_as(town, name) for name in (key["id"], session_id)]
+    # Another project of theirs, and another name, take nothing away.
+    await owner.call("POST", f"{HOUSE}/projects", {"name": "more"})
+    assert not any(one.done() for one in running)
+    if loss == "role":
+        reply = await owner.call("POST", f"{HOUSE}/users/{dev.user_id}", {"role": "viewer"})
+    elif loss == "project":
+        reply = await owner.call("DELETE", f"{HOUSE}/projects/{project_id}/users/{dev.user_id}")
+    else:
+        reply = await town.call("POST", f"/v1/organizations/{owner.organization_id}", {"status": "suspended"})
+    assert reply.status_code == 200, reply.text
+    assert [await is_ended(one) for one in running] == [True, True]
