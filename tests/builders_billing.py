@@ -12,10 +12,12 @@ from parley.core.hold import Hold, Need
 from parley.core.price import Price, charge_nano
 from parley.core.principal import Principal, Scope
 from parley.core.usage import Usage, UsageRecord
+from parley.domain.audit.service import AuditLog
 from parley.domain.billing.service import Billing
 from parley.domain.idempotency.service import Replies
 from parley.domain.usage.service import UsageRecords
 from parley.infra.db import Database
+from parley.operations.reconcile import Reconciler
 from parley.operations.settlements import Settlements, settle_orphans
 from tests.builders_records import usage_record
 
@@ -91,6 +93,9 @@ class MoneyBench:
 
     async def settle(self, hold: Hold, usage: Usage) -> None:
         await self.settlements.settle(hold, record_of(hold, usage))
+
+    def reconciler(self) -> Reconciler:
+        return Reconciler(self.database, self.billing, self.replies, AuditLog(self.clock))
 
     @property
     def available(self) -> int:

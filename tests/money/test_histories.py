@@ -17,7 +17,6 @@ from parley.core.hold import Hold
 from parley.core.usage import Usage
 from parley.domain.billing.store import balances, ledger
 from parley.infra.db import DatabaseFailed
-from parley.operations.reconcile import Reconciler
 from parley.operations.verification import verify_ledger
 from tests.builders_billing import need, open_money, record_of
 
@@ -164,7 +163,7 @@ class Histories(RuleBasedStateMachine):
     def let_time_pass(self, days: float) -> None:
         self.clock.advance(days * 86_400.0)
         before = sum(self.bench.billing.books.balances().values())
-        self.runner.run(Reconciler(self.bench.database, self.bench.billing, self.bench.replies).expire())
+        self.runner.run(self.bench.reconciler().expire())
         self.expired += before - sum(self.bench.billing.books.balances().values())
 
     @invariant()

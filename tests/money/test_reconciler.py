@@ -9,12 +9,14 @@ from contextlib import closing
 import pytest
 from sqlalchemy import text
 
+from parley.core.actor import ActorKind
 from parley.core.errors import RateLimited
 from parley.core.usage import Usage
+from parley.domain.audit.model import AuditFilter
+from parley.domain.audit.service import AuditLog
 from parley.domain.billing.audit import check_chain
 from parley.domain.billing.verify import Position
 from parley.infra.db import Database
-from parley.operations.reconcile import Reconciler
 from parley.operations.verification import verify_ledger
 from tests.builders_billing import open_money, principal
 
@@ -43,7 +45,7 @@ def execute(path, *statements):
 async def test_a_sound_ledger_is_found_sound_at_any_moment(path):
     async with open_money(path) as bench:
         await bench.top_up(10**6)
-        reconciler = Reconciler(bench.database, bench.billing, bench.replies)
+        reconciler = bench.reconciler()
         for turn in range(5):
             await spend(bench, 20, start=20 * turn)
             assert await reconciler.check() == []
@@ -55,7 +57,7 @@ async def test_a_sound_ledger_is_found_sound_at_any_moment(path):
 
 async def test_money_that_comes_while_the_ledger_is_looked_at_freezes_nobody(path):
     async with open_money(path) as bench:
-        reconciler = Reconciler(bench.database, bench.billing, bench.replies)
+        reconciler = bench.reconciler()
         # What is handed to the writer before the look is in the ledger that it sees, and in the books only afterwards.
         for turn in range(3):
             paid = bench.top_up(10**6, key=f"payment {turn}")
@@ -88,7 +90,7 @@ async def test_a16_drift_is_found_and_freezes_the_account(path, damage):
     async with open_money(path) as bench:
         await bench.top_up(1_000_000)
         await spend(bench, 12)
-        reconciler = Reconciler(bench.database, bench.billing, bench.replies)
+        reconciler = bench.reconciler()
         assert await reconciler.check() == []
         execute(path, *DAMAGE[damage])
         before = (await read_all(bench), bench.available)
@@ -115,10 +117,21 @@ async def test_only_the_accounts_that_are_touched_are_frozen(path):
         await bench.top_up(1_000_000, "org-b", key="b")
         await spend(bench, 3)
         execute(path, "UPDATE ledger_entries SET amount_nano = 1 WHERE seq = 4")
-        await Reconciler(bench.database, bench.billing, bench.replies).check()
+        reconciler = bench.reconciler()
+        await reconciler.check()
         bench.hold("req_b", who=principal("org-b"))
         with pytest.raises(RateLimited):
             bench.hold("req_a")
+        # Once, however often it is found.
+        await reconciler.check()
+        page = await bench.database.read(
+            lambda connection: AuditLog(bench.clock).list_entries(connection, None, AuditFilter(), limit=10)
+        )
+        (entry,) = page.items
+        assert (entry.actor_kind, entry.actor_id) == (ActorKind.SERVER, "reconciler")
+        assert (entry.change.type, entry.change.organization_id) == ("account.frozen", "org-a")
+        assert entry.change.before["frozen"] is None
+        assert entry.change.after["frozen"].startswith(("account", "entry"))
 
 
 async def test_what_was_deleted_while_nothing_ran_is_found(path):

@@ -17,7 +17,12 @@ from parley.operations.audit_reading import EXPORTED, exported, read_audit_log
 from parley.operations.exports import Form, written
 
 _SHOWN = 50
-_NAMES = {ActorKind.COMMAND_LINE: "the command line", ActorKind.VISITOR: "a visitor", ActorKind.SESSION: "a session"}
+_NAMES = {
+    ActorKind.COMMAND_LINE: "the command line",
+    ActorKind.VISITOR: "a visitor",
+    ActorKind.SESSION: "a session",
+    ActorKind.SERVER: "the server",
+}
 
 
 @click.command()

@@ -7,12 +7,13 @@ from parley.core.principal import Principal
 
 
 class ActorKind(StrEnum):
-    """A key, a person's session, the command line on the server's own machine, or somebody who has yet to log in."""
+    """A key, a person's session, the command line on the server's own machine, somebody who has yet to log in, or the server."""
 
     API_KEY = "api_key"
     SESSION = "session"
     COMMAND_LINE = "command_line"
     VISITOR = "visitor"
+    SERVER = "server"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

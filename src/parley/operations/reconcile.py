@@ -5,6 +5,10 @@ import logging
 from collections.abc import Sequence
 from functools import partial
 
+from parley.core.actor import Actor, ActorKind
+from parley.core.principal import Principal
+from parley.domain.audit.model import Change
+from parley.domain.audit.service import AuditLog
 from parley.domain.billing.audit import Expected, Finding, check_chain, check_sums
 from parley.domain.billing.service import Billing
 from parley.domain.billing.verify import Position
@@ -14,6 +18,8 @@ from parley.infra.db import Connection, Database, Transaction
 PERIOD_SECONDS = 60.0
 # Entries of the chain walked in each round: a small ledger whole, a large one piece by piece, in a day 70 million.
 ENTRIES_PER_ROUND = 50_000
+# How the audit log knows it.
+_NAME = "reconciler"
 
 _log = logging.getLogger(__name__)
 
@@ -21,8 +27,9 @@ _log = logging.getLogger(__name__)
 class Reconciler:
     """`run` goes on until it is cancelled. `findings` are those of the last round: empty when all is well."""
 
-    def __init__(self, database: Database, billing: Billing, replies: Replies) -> None:
+    def __init__(self, database: Database, billing: Billing, replies: Replies, audit: AuditLog) -> None:
         self._database = database
+        self._audit = audit
         self._billing = billing
         self._replies = replies
         self._position = Position()
@@ -87,5 +94,17 @@ class Reconciler:
         for organization_id in sorted(finding.organizations):
             if not self._billing.books.account(organization_id).is_frozen:
                 _log.error("account frozen", extra={"organization_id": organization_id})
-                freeze = partial(self._billing.set_frozen, organization_id=organization_id, reason=finding.text)
-                await self._database.transaction(freeze)
+                await self._database.transaction(partial(self._keep_frozen, organization_id, finding.text))
+
+    def _keep_frozen(self, organization_id: str, reason: str, unit: Transaction) -> None:
+        self._billing.set_frozen(unit, organization_id, reason=reason)
+        nobody = Principal(organization_id=organization_id, project_id="", key_id=_NAME, scopes=frozenset())
+        seen = {"id": organization_id, "organization_id": organization_id}
+        change = Change(
+            type="account.frozen",
+            organization_id=organization_id,
+            resource_id=organization_id,
+            before=seen | {"frozen": None},
+            after=seen | {"frozen": reason},
+        )
+        self._audit.note(unit, Actor(kind=ActorKind.SERVER, principal=nobody), change)
