@@ -114,6 +114,26 @@ async def test_i7_a_change_is_made_with_the_rights_of_when_its_body_is_there(tow
     assert "Missing scopes: admin" in reply.text
 
 
+@pytest.mark.parametrize("change", [{"models": ["gpt-4"]}, {"limits": {"requests_per_minute": 0}}, {}])
+async def test_i7_a_body_that_takes_its_time_is_answered_as_its_key_stands_by_then(
+    town: Town, change: dict[str, object]
+) -> None:
+    key = await town.new_key(expires_at=int(town.clock.now()) + 60)
+    headers = {"authorization": f"Bearer {key['value']}", "content-type": "application/json"}
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b'{"model": "echo-1", "max_tokens": 1, '
+        if change:
+            await town.ok("POST", f"{HOUSE}/projects/{key['project_id']}/api_keys/{key['id']}", change)
+            town.clock.advance(2)
+        else:
+            town.clock.advance(61)
+        yield b'"messages": [{"role": "user", "content": "hello"}]}'
+
+    reply = await town.client.post("/v1/chat/completions", content=slowly(), headers=headers)
+    assert reply.status_code == (403 if "models" in change else 429 if change else 401), reply.text
+
+
 async def test_what_was_let_in_before_a_key_ran_out_is_answered(town: Town) -> None:
     key = await town.new_key(expires_at=int(town.clock.now()) + 60)
     running = await running_as(town, key["id"])

@@ -22,6 +22,9 @@ from parley.operations.last_used import LastUsed
 from parley.operations.records import Records
 from parley.serving.serve import Serving
 
+# A key that was looked at no longer ago counts as it was then: a revoked one ends what it began anyway.
+_FRESH_SECONDS = 1.0
+
 
 class Access(StrEnum):
     """What a route asks of its caller; a route has no default. Those beside PUBLIC and SESSION are scopes by name."""
@@ -77,7 +80,7 @@ class Call(Struct, kw_only=True):
     request_id: str
     received_at: float
     principal: Principal | None = None
-    # Asks again who calls, and whether they may; None where nobody is asked, and where a running request ends with its key.
+    # Asks again who calls, and whether they may; None where nobody is asked.
     renew: Callable[[], Principal] | None = None
     # As the audit log shall know the caller.
     address: str = "unknown"
@@ -86,6 +89,13 @@ class Call(Struct, kw_only=True):
     claim: Claim | None = None
     # Reply headers that a stage wants to add (x-parley-model, Deprecation, Sunset).
     reply_headers: dict[str, str] = {}
+
+    def payer(self) -> Principal:
+        """For whom a model runs and who pays. Asked again where the body took its time: what a key may spend, and until
+        when, is what counts at the start. Raises as `actor` does."""
+        if self.services.clock.monotonic() - self.received_at > _FRESH_SECONDS:
+            self._renew()
+        return self.require_principal()
 
     def require_principal(self) -> Principal:
         """The principal of a route that is not public."""
@@ -107,8 +117,7 @@ class Call(Struct, kw_only=True):
         A body may take as long as it likes. Whoever no longer may when it is there is refused (AuthenticationFailed,
         MissingScope): a change is made by what counts then.
         """
-        if self.renew is not None:
-            self.principal = self.renew()
+        self._renew()
         principal = self.principal
         if principal is None:
             kind, principal = ActorKind.VISITOR, _NOBODY
@@ -117,6 +126,10 @@ class Call(Struct, kw_only=True):
         return Actor(
             kind=kind, principal=principal, address=self.address, user_agent=self.http.headers.get("user-agent")
         )
+
+    def _renew(self) -> None:
+        if self.renew is not None:
+            self.principal = self.renew()
 
 
 _NOBODY = Principal(organization_id="", project_id="", key_id="", scopes=frozenset())

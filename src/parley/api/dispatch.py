@@ -17,8 +17,6 @@ from parley.api.stream import EventStream
 from parley.core.errors import ParleyError
 
 _UNAUDITED = frozenset({Access.READ, Access.MODEL_REQUEST})
-# What is asked here is done in the caller's name, as they are when it is done.
-_CHANGES = frozenset({Access.SESSION, Access.KEYS, Access.ADMIN_READ, Access.ADMIN, Access.OPERATOR})
 
 
 class Dispatcher:
@@ -71,10 +69,11 @@ class Dispatcher:
 
     def _call(self, match: Match, http: Request, reception: Reception) -> Call:
         """The call, with its principal: a route that is not public is refused here, before its body is read."""
-        principal = None
+        principal = renew = None
         access = match.route.access
         if access is not Access.PUBLIC:
-            principal = self._gatekeeper.admit(http, match.route)
+            renew = partial(self._gatekeeper.admit, http, match.route)
+            principal = renew()
             reception.organization_id = principal.organization_id
             if access is Access.MODEL_REQUEST:
                 # What ends with its key; a change that is half made is not cut.
@@ -88,7 +87,7 @@ class Dispatcher:
             request_id=reception.request_id,
             received_at=reception.received_at,
             principal=principal,
-            renew=partial(self._gatekeeper.admit, http, match.route) if access in _CHANGES else None,
+            renew=renew,
             # What runs models is not audited by address, and need not find it out.
             address="" if access in _UNAUDITED else self._gatekeeper.address_of(http),
             path_params=match.path_params,
