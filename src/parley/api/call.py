@@ -90,9 +90,9 @@ class Call(Struct, kw_only=True):
     # Reply headers that a stage wants to add (x-parley-model, Deprecation, Sunset).
     reply_headers: dict[str, str] = {}
 
-    def payer(self) -> Principal:
-        """For whom a model runs and who pays. Asked again where the body took its time: what a key may spend, and until
-        when, is what counts at the start. Raises as `actor` does."""
+    def current_principal(self) -> Principal:
+        """The principal for whom a model is to run. Asked again where the body took its time: what a key may use and spend,
+        and until when, is as it stands now. Raises as `actor` does."""
         if self.services.clock.monotonic() - self.received_at > _FRESH_SECONDS:
             self._renew()
         return self.require_principal()

@@ -53,7 +53,7 @@ async def _hear(call: Call, task: Task) -> ASGIApp:
         fields = read_fields(form, TRANSCRIPTION_FIELDS if task is Task.TRANSCRIBE else TRANSLATION_FIELDS)
         try:
             run = await call.services.serving.open_transcription(
-                call.payer(),
+                call.current_principal(),
                 to_core(fields, task),
                 request_id=call.request_id,
                 received_at=call.received_at,

@@ -44,7 +44,7 @@ async def open_run(
     """Open a Run of `request`, or raise its refusal. Nothing is awaited between the opening and the return."""
     try:
         run = await call.services.serving.open(
-            call.payer(),
+            call.current_principal(),
             request,
             request_id=call.request_id,
             received_at=call.received_at,
