@@ -112,7 +112,17 @@ async def test_a_client_that_leaves_ends_the_decoding_and_pays_for_what_was_work
     await run.aclose()
     assert (decoder.num_open, engine.open, decoder.num_windows) == (0, [], 2)
     [record] = made.sink.records
-    assert (record.outcome, record.usage.audio_seconds) == (Outcome.ABORTED, 10)
+    assert (record.outcome, record.usage.audio_seconds) == (Outcome.ABORTED, 20)
+
+
+async def test_who_leaves_with_the_text_of_a_passage_pays_for_it_before_the_passage_is_over():
+    made = bench(FakeDecoder(seconds=8.0), FakeSpeechEngine(text_ends_late_by=25.0))
+    run = await opened(made, transcription(is_stream=True))
+    assert (await anext(run)).end == 33.0
+    await run.aclose()
+    [record] = made.sink.records
+    # The text is said to end behind the sound, which is not charged.
+    assert (record.outcome, record.charge_nano) == (Outcome.ABORTED, 8 * NANO)
 
 
 async def test_who_waits_for_a_recording_to_be_heard_is_told_for_what():
