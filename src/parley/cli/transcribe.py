@@ -44,8 +44,6 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over each option by itself
     path = "/v1/audio/translations" if translate else "/v1/audio/transcriptions"
     fields = {"model": model, "response_format": written}
     if language is not None:
-        if translate:
-            raise click.UsageError("--language and --translate exclude each other")
         fields["language"] = language
     with in_one_line():
         server = find_server(url=url, key=key, data=data)
