@@ -12,7 +12,7 @@ from parley.core.speech import HeardSegment, Task, TranscriptFinished
 from parley.core.usage import Outcome, Usage
 from parley.serving.admission.audio import seconds_to_hold
 from tests.builders_serving import Bench, make_bench, make_principal, make_snapshot
-from tests.builders_speech import FakeDecoder, FakeSpeechEngine, speech_snapshot, texts, transcription
+from tests.builders_speech import SPHINX, FakeDecoder, FakeSpeechEngine, speech_snapshot, texts, transcription
 
 NANO = 100_000
 PRICE = Price(version="whisper", audio_second_nano=NANO)
@@ -227,6 +227,16 @@ async def test_a_translation_is_never_sent_to_what_cannot_translate():
     with pytest.raises(InvalidRequest, match="cannot translate") as refusal:
         await opened(bench(), transcription(task=Task.TRANSLATE))
     assert (refusal.value.param, refusal.value.code) == ("model", "model_not_supported")
+
+
+async def test_a_translation_goes_to_what_translates_in_the_place_of_what_hears():
+    able = replace(SPHINX, name="able", speech=replace(SPHINX.speech, can_translate=True))
+    snapshot = replace(speech_snapshot(can_translate=True), translating_weights=able)
+    made = make_bench(snapshots=[snapshot], speech=FakeSpeechEngine(), decoder=FakeDecoder())
+    for task, weights in ((Task.TRANSLATE, "able"), (Task.TRANSCRIBE, "sphinx")):
+        run = await opened(made, transcription(task=task), request_id=f"req_{task}")
+        await drained(run)
+        assert run.grant.weights.name == weights
 
 
 async def test_a_model_that_chats_does_not_hear():
