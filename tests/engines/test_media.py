@@ -241,6 +241,12 @@ async def test_g5_what_was_cut_out_of_the_middle_of_mpeg_audio_is_heard(decoder,
         assert len(samples) / SAMPLE_RATE == pytest.approx(8 * (1 - place / len(whole)), abs=0.3)
 
 
+async def test_g5_zeros_before_mpeg_audio_do_not_hide_it(decoder, tmp_path):
+    made = write_media(tmp_path / "made", tone(2.0), container="mp3", codec="mp3").read_bytes()
+    samples = await heard(decoder, file(tmp_path, bytes(20_000) + made))
+    assert len(samples) / SAMPLE_RATE == pytest.approx(2.0, abs=0.2)
+
+
 async def test_g1_a_header_that_says_one_sample_a_second_makes_no_hours_of_a_few_bytes(decoder, tmp_path):
     whole = bytearray(write_wav(tmp_path / "honest", tone(2.0)).read_bytes())
     struct.pack_into("<I", whole, 24, 1)

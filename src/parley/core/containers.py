@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 # So much of a file's beginning is enough to tell every container. Most have their sign at once; MPEG audio that was cut out of
 # the middle of something begins anywhere, with the next whole frame.
-HEAD_BYTES = 8 * 1024
+HEAD_BYTES = 32 * 1024
 
 
 @dataclass(frozen=True, slots=True)
