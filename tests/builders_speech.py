@@ -93,14 +93,17 @@ class FakeDecoder:
 
 
 class FakeSpeechEngine:
-    """Says one segment for each window it is fed, and wants one window ahead. It dies after `lives` passes of `dies_after` windows."""
+    """Says one segment for each window it is fed, and wants one window ahead. It dies after `lives` passes of `dies_after` windows.
+
+    Each segment is said to end `text_ends_late_by` seconds behind its window.
+    """
 
     num_slots = 2
 
-    def __init__(self, *, dies_after: int | None = None, lives: int = 0, stalls: bool = False) -> None:
+    def __init__(self, *, dies_after: int | None = None, lives: int = 0, text_ends_late_by: float = 0.0) -> None:
+        self.text_ends_late_by = text_ends_late_by
         self.dies_after = dies_after
         self.lives = lives
-        self.stalls = stalls
         self.open: list[FakeTranscription] = []
         self.hearings: list[Hearing] = []
 
@@ -130,7 +133,8 @@ class FakeTranscription:
         self._num_windows += 1
         self._num_bytes += len(samples)
         end = self._num_bytes / BYTES_PER_SECOND
-        self._events += [segment(f" part{self._num_windows}", start, end), Heard(end)]
+        text_end = end + self._engine.text_ends_late_by
+        self._events += [segment(f" part{self._num_windows}", start, text_end), Heard(end)]
 
     async def feed_end(self) -> None:
         self._events.append(TranscriptFinished(language="en", seconds=self._num_bytes / BYTES_PER_SECOND))

@@ -151,6 +151,20 @@ def test_each_request_is_recorded_once_by_the_second(whisper_server: LiveServer,
     assert recorded()[1] - before[1] == 200
 
 
+def test_a9_a_recording_that_is_sent_again_under_its_key_is_heard_once(whisper_server: LiveServer, clip: Path) -> None:
+    def send(boundary: str) -> tuple[int, dict]:
+        # Every client draws a boundary by chance.
+        head = f'--{boundary}\r\nContent-Disposition: form-data; name="model"\r\n\r\nwhisper-1\r\n--{boundary}\r\n'
+        head += 'Content-Disposition: form-data; name="file"; filename="clip.wav"\r\n\r\n'
+        body = head.encode() + clip.read_bytes() + f"\r\n--{boundary}--\r\n".encode()
+        content_type = f"multipart/form-data; boundary={boundary}"
+        return post(whisper_server, content_type, body, {"idempotency-key": "recording-1"})
+
+    (status, reply), again = send("first"), send("second")
+    assert (status, reply["text"]) == (200, SAID)
+    assert again == (status, reply)
+
+
 def test_g2_a_file_above_the_limit_is_refused_while_it_comes(whisper_server: LiveServer) -> None:
     for headers in ({"content-length": str(2 << 30)}, {"transfer-encoding": "chunked"}):
         status, body = post_raw(whisper_server, headers, size=3 << 20)

@@ -35,8 +35,21 @@ class FakeServer:
         chunks = [{"choices": [{"index": 0, "text": piece, "delta": {"content": piece}}]} for piece in pieces]
         self.frames = [b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in chunks] + [ending]
 
+    def say_heard(self, *pieces: str, is_whole: bool = True) -> None:
+        """Answer with these pieces of a transcript, and its end where it is whole."""
+        events = [{"type": "transcript.text.delta", "delta": piece} for piece in pieces]
+        if is_whole:
+            events.append({"type": "transcript.text.done", "text": "".join(pieces)})
+        self.frames = [b"data: " + json.dumps(event).encode() + b"\n\n" for event in events]
+
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        self.requests.append(await request.json())
+        if request.content_type == "multipart/form-data":
+            form = await request.post()
+            self.requests.append(
+                {name: each.file.read() if isinstance(each, web.FileField) else each for name, each in form.items()}
+            )
+        else:
+            self.requests.append(await request.json())
         self.authorizations.append(request.headers["authorization"])
         if self.status != 200:
             return web.json_response(REFUSAL, status=self.status, headers={"x-request-id": "req_1"})
@@ -67,6 +80,7 @@ def fake_server() -> Iterator[FakeServer]:
         application = web.Application()
         application.router.add_post("/v1/chat/completions", server.answer)
         application.router.add_post("/v1/completions", server.answer)
+        application.router.add_post("/v1/audio/transcriptions", server.answer)
         application.router.add_get("/v1/replicas", server.answer_call)
         application.router.add_post("/v1/models/{model}/load", server.answer_call)
         application.router.add_post("/v1/models/{model}/unload", server.answer_call)

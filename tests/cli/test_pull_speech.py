@@ -14,7 +14,7 @@ from parley.operations.first_start import ensure_owner
 from parley.operations.records import open_records
 from tests.builders_pull import COMMIT, FakeHub, fake_hub
 from tests.builders_records import settings_in
-from tests.whisper_maker import make_transformers_whisper, make_whisper
+from tests.whisper_maker import Size, make_large_whisper, make_transformers_whisper, make_whisper
 
 ANSWERED = "answered by     {}-"
 
@@ -74,6 +74,27 @@ def test_a_short_name_brings_a_model_that_whisper_1_is_answered_by(
     assert f"source          hf://Systran/faster-whisper-tiny@{COMMIT}" in shown
     assert "licence         apache-2.0" in shown
     assert list((installation / "models" / ".pull").iterdir()) == [installation / "models" / ".pull" / "lock"]
+
+
+def test_a_smaller_model_leaves_whisper_1_to_the_larger_one_and_says_so(
+    hub: FakeHub, installation: Path, tmp_path: Path
+) -> None:
+    larger = make_large_whisper(tmp_path / "larger", Size(width=24))
+    assert run(hub, installation, "models", "add", str(larger)).exit_code == 0
+    done = run(hub, installation, "pull", "whisper-tiny")
+    assert "whisper-1 still by larger-" in done.stderr
+    assert ANSWERED.format("larger") in run(hub, installation, "models", "show", "whisper-1").stdout
+
+
+def test_it_is_shown_what_translates_where_the_best_model_cannot(
+    hub: FakeHub, installation: Path, tmp_path: Path
+) -> None:
+    turbo = make_whisper(tmp_path / "turbo", num_encoder_layers=4)
+    for arguments in (["pull", "whisper-tiny"], ["models", "add", str(turbo)]):
+        assert run(hub, installation, *arguments).exit_code == 0
+    shown = run(hub, installation, "models", "show", "whisper-1").stdout
+    assert ANSWERED.format("turbo") in shown
+    assert "translated by   whisper-tiny-" in shown
 
 
 def test_a_repository_in_transformers_form_is_converted_and_no_pickle_of_it_is_fetched(

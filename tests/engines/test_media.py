@@ -233,11 +233,18 @@ async def test_g5_a_tag_before_the_sound_hides_no_container(decoder, tmp_path, c
     assert abs(len(samples) / SAMPLE_RATE - 2.0) < 0.2
 
 
-async def test_g5_what_was_cut_out_of_the_middle_of_an_mp3_is_heard(decoder, tmp_path):
-    whole = write_media(tmp_path / "made", tone(8.0), container="mp3", codec="mp3").read_bytes()
+@pytest.mark.parametrize(("container", "codec"), [("mp3", "mp3"), ("mp2", "mp2"), ("mpeg", "mp2")])
+async def test_g5_what_was_cut_out_of_the_middle_of_mpeg_audio_is_heard(decoder, tmp_path, container, codec):
+    whole = write_media(tmp_path / "made", tone(8.0), container=container, codec=codec).read_bytes()
     for place in random.Random(5).sample(range(1_000, len(whole) // 2), 3):
         samples = await heard(decoder, file(tmp_path, whole[place:]))
         assert len(samples) / SAMPLE_RATE == pytest.approx(8 * (1 - place / len(whole)), abs=0.3)
+
+
+async def test_g5_zeros_before_mpeg_audio_do_not_hide_it(decoder, tmp_path):
+    made = write_media(tmp_path / "made", tone(2.0), container="mp3", codec="mp3").read_bytes()
+    samples = await heard(decoder, file(tmp_path, bytes(20_000) + made))
+    assert len(samples) / SAMPLE_RATE == pytest.approx(2.0, abs=0.2)
 
 
 async def test_g1_a_header_that_says_one_sample_a_second_makes_no_hours_of_a_few_bytes(decoder, tmp_path):

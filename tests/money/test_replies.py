@@ -47,11 +47,11 @@ async def test_a_reply_goes_to_its_own_request_s_place_only(place):
         assert (await bench.replies.find("proj_a", "order-1")).body is None
 
 
-def http(key, body=b"{}"):
+def http(key, body=b"{}", content_type="application/json"):
     async def receive():
         return {"type": "http.request", "body": body, "more_body": False}
 
-    headers = [(b"idempotency-key", key.encode("latin-1")), (b"host", b"localhost")]
+    headers = [(b"idempotency-key", key.encode("latin-1")), (b"content-type", content_type.encode())]
     scope = {"type": "http", "method": "POST", "path": "/v1/completions", "headers": headers, "query_string": b""}
     return Request(scope, receive)
 
@@ -79,6 +79,26 @@ async def test_a_twin_waits_and_another_request_under_the_key_is_refused(tmp_pat
                 assert other.reply is None
         async with repeats.claimed(http("order-2"), "proj_a") as again:
             assert again.reply is None
+
+
+def form(boundary, *values):
+    parts = "".join(f'--{boundary}\r\nContent-Disposition: form-data; name="v"\r\n\r\n{value}\r\n' for value in values)
+    return http("order-4", f"{parts}--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}")
+
+
+async def test_a_form_that_is_sent_again_with_another_boundary_is_the_same_request(tmp_path):
+    async with open_money(tmp_path / "parley.db") as bench:
+        repeats = Repeats(bench.replies)
+        async with repeats.claimed(form("first", "a", "b"), "proj_a"):
+            with pytest.raises(Conflict):
+                async with repeats.claimed(form("second", "a", "b"), "proj_a"):
+                    pass
+            # One value that reads like two is another request.
+            one = 'a\r\n--first\r\nContent-Disposition: form-data; name="v"\r\n\r\nb'
+            for other in (form("second", "a", "c"), form("second", "ab"), form("second", one)):
+                with pytest.raises(InvalidRequest, match="different"):
+                    async with repeats.claimed(other, "proj_a"):
+                        pass
 
 
 async def test_a9_a_reply_that_cannot_be_kept_any_more_is_sent_all_the_same(tmp_path):

@@ -1,15 +1,22 @@
 """Adding models that hear: what a folder must be, what is taken of it, and the proof that it is what was added."""
 
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from parley.core.clock import FakeClock
 from parley.core.ct2 import InvalidSpeechFolder, read_whisper
+from parley.core.snapshot import Capability
 from parley.domain.catalog.model import CatalogError
 from parley.domain.catalog.verified import VerifiedFiles
 from parley.infra.folder import DataFolder
-from parley.operations.add_speech_model import describe_speech_model, import_speech_folder
-from tests.whisper_maker import make_whisper
+from parley.operations.add_speech_model import add_speech_model, describe_speech_model, import_speech_folder
+from parley.operations.records import Records, open_records
+from parley.operations.remove_model import remove_model
+from tests.builders_records import settings_in
+from tests.whisper_maker import Size, make_large_whisper, make_whisper
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +45,48 @@ def test_a_model_with_fewer_decoder_layers_does_not_translate(tmp_path: Path) ->
     # One that keeps most of its decoder still does.
     assert read_whisper(make_whisper(tmp_path / "closed", num_encoder_layers=4, num_decoder_layers=3)).can_translate
     assert not read_whisper(make_whisper(tmp_path / "half", num_encoder_layers=2, num_decoder_layers=1)).can_translate
+
+
+@pytest.fixture
+async def records(tmp_path: Path) -> AsyncIterator[Records]:
+    async with open_records(settings_in(tmp_path / "d"), FakeClock()) as opened:
+        yield opened
+
+
+async def added(records: Records, path: Path) -> str:
+    """The name of its weights."""
+    described = describe_speech_model(path, name=None)
+    sha256 = import_speech_folder(records.folder, path, lambda _done, _size: None)
+    return (await add_speech_model(records, replace(described, sha256=sha256))).weights.name
+
+
+async def test_whisper_1_is_the_best_model_whatever_order_they_were_added_in(records: Records, tmp_path: Path) -> None:
+    def answering() -> str:
+        return records.catalog.resolve("whisper-1").weights.name
+
+    small = await added(records, make_large_whisper(tmp_path / "small", Size(width=8)))
+    assert answering() == small
+    large = await added(records, make_large_whisper(tmp_path / "large", Size(width=24)))
+    assert answering() == large
+    middle = await added(records, make_large_whisper(tmp_path / "middle", Size(width=16)))
+    assert answering() == large
+    await remove_model(records, "large", lambda _: False)
+    assert answering() == middle
+    for name in ("middle", "small"):
+        await remove_model(records, name, lambda _: False)
+    assert answering() == "pocketsphinx-en-us"
+
+
+async def test_what_cannot_translate_leaves_that_to_the_best_that_can(records: Records, tmp_path: Path) -> None:
+    turbo = await added(records, make_whisper(tmp_path / "turbo", num_encoder_layers=4))
+    assert Capability.TRANSLATE not in records.catalog.resolve("whisper-1").capabilities
+    tiny = await added(records, make_large_whisper(tmp_path / "tiny", Size(width=8)))
+    whisper = records.catalog.resolve("whisper-1")
+    assert (whisper.weights.name, whisper.translating_weights.name) == (turbo, tiny)
+    assert whisper.capabilities == {Capability.TRANSCRIBE, Capability.TRANSLATE}
+    # A name that is pinned means one model, whatever is asked of it.
+    assert records.catalog.resolve("turbo").translating_weights is None
+    assert records.catalog.resolve("turbo").capabilities == {Capability.TRANSCRIBE}
 
 
 @pytest.mark.parametrize("missing", ["model.bin", "config.json", "tokenizer.json"])

@@ -60,8 +60,9 @@ def test_a_whisper_writes_down_and_translates_by_the_library_and_by_its_command_
         assert error_rate([(clip.said, heard["text"])]) < 0.5
         told = command_2023(server, "api", "audio.transcribe", "-m", "whisper-1", "-f", str(clip.path))
         assert json.loads(told)["text"] == heard["text"]
-        translated = command_2023(server, "api", "audio.translate", "-m", "whisper-1", "-f", str(clip.path))
-        assert error_rate([(clip.english, json.loads(translated)["text"])]) < 0.5
+        translate = ["api", "audio.translate", "-m", "whisper-1", "-f", str(clip.path)]
+        for words in (translate, [*translate, "--language", "de"]):
+            assert error_rate([(clip.english, json.loads(command_2023(server, *words))["text"])]) < 0.5
 
 
 def assert_adds_up(usage: dict[str, int]) -> None:

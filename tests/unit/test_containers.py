@@ -45,8 +45,9 @@ def test_everything_else_is_none(head: bytes) -> None:
     assert container_of(head) is None
 
 
-# A frame of MPEG-1 at 128 kbit/s and 44.1 kHz has 417 bytes, one of MPEG-2 at 32 kbit/s and 16 kHz has 144.
-FRAMES = {417: b"\xff\xfb\x90\x64", 144: b"\xff\xf3\x48\xc4"}
+# A frame of MPEG-1 at 128 kbit/s and 44.1 kHz has 417 bytes, one of MPEG-2 at 32 kbit/s and 16 kHz has 144; of layer II one at
+# 384 kbit/s and 44.1 kHz has 1253, one of MPEG-2 at 64 kbit/s and 22.05 kHz has 417 and one that is filled up.
+FRAMES = {417: b"\xff\xfb\x90\x64", 144: b"\xff\xf3\x48\xc4", 1253: b"\xff\xfd\xe0\x04", 418: b"\xff\xf5\x82\xc4"}
 
 
 @pytest.mark.parametrize("length", FRAMES)
@@ -56,6 +57,13 @@ def test_mpeg_audio_is_known_by_frames_that_follow_each_other_wherever_they_begi
         assert container_of(lead + frame * 3).reader == "mp3"
     assert container_of(bytes(700) + frame * 2) is None
     assert container_of(bytes(700) + (frame + b"x") * 3) is None
+
+
+@pytest.mark.parametrize("behind", [b"\x44\x00\x04", b"\x21\x00\x01"])
+def test_an_mpeg_stream_is_known_by_the_first_pack_wherever_it_begins(behind: bytes) -> None:
+    assert container_of(bytes(700) + b"\x00\x00\x01\xba" + behind).reader == "mpeg"
+    assert container_of(bytes(700) + b"\x00\x00\x01\xba") is None
+    assert container_of(bytes(700) + b"\x00\x00\x01\xba\xff\xff") is None
 
 
 @pytest.mark.parametrize(

@@ -140,6 +140,13 @@ class _Reading:
         return Form(fields=tuple(self._fields), recording=recording)
 
 
+def between_boundaries(content_type: str | None, body: bytes) -> list[bytes]:
+    """A form's body without its boundary, which is another one whenever the form is sent; any other body as it is."""
+    media_type, options = multipart.parse_options_header(content_type or "")
+    boundary = options.get("boundary", "")
+    return body.split(f"--{boundary}".encode()) if media_type == MEDIA_TYPE and boundary else [body]
+
+
 def _parser(content_type: str | None) -> multipart.PushMultipartParser:
     media_type, options = multipart.parse_options_header(content_type or "")
     if media_type != MEDIA_TYPE:

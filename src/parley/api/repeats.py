@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
+from parley.api.form import between_boundaries
 from parley.core.claim import Claim
 from parley.core.errors import Conflict, InvalidRequest
 from parley.domain.idempotency.service import Replies
@@ -53,8 +54,7 @@ class Repeats:
                 "The Idempotency-Key header may have up to 255 printable ASCII characters without spaces.",
                 code="invalid_idempotency_key",
             )
-        body = await http.body()
-        fingerprint = hashlib.sha256(http.url.path.encode() + b"\n" + body).digest()
+        fingerprint = _fingerprint(http.url.path, http.headers.get("content-type"), await http.body())
         place = (project_id, key)
         running = self._running.get(place)
         if running is not None:
@@ -94,6 +94,18 @@ class Repeats:
             )
         headers = {"idempotent-replayed": "true", "x-parley-original-request": found.request_id}
         return Response(found.body, found.status, media_type="application/json", headers=headers)
+
+
+def _fingerprint(path: str, content_type: str | None, body: bytes) -> bytes:
+    """The same for what is sent again."""
+    digest = hashlib.sha256(path.encode() + b"\n")
+    first, *others = between_boundaries(content_type, body)
+    digest.update(first)
+    for part in others:
+        # Where each begins is said, as its boundary would.
+        digest.update(b"\n%d\n" % len(part))
+        digest.update(part)
+    return digest.digest()
 
 
 def _reused(how: str) -> InvalidRequest:

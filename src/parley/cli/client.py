@@ -1,8 +1,8 @@
-"""The command line as a client: finds the server and the key, sends a request, yields the text of the streamed answer."""
+"""The command line as a client: finds the server and the key, sends a request or a file, yields the text of the streamed answer."""
 
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -118,19 +118,47 @@ async def call(server: Server, method: str, path: str) -> Mapping[str, Any]:
 
 async def upload(server: Server, path: str, fields: Mapping[str, str], file: Path) -> str:
     """Post a form with a file and return the reply's text. Raises CommandFailed when the server cannot be reached or refuses."""
-    # Hearing says nothing until its end.
+    async with _uploaded(server, path, fields, file) as response:
+        return await response.text()
+
+
+async def upload_streamed(
+    server: Server, path: str, fields: Mapping[str, str], file: Path
+) -> AsyncGenerator[str, None]:
+    """As `upload`, the pieces of a transcript as they come; also raises CommandFailed when the server fails midway."""
+    async with (
+        _uploaded(server, path, {**fields, "stream": "true"}, file) as response,
+        aclosing(_chunks(response)) as events,
+    ):
+        async for event in events:
+            match event.get("type"):
+                case "transcript.text.delta":
+                    yield str(event["delta"])
+                case "transcript.text.done":
+                    return
+
+
+@asynccontextmanager
+async def _uploaded(
+    server: Server, path: str, fields: Mapping[str, str], file: Path
+) -> AsyncIterator[aiohttp.ClientResponse]:
+    # Hearing may say nothing until its end.
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=10.0)
     headers = {"Authorization": f"Bearer {server.key}"}
     form = aiohttp.FormData(dict(fields))
-    with _reached(server), file.open("rb") as opened:
+    try:
+        opened = file.open("rb")
+    except OSError as error:
+        raise CommandFailed(f"{file} cannot be read: {error.strerror}") from None
+    with _reached(server), opened:
         form.add_field("file", opened, filename=file.name)
         async with (
-            aiohttp.ClientSession(timeout=timeout, headers=headers) as session,
+            aiohttp.ClientSession(timeout=timeout, headers=headers, read_bufsize=_MAX_LINE_BYTES) as session,
             session.post(f"{server.url}{path}", data=form) as response,
         ):
             if response.status != 200:
                 raise CommandFailed(await _refusal(response))
-            return await response.text()
+            yield response
 
 
 @contextmanager
@@ -147,7 +175,7 @@ def _reached(server: Server) -> Iterator[None]:
         raise NoServer(f"the connection to {server.url} broke: {error}") from None
 
 
-async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[Mapping[str, Any]]:
+async def _chunks(response: aiohttp.ClientResponse) -> AsyncGenerator[Mapping[str, Any], None]:
     """The JSON of each frame of the stream, up to its `[DONE]`."""
     async for line in response.content:
         if not line.startswith(b"data:"):

@@ -248,7 +248,10 @@ def _facts(snapshot: Snapshot) -> list[tuple[str, str]]:
         facts.append(("shutdown", snapshot.shutdown_date.isoformat()))
     if snapshot.weights is None:
         return [*facts, ("answered by", "nothing: no weights that can do this are installed")]
-    why = " (a stand-in: whatever was installed last)" if snapshot.is_stand_in else " (pinned)"
+    chosen = "the best that hears" if snapshot.weights.is_speech else "whatever was installed last"
+    why = f" (a stand-in: {chosen})" if snapshot.is_stand_in else " (pinned)"
+    if snapshot.translating_weights is not None:
+        facts.append(("translated by", snapshot.translating_weights.name))
     return [*facts, ("answered by", snapshot.weights.name + why), *_weights_facts(snapshot, snapshot.weights)]
 
 

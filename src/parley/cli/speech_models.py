@@ -10,7 +10,7 @@ from parley.cli.state import change_state
 from parley.domain.catalog.service import Catalog
 from parley.infra.folder import DataFolder
 from parley.infra.settings import Settings
-from parley.operations.add_model import refuse_taken_name
+from parley.operations.add_model import refuse_taken_name, weights_name
 from parley.operations.add_speech_model import describe_speech_model, import_speech_folder, in_runtime_form
 from parley.operations.records import catalog_files
 
@@ -40,8 +40,14 @@ async def bring_speech_folder(
 
 
 def give_to_catalog(settings: Settings, addition: AddSpeechModel) -> str:
-    """Let the model answer whisper-1; what there is to say of it. Raises CommandFailed."""
+    """Have the model in the catalog; what there is to say of it. Raises CommandFailed."""
     reply = change_state(settings, addition)
     hears = "all of Whisper's languages" if addition.facts.is_multilingual else "English"
     translates = ", and translates into English" if addition.facts.can_translate else ""
-    return f"{reply.snapshot} was added; it hears {hears}{translates}. `{addition.name}` and whisper-1 are answered by it now."
+    added = f"{reply.snapshot} was added; it hears {hears}{translates}."
+    if reply.default == weights_name(addition.name, addition.sha256):
+        return f"{added} `{addition.name}` and whisper-1 are answered by it now."
+    return (
+        f"{added} `{addition.name}` is answered by it now, whisper-1 still by {reply.default}, which is larger or hears more "
+        "languages; catalog.toml in the data folder (default_speech_weights) changes that."
+    )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 # So much of a file's beginning is enough to tell every container. Most have their sign at once; MPEG audio that was cut out of
 # the middle of something begins anywhere, with the next whole frame.
-HEAD_BYTES = 8 * 1024
+HEAD_BYTES = 32 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +17,13 @@ class Container:
 
 
 _ID3_BYTES = 10
-# Of MPEG audio, layer III: kilobits a second and samples a second, as its frames count them.
+# Of MPEG-1 audio, layers III and II, and of MPEG-2 audio: kilobits a second and samples a second, as its frames count them.
 _BIT_RATES_1 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+_BIT_RATES_1_II = (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384)
 _BIT_RATES_2 = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _SAMPLE_RATES = (44_100, 48_000, 32_000)
 _CERTAIN_FRAMES = 3
+_PACK = b"\x00\x00\x01\xba"
 
 MP3 = Container("mp3", "mp3")
 WAV = Container("wav", "wav")
@@ -39,7 +41,9 @@ def container_of(head: bytes) -> Container | None:
     What follows a tag (`tag_bytes`) is asked for by itself.
     """
     signed = next((container for container, begins in _SIGNS if begins(head)), None)
-    return signed or (MP3 if _has_mpeg_frames(head) else None)
+    if signed is None and _has_mpeg_frames(head):
+        return MP3
+    return MPEG if signed is None and _has_mpeg_pack(head) else signed
 
 
 def tag_bytes(head: bytes) -> int:
@@ -71,7 +75,7 @@ def _is_mpeg_audio(head: bytes) -> bool:
 
 
 def _has_mpeg_frames(head: bytes) -> bool:
-    """Whether three frames of MPEG-1 or 2 audio, layer III, follow each other somewhere: chance and text do not do that."""
+    """Whether three frames of MPEG audio follow each other somewhere: chance and text do not do that."""
     place = head.find(0xFF)
     while place != -1:
         end, num_frames = place, 0
@@ -84,16 +88,29 @@ def _has_mpeg_frames(head: bytes) -> bool:
 
 
 def _mpeg_frame_bytes(head: bytes) -> int:
-    """How long a frame of layer III is, by its four first bytes; 0 where it is none."""
-    if not _is_mpeg_audio(head) or head[1] >> 1 & 3 != 1:
+    """How long a frame is, by its four first bytes; 0 where it is none."""
+    if not _is_mpeg_audio(head):
         return 0
+    is_layer_ii = head[1] >> 1 & 3 == 2
     version, bit_rate, sample_rate = head[1] >> 3 & 3, head[2] >> 4, head[2] >> 2 & 3
     if not bit_rate:
         return 0
     is_first = version == 3
-    kilobits = (_BIT_RATES_1 if is_first else _BIT_RATES_2)[bit_rate - 1]
+    first_rates = _BIT_RATES_1_II if is_layer_ii else _BIT_RATES_1
+    kilobits = (first_rates if is_first else _BIT_RATES_2)[bit_rate - 1]
     hertz = _SAMPLE_RATES[sample_rate] >> {3: 0, 2: 1, 0: 2}[version]
-    return (144_000 if is_first else 72_000) * kilobits // hertz + (head[2] >> 1 & 1)
+    return (144_000 if is_first or is_layer_ii else 72_000) * kilobits // hertz + (head[2] >> 1 & 1)
+
+
+def _has_mpeg_pack(head: bytes) -> bool:
+    """Whether a pack of an MPEG stream begins somewhere: its sign, and the bits that both versions have behind it."""
+    place = head.find(_PACK)
+    while place != -1:
+        behind = head[place + len(_PACK) : place + len(_PACK) + 1]
+        if behind and (behind[0] & 0xF0 == 0x20 or behind[0] & 0xC4 == 0x44):
+            return True
+        place = head.find(_PACK, place + 1)
+    return False
 
 
 def _is_aac(head: bytes) -> bool:
@@ -107,7 +124,7 @@ _SIGNS: tuple[tuple[Container, Callable[[bytes], bool]], ...] = (
     (WEBM, lambda head: head.startswith(b"\x1a\x45\xdf\xa3")),
     (WAV, _is_wav),
     (MP4, _is_mp4),
-    (MPEG, lambda head: head.startswith(b"\x00\x00\x01\xba")),
+    (MPEG, lambda head: head.startswith(_PACK)),
     (MP3, lambda head: head.startswith(b"ID3")),
     (AAC, _is_aac),
     (MP3, _is_mpeg_audio),

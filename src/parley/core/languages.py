@@ -24,3 +24,15 @@ LANGUAGES: Mapping[str, str] = MappingProxyType(
         "yi": "yiddish", "yo": "yoruba", "yue": "cantonese", "zh": "chinese",
     }
 )  # fmt: skip
+# Codes of ISO-639-1 under which Whisper's own stand for the same language.
+OTHER_CODES: Mapping[str, str] = MappingProxyType({"jv": "jw", "nb": "no"})
+# The rest of ISO-639-1: languages that no Whisper hears.
+UNHEARD_CODES = frozenset(
+    {
+        "aa", "ab", "ae", "ak", "an", "av", "ay", "bi", "bm", "ce", "ch", "co", "cr", "cu", "cv", "dv", "dz", "ee",
+        "eo", "ff", "fj", "fy", "ga", "gd", "gn", "gv", "ho", "hz", "ia", "ie", "ig", "ii", "ik", "io", "iu", "kg",
+        "ki", "kj", "kl", "kr", "ks", "ku", "kv", "kw", "ky", "lg", "li", "lu", "mh", "na", "nd", "ng", "nr", "nv",
+        "ny", "oj", "om", "or", "os", "pi", "qu", "rm", "rn", "rw", "sc", "se", "sg", "sm", "ss", "st", "ti", "tn",
+        "to", "ts", "tw", "ty", "ug", "ve", "vo", "wa", "wo", "xh", "za", "zu",
+    }
+)  # fmt: skip

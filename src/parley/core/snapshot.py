@@ -126,8 +126,10 @@ class Snapshot:
     created: int
     shutdown_date: date | None = None
     owned_by: str = "parley"
-    # True where the name is kept for old programs and whatever weights the operator installed last answer to it.
+    # True where the name is kept for old programs and whatever weights the operator installed answer to it.
     is_stand_in: bool = False
+    # What translates in the place of `weights`, which hear and cannot; None where nothing has to, or nothing can.
+    translating_weights: Weights | None = None
 
     @property
     def context_length(self) -> int:

@@ -1,4 +1,4 @@
-"""Add a model that hears: bring its folder into the data folder under its hash, then into the catalog, and let whisper-1 mean it."""
+"""Add a model that hears: bring its folder into the data folder under its hash, then into the catalog; whisper-1 means the best."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ from parley.core.ct2 import (
 from parley.core.snapshot import Capability, EngineKind, Snapshot
 from parley.domain.catalog.editing import Addition
 from parley.domain.catalog.entries import SnapshotEntry, WeightsEntry
-from parley.domain.catalog.model import CatalogError, is_valid_name
+from parley.domain.catalog.model import CatalogError, hearing_rank, is_valid_name
 from parley.domain.catalog.verified import hash_of_hashes
 from parley.infra.folder import DataFolder, sync_folder
 from parley.infra.sandbox import Limits, WorkerFailed, start_worker
@@ -119,7 +119,10 @@ def _add_progress(on_progress: Callable[[int, int], None], before: int, size: in
 
 
 async def add_speech_model(records: Records, addition: AddSpeechModel) -> Snapshot:
-    """Let the catalog have a folder that was imported, as what whisper-1 is answered by from now on. Raises CatalogError."""
+    """Let the catalog have a folder that was imported; whisper-1 is answered by it unless what answers now is better.
+
+    Raises CatalogError.
+    """
     async with records.catalog_turn:
         entry = await asyncio.to_thread(_add, records, addition)
     return records.catalog.resolve(entry)
@@ -150,6 +153,11 @@ def _add(records: Records, addition: AddSpeechModel) -> str:
         price="free",
         created=today,
     )
-    contents = records.catalog_files.add(Addition(weights=weights, snapshot=snapshot, alias=addition.name))
+    now = records.catalog.default_speech_weights
+    rank = True, facts.is_multilingual, facts.num_parameters
+    is_best = now is None or rank >= hearing_rank(now)
+    contents = records.catalog_files.add(
+        Addition(weights=weights, snapshot=snapshot, alias=addition.name, is_default=is_best)
+    )
     records.catalog.replace(contents)
     return snapshot.name

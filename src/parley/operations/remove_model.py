@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from parley.core.errors import ModelNotFound
 from parley.core.snapshot import Weights
-from parley.domain.catalog.model import CatalogError
+from parley.domain.catalog.model import CatalogError, hearing_rank
 from parley.domain.catalog.service import Catalog
 from parley.operations.records import Records
 
@@ -53,7 +53,7 @@ def _removable(catalog: Catalog, name: str) -> Weights:
 
 
 def _next_default(catalog: Catalog, gone: Weights) -> str:
-    """What serves where the removed weights were the default: what was added last of the others, else what ships.
+    """What serves where the removed weights were the default: what was added last of the others, else what ships; the best that hears.
 
     Never an upstream, which only its operator's word makes the default.
     """
@@ -65,6 +65,8 @@ def _next_default(catalog: Catalog, gone: Weights) -> str:
         for each in catalog.weights.values()
         if each.name != gone.name and each.upstream is None and each.is_speech == gone.is_speech
     ]
+    if gone.is_speech:
+        return max(others, key=hearing_rank).name
     added = [weights for weights in others if weights.path is not None and weights.path.parent.name == "models"]
     shipped = [weights for weights in others if weights.path is not None]
     return (added or shipped or others)[-1].name

@@ -106,24 +106,29 @@ class HearingWork:
                 self._allowance.cover(num_bytes / BYTES_PER_SECOND)
                 await transcription.feed(samples)
                 while transcription.is_behind:
-                    if (told := self._noted(await anext(transcription), patient)) is not None:
+                    if (told := self._noted(await anext(transcription), patient, num_bytes)) is not None:
                         yield told
             await transcription.feed_end()
             async for event in transcription:
-                if (told := self._noted(event, patient)) is not None:
+                if (told := self._noted(event, patient, num_bytes)) is not None:
                     yield told
                 if isinstance(told, TranscriptFinished):
                     return
         raise EngineFailed("the engine's events ended without TranscriptFinished")
 
-    def _noted(self, event: HearingEvent, patient: Patient) -> TranscriptEvent | None:
+    def _noted(self, event: HearingEvent, patient: Patient, num_fed_bytes: int) -> TranscriptEvent | None:
         """The event as far as it is told; what it means for the bill is noted."""
-        patient.has_output = patient.has_output or isinstance(event, HeardSegment)
-        if isinstance(event, Heard):
-            self._meter.heard(event.seconds)
-            return None
-        if isinstance(event, TranscriptFinished):
-            self._meter.heard(event.seconds)
+        match event:
+            case HeardSegment():
+                patient.has_output = True
+                # Whoever has its text and leaves has had so much heard, though an engine says `Heard` of whole passages only. Whisper
+                # may let a text end behind the sound.
+                self._meter.heard(min(event.end, num_fed_bytes / BYTES_PER_SECOND))
+            case Heard(seconds):
+                self._meter.heard(seconds)
+                return None
+            case TranscriptFinished():
+                self._meter.heard(event.seconds)
         return event
 
     def _fingerprint(self) -> str:

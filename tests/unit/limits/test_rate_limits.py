@@ -126,6 +126,13 @@ def test_e4_a_request_above_the_limit_is_told_that_waiting_does_not_help() -> No
     assert (refusal.kind, refusal.code, refusal.retry_after_seconds) == ("tokens", "rate_limit_exceeded", None)
 
 
+def test_a_recording_above_the_limit_is_not_told_of_tokens() -> None:
+    desk, principal = Desk(), limited(audio_minutes_per_minute=10)
+    with pytest.raises(RateLimited, match=r"Limit 10, Requested 11\. The recording must be reduced") as refusal:
+        desk.rates.admit(principal, model="m", family="f", need=LimitNeed(audio_minutes=11))
+    assert refusal.value.retry_after_seconds is None
+
+
 def test_a_refusal_says_limit_used_requested_and_when() -> None:
     desk = Desk()
     desk.num_admitted(METERED)

@@ -12,7 +12,7 @@ from parley.core.speech import HeardSegment, Task, TranscriptFinished
 from parley.core.usage import Outcome, Usage
 from parley.serving.admission.audio import seconds_to_hold
 from tests.builders_serving import Bench, make_bench, make_principal, make_snapshot
-from tests.builders_speech import FakeDecoder, FakeSpeechEngine, speech_snapshot, texts, transcription
+from tests.builders_speech import SPHINX, FakeDecoder, FakeSpeechEngine, speech_snapshot, texts, transcription
 
 NANO = 100_000
 PRICE = Price(version="whisper", audio_second_nano=NANO)
@@ -112,7 +112,17 @@ async def test_a_client_that_leaves_ends_the_decoding_and_pays_for_what_was_work
     await run.aclose()
     assert (decoder.num_open, engine.open, decoder.num_windows) == (0, [], 2)
     [record] = made.sink.records
-    assert (record.outcome, record.usage.audio_seconds) == (Outcome.ABORTED, 10)
+    assert (record.outcome, record.usage.audio_seconds) == (Outcome.ABORTED, 20)
+
+
+async def test_who_leaves_with_the_text_of_a_passage_pays_for_it_before_the_passage_is_over():
+    made = bench(FakeDecoder(seconds=8.0), FakeSpeechEngine(text_ends_late_by=25.0))
+    run = await opened(made, transcription(is_stream=True))
+    assert (await anext(run)).end == 33.0
+    await run.aclose()
+    [record] = made.sink.records
+    # The text is said to end behind the sound, which is not charged.
+    assert (record.outcome, record.charge_nano) == (Outcome.ABORTED, 8 * NANO)
 
 
 async def test_who_waits_for_a_recording_to_be_heard_is_told_for_what():
@@ -217,6 +227,16 @@ async def test_a_translation_is_never_sent_to_what_cannot_translate():
     with pytest.raises(InvalidRequest, match="cannot translate") as refusal:
         await opened(bench(), transcription(task=Task.TRANSLATE))
     assert (refusal.value.param, refusal.value.code) == ("model", "model_not_supported")
+
+
+async def test_a_translation_goes_to_what_translates_in_the_place_of_what_hears():
+    able = replace(SPHINX, name="able", speech=replace(SPHINX.speech, can_translate=True))
+    snapshot = replace(speech_snapshot(can_translate=True), translating_weights=able)
+    made = make_bench(snapshots=[snapshot], speech=FakeSpeechEngine(), decoder=FakeDecoder())
+    for task, weights in ((Task.TRANSLATE, "able"), (Task.TRANSCRIBE, "sphinx")):
+        run = await opened(made, transcription(task=task), request_id=f"req_{task}")
+        await drained(run)
+        assert run.grant.weights.name == weights
 
 
 async def test_a_model_that_chats_does_not_hear():

@@ -7,6 +7,7 @@ import pytest
 from parley.api.form import Form
 from parley.api.openai.audio_fields import TRANSCRIPTION_FIELDS, TRANSLATION_FIELDS, read_fields
 from parley.core.errors import InvalidRequest
+from parley.core.languages import LANGUAGES, OTHER_CODES, UNHEARD_CODES
 from parley.core.speech import Recording
 
 RECORDING = Recording(path=Path("/nowhere"), num_bytes=1, sha256="00")
@@ -79,7 +80,27 @@ def test_a_stream_is_told_in_json_alone():
         read(("stream", "true"), ("response_format", "srt"))
 
 
-@pytest.mark.parametrize("field", ["language", "stream", "timestamp_granularities[]"])
+@pytest.mark.parametrize(("written", "code"), [("jv", "jw"), ("nb", "no"), ("JV", "jw"), ("haw", "haw")])
+def test_a_code_that_whisper_has_under_another_name_is_understood(written, code):
+    assert read(("language", written)).language == code
+
+
+def test_a_language_that_no_whisper_hears_is_not_called_a_wrong_code():
+    with pytest.raises(InvalidRequest, match="Language 'eo' is not supported") as refusal:
+        read(("language", "eo"))
+    assert (refusal.value.param, refusal.value.code) == ("language", "unsupported_language")
+
+
+def test_each_code_is_of_one_kind():
+    assert set(OTHER_CODES.values()) <= set(LANGUAGES)
+    assert not UNHEARD_CODES & (set(LANGUAGES) | set(OTHER_CODES))
+
+
+def test_a_translation_may_say_what_is_spoken():
+    assert read(("language", "de"), known=TRANSLATION_FIELDS).language == "de"
+
+
+@pytest.mark.parametrize("field", ["stream", "timestamp_granularities[]"])
 def test_a_translation_has_no_field_of_transcriptions(field):
     with pytest.raises(
         InvalidRequest, match=f"Unrecognized request argument supplied: {field.replace('[', '.').replace(']', '.')}"

@@ -9,12 +9,12 @@ from parley.api.explain import wording
 from parley.api.form import FILE_FIELD, Form
 from parley.api.openai.schemas.audio import Granularity, ResponseFormat
 from parley.core.errors import InvalidRequest, UnsupportedParameter
-from parley.core.languages import LANGUAGES
+from parley.core.languages import LANGUAGES, OTHER_CODES, UNHEARD_CODES
 from parley.core.speech import Recording
 
-_SHARED = frozenset({"model", "prompt", "response_format", "temperature"})
-TRANSLATION_FIELDS = _SHARED
-TRANSCRIPTION_FIELDS = _SHARED | {"language", "stream", "timestamp_granularities", "chunking_strategy"}
+# `language` is in no description of translations, but the command line of 2023's client has it, for what is spoken.
+TRANSLATION_FIELDS = frozenset({"model", "language", "prompt", "response_format", "temperature"})
+TRANSCRIPTION_FIELDS = TRANSLATION_FIELDS | {"stream", "timestamp_granularities", "chunking_strategy"}
 # Fields of today's API that no engine here honours.
 _UNSUPPORTED = ("include", "known_speaker_names", "known_speaker_references")
 _FLAGS = {"true": True, "false": False}
@@ -94,6 +94,9 @@ def _language(value: str | None) -> str | None:
     if value is None:
         return None
     code = value.lower()
+    code = OTHER_CODES.get(code, code)
+    if code in UNHEARD_CODES:
+        raise InvalidRequest(f"Language '{code}' is not supported.", param="language", code="unsupported_language")
     if code not in LANGUAGES:
         raise InvalidRequest(
             f"Invalid language '{wording.shown(value)}'. Language parameter must be specified in ISO-639-1 format.",

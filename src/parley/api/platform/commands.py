@@ -139,7 +139,7 @@ class Reply(msgspec.Struct, kw_only=True, omit_defaults=True):
     secret: str | None = None
     # The snapshot that was added.
     snapshot: str | None = None
-    # The weights that were removed, and those that are the default now.
+    # The weights that were removed, and those that are the default now; those also of what hears, when such a model was added.
     removed: str | None = None
     default: str | None = None
     url: str | None = None
@@ -194,7 +194,9 @@ async def _perform_on_models(
                 source=command.source,
                 licence=command.licence,
             )
-            return Reply(snapshot=(await add_speech_model.add_speech_model(records, speech)).name)
+            snapshot = await add_speech_model.add_speech_model(records, speech)
+            default = records.catalog.default_speech_weights
+            return Reply(snapshot=snapshot.name, default=None if default is None else default.name)
         case RemoveModel():
             removed = await remove_model.remove_model(records, command.name, in_use)
             return Reply(removed=removed.weights, default=removed.default)

@@ -9,7 +9,14 @@ from parley.core.price import Price
 from parley.core.snapshot import Capability, EngineKind, Snapshot, SpeechAbilities, Weights
 from parley.core.template import TOOL_TEMPLATE_NAMES
 from parley.domain.catalog.entries import CatalogFile, PriceEntry, SnapshotEntry, WeightsEntry
-from parley.domain.catalog.model import DEFAULT_REFERENCE, CatalogError, Places, is_valid_name, price_version
+from parley.domain.catalog.model import (
+    DEFAULT_REFERENCE,
+    CatalogError,
+    Places,
+    hearing_rank,
+    is_valid_name,
+    price_version,
+)
 from parley.domain.catalog.upstreams import read_upstream
 
 
@@ -136,6 +143,8 @@ class Builder:
         if price is None:
             raise CatalogError(f"{where}: there is no price {entry.price!r}")
         is_stand_in = entry.weights == DEFAULT_REFERENCE
+        hears = Capability.TRANSCRIBE in entry.capabilities
+        translating = _translating(weights, default) if is_stand_in and hears else None
         if entry.weights is not None and not is_stand_in and entry.weights not in weights:
             raise CatalogError(f"{where}: there are no weights named {entry.weights!r}")
         pinned = weights.get(entry.weights) if entry.weights is not None else None
@@ -144,13 +153,21 @@ class Builder:
             family=entry.family,
             weights=default if is_stand_in else pinned,
             promised_context_length=entry.context,
-            capabilities=frozenset(entry.capabilities) | _capabilities(entry, default if is_stand_in else pinned),
+            capabilities=frozenset(entry.capabilities)
+            | _capabilities(entry, translating or (default if is_stand_in else pinned)),
             price=_price(price, own.price_list),
             created=int(datetime.combine(entry.created, datetime.min.time(), UTC).timestamp()),
             shutdown_date=entry.shutdown_date,
             owned_by=entry.owned_by,
             is_stand_in=is_stand_in,
+            translating_weights=translating,
         )
+
+
+def _translating(weights: Mapping[str, Weights], default: Weights | None) -> Weights | None:
+    """What translates where the model that hears cannot: the best of those that can."""
+    able = [each for each in weights.values() if each.speech is not None and each.speech.can_translate]
+    return None if default in able else max(able, key=hearing_rank, default=None)
 
 
 def _completing_alone(snapshots: Sequence[SnapshotEntry]) -> frozenset[str]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from parley.core.errors import OperatorError
-from parley.core.snapshot import Snapshot, Weights
+from parley.core.snapshot import EngineKind, Snapshot, Weights
 
-# What a weights reference says when it means: whatever the operator installed last.
+# What a weights reference says when it means: what answers every stand-in name of its kind.
 DEFAULT_REFERENCE = "default"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 # The first mark found in a model's own template text tells its family; the order matters where marks are shared.
@@ -63,6 +63,12 @@ class Contents:
     aliases: Mapping[str, str]
     # One line each, for the operator.
     warnings: tuple[str, ...] = ()
+
+
+def hearing_rank(weights: Weights) -> tuple[bool, bool, int]:
+    """Higher for the better of two models that hear: a Whisper before what ships, all languages before one, then the larger."""
+    num_languages = 0 if weights.speech is None else len(weights.speech.languages)
+    return weights.engine is EngineKind.WHISPER, num_languages > 1, weights.num_parameters or 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

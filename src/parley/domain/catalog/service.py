@@ -25,7 +25,7 @@ class Catalog:
 
     @property
     def default_speech_weights(self) -> Weights | None:
-        """The weights behind every stand-in that hears; None where there are none."""
+        """The weights behind every stand-in that hears: the best; None where there are none."""
         return self._contents.default_speech_weights
 
     @property

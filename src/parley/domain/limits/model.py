@@ -88,10 +88,10 @@ class Whose:
 
 def too_large(whose: Whose, debit: Debit) -> RateLimited:
     """The refusal of a request that no waiting can let through."""
+    what = "recording" if debit.meter is Meter.AUDIO_MINUTE else "input or output tokens"
     return RateLimited(
         f"Request too large for {whose.model} in organization {whose.organization_id} on {debit.meter.words}: "
-        f"Limit {debit.capacity}, Requested {debit.amount}. The input or output tokens must be reduced in order to run "
-        "successfully.",
+        f"Limit {debit.capacity}, Requested {debit.amount}. The {what} must be reduced in order to run successfully.",
         kind=debit.meter.kind,
         code="rate_limit_exceeded",
         retry_after_seconds=None,

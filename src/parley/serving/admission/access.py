@@ -22,13 +22,10 @@ def authorize(principal: Principal, request: Request, snapshot: Snapshot) -> Wei
         raise PermissionDenied(
             f"Project `{principal.project_id}` does not have access to model `{request.model}`", code="model_not_found"
         )
-    needed = _NEEDED[request.endpoint]
-    if (
-        needed is Capability.TRANSLATE
-        and snapshot.weights is not None
-        and Capability.TRANSCRIBE in snapshot.capabilities
-    ):
-        _check_translation(request, snapshot, snapshot.weights)
+    needed, weights = _NEEDED[request.endpoint], snapshot.weights
+    if needed is Capability.TRANSLATE and weights is not None and Capability.TRANSCRIBE in snapshot.capabilities:
+        _check_translation(request, snapshot, weights)
+        weights = snapshot.translating_weights or weights
     elif needed not in snapshot.capabilities:
         can = ", ".join(sorted(snapshot.capabilities))
         raise NotFound(
@@ -36,9 +33,9 @@ def authorize(principal: Principal, request: Request, snapshot: Snapshot) -> Wei
             param="model",
             code="model_not_supported",
         )
-    if snapshot.weights is None:
+    if weights is None:
         raise ModelNotFound(request.model)
-    return snapshot.weights
+    return weights
 
 
 def _check_translation(request: Request, snapshot: Snapshot, weights: Weights) -> None:

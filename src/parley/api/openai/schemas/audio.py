@@ -13,10 +13,11 @@ Temperature = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class CreateTranslationRequest(msgspec.Struct, kw_only=True):
-    """The form of a translation into English. It is sent as `multipart/form-data`."""
+    """The form of a translation into English, from `language`. It is sent as `multipart/form-data`."""
 
     file: File
     model: str
+    language: str | None = None
     prompt: str | None = None
     response_format: ResponseFormat = "json"
     temperature: Temperature = 0.0
