@@ -8,7 +8,10 @@ from contextlib import closing
 
 import pytest
 
+from parley.api.platform.commands import AddUpstream, RemoveModel, perform
 from parley.core.errors import NotFound
+from parley.core.upstream import UpstreamKind
+from parley.domain.catalog.entries import UpstreamEntry
 from parley.infra.db import Transaction
 from parley.operations.authority import note
 from parley.operations.command_line import operator
@@ -89,9 +92,38 @@ async def test_an_entry_and_its_change_are_kept_together_or_not_at_all(town: Tow
 async def test_the_database_itself_refuses_to_change_or_delete_an_entry(town: Town) -> None:
     await town.ok("POST", f"{HOUSE}/projects", {"name": "p"})
     with closing(sqlite3.connect(town.records.folder.path / "parley.db")) as connection:
-        for statement in ("UPDATE audit_log SET type = 'x'", "DELETE FROM audit_log"):
+        columns = "position, id, effective_at, organization_id, type, resource_id, actor_kind, actor_id"
+        entry = "'audit_log-x', 1.0, 'org', 'x', 'x', 'api_key', 'x'"
+        kept = connection.execute("SELECT id, effective_at, type FROM audit_log").fetchall()
+        for statement in (
+            "UPDATE audit_log SET type = 'x'",
+            "DELETE FROM audit_log",
+            f"INSERT OR REPLACE INTO audit_log ({columns}) SELECT max(position), {entry} FROM audit_log",
+            f"REPLACE INTO audit_log ({columns}) SELECT max(position) + 1, id, 1.0, 'org', 'x', 'x', 'api_key', 'x' FROM audit_log",
+        ):
             with pytest.raises(sqlite3.IntegrityError, match="only grows"):
                 connection.execute(statement)
+        assert connection.execute("SELECT id, effective_at, type FROM audit_log").fetchall() == kept
+
+
+async def test_models_that_come_and_go_are_noted_with_what_answers_beside_them(town: Town) -> None:
+    upstream = UpstreamEntry(kind=UpstreamKind.VLLM, url="http://127.0.0.1:9/v1", model="org/model")
+    added = await perform(
+        town.records, AddUpstream(name="far", upstream=upstream, context_length=4096), lambda _: False
+    )
+    assert added.error is None
+    removed = await perform(town.records, RemoveModel(name="far"), lambda _: False)
+    assert removed.error is None
+    refused = await perform(town.records, RemoveModel(name="far"), lambda _: False)
+    assert refused.error is not None
+    gone, came, *_ = (await town.ok("GET", f"{HOUSE}/audit_logs"))["data"]
+    assert (came["type"], gone["type"]) == ("model.added", "model.removed")
+    assert came["actor"]["type"] == gone["actor"]["type"] == "command_line"
+    assert came["before"] is None
+    assert gone["after"] is None
+    assert came["after"]["upstream"] == gone["before"]["upstream"] == "http://127.0.0.1:9/v1"
+    assert came["after"]["weights"] == gone["before"]["weights"] == "far-upstream"
+    assert came["after"]["default_weights"] == town.records.catalog.default_weights.name
 
 
 async def test_entries_are_found_by_type_actor_resource_and_time(town: Town) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from openai import OpenAI
+from openai import BadRequestError, OpenAI
 
 from parley.cli.commands import parley
 from tests.builders_closed import CLOSED, Clip, Talk, clips, error_rate, num_found, silence, talk
@@ -62,6 +62,14 @@ def test_a_recording_is_written_down_in_the_language_that_was_found_out(
         model="whisper-1", file=clips("en")[3].path, response_format="verbose_json"
     )
     assert english.language == "english"
+
+
+def test_a_language_that_came_with_a_later_vocabulary_is_refused_by_name(
+    client: OpenAI, german: tuple[Talk, Path]
+) -> None:
+    with pytest.raises(BadRequestError, match="does not hear cantonese") as refused:
+        client.audio.transcriptions.create(model="whisper-1", file=german[1], language="yue")
+    assert refused.value.param == "language"
 
 
 @pytest.mark.filterwarnings("ignore:deprecated")

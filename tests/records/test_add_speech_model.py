@@ -8,6 +8,7 @@ import pytest
 
 from parley.core.clock import FakeClock
 from parley.core.ct2 import InvalidSpeechFolder, read_whisper
+from parley.core.languages import LANGUAGES
 from parley.core.snapshot import Capability
 from parley.domain.catalog.model import CatalogError
 from parley.domain.catalog.verified import VerifiedFiles
@@ -58,6 +59,16 @@ async def added(records: Records, path: Path) -> str:
     described = describe_speech_model(path, name=None)
     sha256 = import_speech_folder(records.folder, path, lambda _done, _size: None)
     return (await add_speech_model(records, replace(described, sha256=sha256))).weights.name
+
+
+@pytest.mark.parametrize("hears_cantonese", [False, True])
+async def test_only_a_vocabulary_with_cantonese_hears_it(records: Records, made: Path, hears_cantonese: bool) -> None:
+    described = describe_speech_model(made, name=None)
+    assert not described.facts.hears_cantonese
+    sha256 = import_speech_folder(records.folder, made, lambda _done, _size: None)
+    facts = replace(described.facts, hears_cantonese=hears_cantonese)
+    weights = (await add_speech_model(records, replace(described, sha256=sha256, facts=facts))).weights
+    assert LANGUAGES.keys() - weights.speech.languages == (set() if hears_cantonese else {"yue"})
 
 
 async def test_whisper_1_is_the_best_model_whatever_order_they_were_added_in(records: Records, tmp_path: Path) -> None:

@@ -34,6 +34,8 @@ class WhisperFacts:
 
     num_parameters: int
     is_multilingual: bool
+    # Whether there is a language more than the 99 of before large-v3.
+    hears_cantonese: bool
     # What the decoder keeps of each window while it writes: keys and values of 1,500 places in each layer, 32 bits each.
     window_bytes: int
     # Those that were distilled, or pruned to be fast, have a third of the encoder's layers in the decoder or fewer, and were never
@@ -65,6 +67,7 @@ def read_whisper(folder: Path) -> WhisperFacts:
     return WhisperFacts(
         num_parameters=num_parameters,
         is_multilingual=is_multilingual,
+        hears_cantonese=shapes[_EMBEDDINGS][0] > _MULTILINGUAL_TOKENS,
         window_bytes=layers["decoder"] * 2 * _PLACES * shapes[_EMBEDDINGS][-1] * 4,
         can_translate=is_multilingual and 2 * layers["decoder"] > layers["encoder"],
     )

@@ -19,6 +19,7 @@ from parley.core.ct2 import (
     WhisperFacts,
     read_whisper,
 )
+from parley.core.languages import LANGUAGES
 from parley.core.snapshot import Capability, EngineKind, Snapshot
 from parley.domain.catalog.editing import Addition
 from parley.domain.catalog.entries import SnapshotEntry, WeightsEntry
@@ -138,7 +139,7 @@ def _add(records: Records, addition: AddSpeechModel) -> str:
         file=f"models/{addition.sha256}",
         sha256=addition.sha256,
         parameters=facts.num_parameters,
-        languages=[] if facts.is_multilingual else ["en"],
+        languages=_languages(facts),
         translates=facts.can_translate,
         source=addition.source,
         licence=addition.licence,
@@ -161,3 +162,10 @@ def _add(records: Records, addition: AddSpeechModel) -> str:
     )
     records.catalog.replace(contents)
     return snapshot.name
+
+
+def _languages(facts: WhisperFacts) -> list[str]:
+    """As an entry of the catalog has them: none named are all."""
+    if not facts.is_multilingual:
+        return ["en"]
+    return [] if facts.hears_cantonese else sorted(LANGUAGES.keys() - {"yue"})

@@ -8,6 +8,7 @@ from parley.core.errors import ModelNotFound
 from parley.core.snapshot import Weights
 from parley.domain.catalog.model import CatalogError, hearing_rank
 from parley.domain.catalog.service import Catalog
+from parley.operations.model_changes import ShownModel, shown_model
 from parley.operations.records import Records
 
 # Whether an engine of this process has these weights, or is about to.
@@ -20,6 +21,8 @@ class Removed:
 
     weights: str
     default: str
+    # As it was.
+    shown: ShownModel
 
 
 async def remove_model(records: Records, name: str, in_use: InUse) -> Removed:
@@ -30,11 +33,14 @@ async def remove_model(records: Records, name: str, in_use: InUse) -> Removed:
             raise CatalogError(
                 f"{weights.name} is in the running server's memory; put it out with `parley models unload {name}`, then remove it"
             )
+        shown = shown_model(records, name, weights)
         default = _next_default(records.catalog, weights)
         contents = await asyncio.to_thread(records.catalog_files.remove, weights, default=default)
         records.catalog.replace(contents)
     now = contents.default_speech_weights if weights.is_speech else contents.default_weights
-    return Removed(weights=weights.name, default=contents.default_weights.name if now is None else now.name)
+    return Removed(
+        weights=weights.name, default=contents.default_weights.name if now is None else now.name, shown=shown
+    )
 
 
 def _removable(catalog: Catalog, name: str) -> Weights:

@@ -73,6 +73,10 @@ def tell_refusal(call: Call, model: str, refusal: ParleyError) -> None:
     reception_of(call.http.scope).levels = levels
 
 
+# Of replies that show what is shown once: nothing on the way may keep it.
+SHOWN_ONCE = {"cache-control": "no-store"}
+
+
 def json_reply(body: msgspec.Struct, headers: dict[str, str] | None = None) -> Response:
     """A 200 reply with a JSON body."""
     return Response(msgspec.json.encode(body), media_type="application/json", headers=headers)

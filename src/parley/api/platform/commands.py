@@ -17,11 +17,13 @@ from parley.core.actor import Actor
 from parley.core.ct2 import WhisperFacts
 from parley.core.errors import ParleyError
 from parley.core.principal import Scope
+from parley.core.snapshot import Snapshot
 from parley.domain.accounts.model import Key, KeyRequest
 from parley.domain.catalog.entries import UpstreamEntry
 from parley.domain.catalog.model import CatalogError
 from parley.operations import add_model, add_speech_model, add_upstream, manage_keys, remove_model
 from parley.operations.command_line import operator
+from parley.operations.model_changes import note_model, shown_model
 from parley.operations.records import Records
 from parley.operations.remove_model import InUse
 
@@ -185,7 +187,7 @@ async def _perform_on_models(
                 licence=command.licence,
                 projector_sha256=command.projector_sha256,
             )
-            return Reply(snapshot=(await add_model.add_model(records, addition)).name)
+            return await _added(records, await add_model.add_model(records, addition))
         case AddSpeechModel():
             speech = add_speech_model.AddSpeechModel(
                 name=command.name,
@@ -194,11 +196,13 @@ async def _perform_on_models(
                 source=command.source,
                 licence=command.licence,
             )
-            snapshot = await add_speech_model.add_speech_model(records, speech)
+            reply = await _added(records, await add_speech_model.add_speech_model(records, speech))
             default = records.catalog.default_speech_weights
-            return Reply(snapshot=snapshot.name, default=None if default is None else default.name)
+            reply.default = None if default is None else default.name
+            return reply
         case RemoveModel():
             removed = await remove_model.remove_model(records, command.name, in_use)
+            await note_model(records, "model.removed", before=removed.shown, after=None)
             return Reply(removed=removed.weights, default=removed.default)
         case AddUpstream():
             upstream = add_upstream.AddUpstream(
@@ -209,7 +213,14 @@ async def _perform_on_models(
                 vocabulary_sha256=command.vocabulary_sha256,
                 template=command.template,
             )
-            return Reply(snapshot=(await add_upstream.add_upstream(records, upstream)).name)
+            return await _added(records, await add_upstream.add_upstream(records, upstream))
+
+
+async def _added(records: Records, snapshot: Snapshot) -> Reply:
+    if snapshot.weights is not None:
+        after = shown_model(records, snapshot.name, snapshot.weights)
+        await note_model(records, "model.added", before=None, after=after)
+    return Reply(snapshot=snapshot.name)
 
 
 async def _perform_on_keys(records: Records, command: KeyCommand) -> Reply:

@@ -7,7 +7,7 @@ from starlette.types import ASGIApp
 
 from parley.api.call import Call
 from parley.api.explain.decode import JsonBody
-from parley.api.openai.opening import json_reply
+from parley.api.openai.opening import SHOWN_ONCE, json_reply
 from parley.api.platform import shapes
 from parley.api.platform.listing import page_reply, page_request
 from parley.api.platform.schemas import replies, requests
@@ -120,7 +120,7 @@ async def create_admin_key(call: Call) -> ASGIApp:
     issued = await manage_keys.create_key(call.records, call.actor(), request)
     reply = _admin_key(call, issued.key, await _users_of(call, [issued.key]))
     reply.value = issued.secret
-    return json_reply(reply)
+    return json_reply(reply, SHOWN_ONCE)
 
 
 async def retrieve_admin_key(call: Call) -> ASGIApp:
@@ -140,7 +140,7 @@ async def delete_admin_key(call: Call) -> ASGIApp:
 async def _issued(call: Call, issued: IssuedKey) -> ASGIApp:
     reply = _project_key(call, issued.key, await _users_of(call, [issued.key]))
     reply.value = issued.secret
-    return json_reply(reply)
+    return json_reply(reply, SHOWN_ONCE)
 
 
 async def _users_of(call: Call, keys: Sequence[Key]) -> dict[str, User]:

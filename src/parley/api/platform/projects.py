@@ -4,7 +4,7 @@ from starlette.types import ASGIApp
 
 from parley.api.call import Call
 from parley.api.explain.decode import JsonBody
-from parley.api.openai.opening import json_reply
+from parley.api.openai.opening import SHOWN_ONCE, json_reply
 from parley.api.platform import shapes
 from parley.api.platform.listing import flag, page_reply, page_request
 from parley.api.platform.schemas import replies, requests
@@ -102,7 +102,7 @@ async def create_service_account(call: Call) -> ASGIApp:
     reply.api_key = replies.ServiceAccountKey(
         id=issued.key.id, name=issued.key.name, created_at=int(issued.key.created_at), value=issued.secret
     )
-    return json_reply(reply)
+    return json_reply(reply, SHOWN_ONCE)
 
 
 async def retrieve_service_account(call: Call) -> ASGIApp:

@@ -13,6 +13,8 @@ from parley.serving.admission.allowance import Lender
 _USUAL_BYTES_PER_SECOND = 4_000
 # What is added where a recording turns out to be longer.
 _BLOCK_SECONDS = 60
+# So many languages are told by name in a refusal.
+_MAX_NAMED = 10
 
 
 def seconds_to_hold(claimed_seconds: float | None, *, num_bytes: int, max_seconds: float) -> int:
@@ -52,8 +54,8 @@ def check_hearing(request: TranscriptionRequest, weights: Weights) -> None:
         raise ValueError(f"{weights.name} does not hear")
     if hearing.language is not None and hearing.language not in abilities.languages:
         raise UnsupportedParameter(
-            f"Unsupported value: 'language' does not support '{hearing.language}' with this model: {weights.name} hears "
-            f"{_named(abilities.languages)} only.",
+            f"Unsupported value: 'language' does not support '{hearing.language}' with this model: {weights.name} "
+            f"{_heard(hearing.language, abilities.languages)}.",
             param="language",
             code="unsupported_value",
         )
@@ -70,5 +72,7 @@ def _unsupported(param: str, weights: Weights) -> UnsupportedParameter:
     )
 
 
-def _named(languages: frozenset[str]) -> str:
-    return ", ".join(sorted(LANGUAGES[code] for code in languages))
+def _heard(wanted: str, languages: frozenset[str]) -> str:
+    if len(languages) > _MAX_NAMED:
+        return f"does not hear {LANGUAGES[wanted]}"
+    return f"hears {', '.join(sorted(LANGUAGES[code] for code in languages))} only"
