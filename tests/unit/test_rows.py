@@ -37,6 +37,8 @@ def test_what_is_there_is_added_to_and_what_is_not_is_new(connection: Connection
     COUNTS.execute(connection, [("a", 1, 10), ("b", 2, 20)])
     COUNTS.execute(connection, [("b", 3, 30), ("c", 4, 40), ("a", 0, 1)])
     assert kept(connection, "counts") == [("a", 1, 11), ("b", 5, 50), ("c", 4, 40)]
+    COUNTS.execute(connection, [("c", 1, 1), ("c", 1, 1)])
+    assert kept(connection, "counts")[-1] == ("c", 6, 42)
 
 
 def test_one_row_that_is_refused_refuses_the_others_of_its_statement(connection: Connection) -> None:

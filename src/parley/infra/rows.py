@@ -90,12 +90,11 @@ def insert_into(table: str, columns: Sequence[str]) -> RowStatement:
 def add_to_row(table: str, *, key: Sequence[str], rest: Sequence[str] = (), summed: Sequence[str]) -> RowStatement:
     """Insert a row of `key`, `rest` and `summed`, in this order; where its key is there, add to the summed columns.
 
-    Of rows that are handed in together each has a key of its own.
+    Row by row: PostgreSQL refuses a statement that would add to one row twice.
     """
-    columns = (*key, *rest, *summed)
     added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in summed)
     return RowStatement(
-        sql=f"{_insert(table, columns)} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {added}", row=_row(columns)
+        sql=f"{_insert(table, (*key, *rest, *summed))} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {added}"
     )
 
 
