@@ -67,7 +67,7 @@ def machine_line() -> str:
         platform.machine(),
     )
     kilobytes = next((int(line.split()[1]) for line in _lines("/proc/meminfo") if line.startswith("MemTotal")), 0)
-    packages = ", ".join(f"{name} {version(name)}" for name in ("parley", "xllamacpp", "granian", "starlette"))
+    packages = ", ".join(f"{name} {version(name)}" for name in ("parley", "xllamacpp", "httptools", "starlette"))
     return (
         f"{model}, {len(os.sched_getaffinity(0))} cores, {kilobytes / 2**20:.0f} GiB, load {os.getloadavg()[0]:.1f}; "
         f"{platform.system()} {platform.release()}, Python {platform.python_version()}, {packages}"

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
 from parley.api.call import Access, Call, Services
+from parley.api.connections import ConnectionRules
 from parley.api.guard import GuardLimits
 from parley.api.listener import open_listener
 from parley.api.open_requests import OpenRequests
@@ -218,7 +219,7 @@ QUICK = EdgeRules(
 async def running_edge(
     *,
     rules: EdgeRules = QUICK,
-    header_seconds: float = 1.0,
+    connections: ConnectionRules | None = None,
     stall_seconds: float = 30.0,
     script: Script | None = None,
     edge: FakeEdge | None = None,
@@ -227,8 +228,14 @@ async def running_edge(
     edge = edge or FakeEdge(script=script or Script(), stall_seconds=stall_seconds)
     listener = open_listener("127.0.0.1", 0, stall_seconds=stall_seconds)
     edge.port = listener.getsockname()[1]
-    times = ServerTimes(header_seconds=header_seconds, refuse_seconds=0.0, drain_seconds=0.0, settle_seconds=2.0)
-    server = HttpServer(edge.app(rules, SystemClock()), listener, open_requests=edge.open_requests, times=times)
+    times = ServerTimes(refuse_seconds=0.0, drain_seconds=0.0, settle_seconds=2.0)
+    server = HttpServer(
+        edge.app(rules, SystemClock()),
+        listener,
+        open_requests=edge.open_requests,
+        times=times,
+        rules=connections or ConnectionRules(head_seconds=1.0, idle_seconds=1.0),
+    )
     listening = asyncio.Event()
     serving = asyncio.ensure_future(server.serve(listening.set))
     await asyncio.wait_for(listening.wait(), HANG_SECONDS)

@@ -12,6 +12,7 @@ from pathlib import Path
 from starlette.types import ASGIApp
 
 from parley.api.call import Platform, Services
+from parley.api.connections import ConnectionRules
 from parley.api.form import FormReader
 from parley.api.guard import GuardLimits
 from parley.api.listener import open_listener
@@ -179,7 +180,15 @@ async def serve(
         records.keys.watch(lambda key_ids: _tell(loop, open_requests.end_keys, key_ids))
         await stack.enter_async_context(application.pools)
         times = ServerTimes(drain_seconds=settings.drain_seconds)
-        http = HttpServer(application.asgi, listener, open_requests=application.open_requests, times=times)
+        http = HttpServer(
+            application.asgi,
+            listener,
+            open_requests=application.open_requests,
+            times=times,
+            rules=ConnectionRules(
+                max_per_address=settings.max_connections_per_address, proxies=settings.proxy_networks
+            ),
+        )
         public_url = platform.front_door.rules.public_url
         control = ControlServer(records, url=url, public_url=public_url, in_use=application.has_in_memory)
         await stack.enter_async_context(control)

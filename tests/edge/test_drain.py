@@ -209,7 +209,7 @@ async def test_busy_port_is_named_with_the_setting_that_changes_it():
 
 
 async def test_second_server_on_the_same_port_is_refused():
-    """granian's own listener would share the port (SO_REUSEPORT), and each server get half of the connections."""
+    """With SO_REUSEPORT they would share the port, and each get half of the connections."""
     async with program() as it:
         with pytest.raises(AddressUnusable, match="PARLEY_PORT"):
             open_listener("127.0.0.1", it.edge.port)

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from parley.api.connections import ConnectionRules
 from parley.api.guard import GuardLimits
 from parley.api.request_body import BodyLimits
 from parley.api.stack import EdgeRules
@@ -111,8 +112,7 @@ async def test_body_that_keeps_the_least_rate_may_take_longer_than_the_grace():
 
 
 async def test_half_sent_heads_do_not_keep_others_waiting():
-    """With granian's own limit of connections, the others would wait until the deadline of the heads."""
-    async with running_edge(header_seconds=60.0) as edge:
+    async with running_edge(connections=ConnectionRules(head_seconds=60.0)) as edge:
         halves = await half_sent(edge, 200)
         assert (await ask(edge, request("GET", "/health"))).status == 200
         for _, writer in halves:
@@ -120,7 +120,7 @@ async def test_half_sent_heads_do_not_keep_others_waiting():
 
 
 async def test_half_sent_heads_are_closed_at_the_deadline():
-    async with running_edge(header_seconds=1.0) as edge:
+    async with running_edge() as edge:
         started = time.monotonic()
         halves = await half_sent(edge, 200)
         async with asyncio.timeout(HANG_SECONDS):
@@ -132,7 +132,7 @@ async def test_half_sent_heads_are_closed_at_the_deadline():
 
 
 async def test_d11_idle_connections_are_closed_at_the_same_deadline():
-    async with running_edge(header_seconds=1.0) as edge:
+    async with running_edge() as edge:
         idle = [await asyncio.open_connection("127.0.0.1", edge.port) for _ in range(100)]
         for _, writer in idle:
             writer.write(request("GET", "/health"))
@@ -153,7 +153,7 @@ async def half_sent(edge: FakeEdge, count: int) -> list[tuple[asyncio.StreamRead
 
 async def test_head_that_trickles_in_is_closed_at_the_same_deadline():
     """The client would go on for ever."""
-    async with running_edge(header_seconds=1.0) as edge:
+    async with running_edge() as edge:
         started = time.monotonic()
         async with connected(edge) as wire:
             await wire.send(b"GET /health HTTP/1.1\r\nX: ")

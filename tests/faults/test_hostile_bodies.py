@@ -13,7 +13,7 @@ from tests.faults.wire import eventually, post, records
 from tests.live import LiveServer, engine_pid, running_server
 
 TABLE = list(rows())
-INTERNALS = re.compile(r"0x[0-9a-f]{4,}|Traceback|site-packages|\.py\b|/src/|msgspec|llama|granian| object at ")
+INTERNALS = re.compile(r"0x[0-9a-f]{4,}|Traceback|site-packages|\.py\b|/src/|msgspec|llama|httptools| object at ")
 
 
 @pytest.fixture(scope="module")

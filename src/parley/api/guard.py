@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from parley.api.connection import REFUSAL
 from parley.api.heads import headers_of
 from parley.api.reception import reception_of
 from parley.api.request_body import UPLOAD_OVERHEAD_BYTES, BodyLimits, LargeBodies, RequestBody
@@ -67,6 +68,8 @@ class Guard:
         reception.body = body
         # Whoever sends such a head does not get to send another one behind it.
         reception.is_suspect = True
+        if (refusal := scope["state"].get(REFUSAL)) is not None:
+            raise refusal
         self._check_size(scope)
         _check_host(headers)
         _check_codings(headers)
@@ -105,7 +108,7 @@ def _check_codings(headers: Headers) -> None:
             status=415,
             code="unsupported_content_encoding",
         )
-    # granian decodes chunks and nothing else, yet lets `gzip, chunked` pass with the gzip left in the body.
+    # The parser decodes chunks and nothing else, yet lets `gzip, chunked` pass with the gzip left in the body.
     transfers = [value.strip().lower() for value in headers.getlist("transfer-encoding")]
     if transfers not in ([], ["chunked"]):
         raise InvalidRequest("The only Transfer-Encoding that a request may have is chunked, once.")

@@ -1,4 +1,4 @@
-"""The listening socket, made by us and handed to granian: what it is set to, every accepted connection inherits."""
+"""The listening socket: what it is set to, every accepted connection inherits."""
 
 import errno
 import resource
@@ -6,7 +6,7 @@ import socket
 
 # Kept free for engines, the database and log files when connections are plenty.
 _RESERVED_DESCRIPTORS = 256
-_BACKLOG = 1024
+BACKLOG = 1024
 # Left alone, the kernel lets a send buffer grow to megabytes: a client that never reads then held 3.4 MB before a send
 # of ours stood still. With this and the server's own 64 kB it is 0.45 MB (measured).
 _SEND_BUFFER_BYTES = 128 * 1024
@@ -22,8 +22,7 @@ def open_listener(host: str, port: int, *, stall_seconds: float = 30.0) -> socke
     The kernel resets a connection whose client has taken nothing for `stall_seconds` although data waits for it. That
     reaches also the clients that no send of ours waits for, because their whole reply fits the buffers.
 
-    We do not let granian bind: it sets SO_REUSEPORT, with which a second server starts on the same port without an
-    error and takes half of the connections.
+    Without SO_REUSEPORT, with which a second server would start on the same port and take half of the connections.
     """
     try:
         family, _, _, _, address = socket.getaddrinfo(
@@ -41,7 +40,7 @@ def open_listener(host: str, port: int, *, stall_seconds: float = 30.0) -> socke
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(stall_seconds * 1000))
         listener.bind(address)
-        listener.listen(_BACKLOG)
+        listener.listen(BACKLOG)
         listener.setblocking(False)
     except OSError as error:
         listener.close()

@@ -110,7 +110,6 @@ class RequestBody:
 
     def _count(self, message: Message) -> None:
         self._num_bytes += len(message.get("body", b""))
-        # Once the reply is out, granian keeps the message that says "no more" until the client leaves.
         may_go_on = message["type"] == "http.request" and message.get("more_body", False)
         self._is_open = may_go_on and not self._is_whole()
 

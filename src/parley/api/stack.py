@@ -32,7 +32,7 @@ class EdgeRules:
 def build_stack(
     *, routes: RouteTable, services: Services, keys: KeyRing, open_requests: OpenRequests, rules: EdgeRules
 ) -> ASGIApp:
-    """The ASGI application that granian runs. Every layer is pure ASGI: BaseHTTPMiddleware swallows `http.disconnect`."""
+    """The ASGI application of the server. Every layer is pure ASGI: BaseHTTPMiddleware swallows `http.disconnect`."""
     gatekeeper = Gatekeeper(keys=keys, bad_keys=BadKeys(services.clock), trusted_proxies=rules.trusted_proxies)
     layers: list[Callable[[ASGIApp], ASGIApp]] = [
         partial(ReceptionLayer, clock=services.clock, metrics=services.metrics),

@@ -174,8 +174,7 @@ class _ClientWatched:
 
     A body that sends nothing has no `stall_seconds`.
 
-    Measured with granian 2.8.7: `http.disconnect` comes within a millisecond of the client's FIN or RST, whether or
-    not a reply has begun. A client that closes only its writing half counts as gone.
+    A client that closes only its writing half counts as gone: its FIN is all that comes of one that left, too.
     """
 
     def __init__(self, receive: Receive, stall_seconds: float | None) -> None:

@@ -99,6 +99,11 @@ class Settings(BaseSettings):
         (),
         description="Addresses or networks of reverse proxies whose X-Forwarded-For is believed, separated by commas.",
     )
+    max_connections_per_address: int = Field(
+        1024,
+        ge=1,
+        description="Connections that one address may have open. Trusted proxies and this machine itself have no such cap.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least severe log line kept."
     )
