@@ -93,7 +93,7 @@ async def b2(folder: Path, scale: Scale) -> list[Figure]:
     num_requests = scale.pick(20, 200)
     trace = folder / "trace"
     calls = "fdatasync,fsync,pwrite64,write,writev,sendto,sendmsg"
-    under = ("strace", "-D", "-f", "-y", "-s", "400", "-e", f"trace={calls}", "-o", str(trace))
+    under = ("strace", "-D", "-f", "-y", "-s", "4000", "-e", f"trace={calls}", "-o", str(trace))
     answered = []
     with running_server(folder, under=under) as server:
         for number in range(num_requests):

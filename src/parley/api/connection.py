@@ -17,6 +17,8 @@ from parley.core.errors import InvalidRequest, ParleyError, RequestTooLarge
 
 # Where the guard finds, in a request's state, why it is none.
 REFUSAL = "refusal"
+# Where it finds a question: whether the whole body is here.
+BODY_IS_HERE = "body_is_here"
 # A head that is whole is measured by the guard; one that is not is given up where the guard would refuse it for certain.
 _MAX_HEAD_BYTES = 80 * 1024
 _MAX_URL_BYTES = 8 * 1024
@@ -190,7 +192,7 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         # What comes behind a body in chunks is read by nobody.
         if self._is_in_head:
-            self._headers.append((name.lower(), value.strip(b" \t")))
+            self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         self._is_in_head = False
@@ -201,7 +203,8 @@ class Connection(asyncio.Protocol):
         version = parser.get_http_version()
         is_kept = parser.should_keep_alive() and not parser.should_upgrade()
         exchange = Exchange(self, self._scope(version, parser.get_method()), is_kept=is_kept)
-        if version != "1.1" and not _is_plain_old(version, self._headers):
+        exchange.scope["state"][BODY_IS_HERE] = exchange.has_body
+        if version != "1.1" and not _is_plain_old(version, exchange.scope["headers"]):
             exchange.scope["state"][REFUSAL] = InvalidRequest(
                 "The server reads version 1.1 of HTTP, and 1.0 without chunks."
             )
@@ -358,7 +361,7 @@ class Connection(asyncio.Protocol):
             "raw_path": raw_path,
             "query_string": query,
             "root_path": "",
-            "headers": self._headers,
+            "headers": [(name.lower(), value.strip(b" \t")) for name, value in self._headers],
             "client": self._client,
             "server": self._server,
             "state": state,

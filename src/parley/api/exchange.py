@@ -100,6 +100,10 @@ class Exchange:
         self.is_received = True
         self._wake()
 
+    def has_body(self) -> bool:
+        """Whether all of the body is here."""
+        return self.is_received
+
     def break_off(self) -> None:
         """The client is gone, or what it sends is no HTTP any more."""
         self._is_broken = True
@@ -131,7 +135,8 @@ class Exchange:
             await self._waiting
 
     async def send(self, message: Message) -> None:
-        """One part of the reply. Waits while the client has too much to take; says nothing where it is gone."""
+        """One part of the reply, its header names in small letters. Waits while the client has too much to take; says
+        nothing where it is gone."""
         if message["type"] == "http.response.start":
             self._head = message
             return
@@ -159,30 +164,26 @@ class Exchange:
     def _framed(self, head: Message, num_bytes: int | None) -> bytes:
         """The reply's head, with what says where the body ends. `num_bytes`: of the body where all of it is here."""
         status: int = head["status"]
-        lines = [_STATUS_LINES[status]]
-        is_sized = False
-        for name, value in head.get("headers", ()):
-            if name == b"connection":
-                self.is_kept = self.is_kept and value.lower() != b"close"
-            else:
-                is_sized = is_sized or name == b"content-length"
-                lines.append(b"%b: %b\r\n" % (name, value))
-        if self._wire.is_closing or self._awaits_continue():
-            # It may send its body or not: where its next request begins, nobody could say.
+        lines = [_STATUS_LINES[status], *[b"%b: %b\r\n" % pair for pair in head.get("headers", ())]]
+        given = b"".join(lines)
+        if not given.count(b"\n") == given.count(b"\r") == len(lines):
+            raise ValueError("a header of the reply holds the end of a line, which would be another header")
+        lines = [given]
+        is_last = b"\nconnection: close\r\n" in given
+        if is_last or self._wire.is_closing or self._awaits_continue():
+            # One that was not asked for its body may send it or not: where its next request begins, nobody could say.
             self.is_kept = False
         self._is_without_body = status in _WITHOUT_BODY or self.scope["method"] == "HEAD"
-        if not is_sized and status not in _WITHOUT_BODY:
+        if b"\ncontent-length: " not in given and status not in _WITHOUT_BODY:
             lines += self._sizing(num_bytes)
         lines.append(self._wire.date)
         if not self.is_kept:
-            lines.append(b"connection: close\r\n")
+            if not is_last:
+                lines.append(b"connection: close\r\n")
         elif self._is_old():
             lines.append(b"connection: keep-alive\r\n")
         lines.append(b"\r\n")
-        data = b"".join(lines)
-        if not data.count(b"\n") == data.count(b"\r") == len(lines):
-            raise ValueError("a header of the reply holds the end of a line, which would be another header")
-        return data
+        return b"".join(lines)
 
     def _sizing(self, num_bytes: int | None) -> Sequence[bytes]:
         """The line of a head that says where the body ends, if one does."""

@@ -2,11 +2,12 @@
 
 import re
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from parley.api.connection import REFUSAL
+from parley.api.connection import BODY_IS_HERE, REFUSAL
 from parley.api.heads import headers_of
 from parley.api.reception import reception_of
 from parley.api.request_body import UPLOAD_OVERHEAD_BYTES, BodyLimits, LargeBodies, RequestBody
@@ -63,7 +64,9 @@ class Guard:
         headers = headers_of(scope)
         path = scope["path"]
         limits = self._of_chats.get(path) or self._limits.body_of(path, is_kept="idempotency-key" in headers)
-        body = RequestBody(receive, headers, limits, self._large)
+        body = RequestBody(
+            receive, headers, limits, self._large, is_here=scope["state"].get(BODY_IS_HERE, _is_not_here)
+        )
         reception = reception_of(scope)
         reception.body = body
         # Whoever sends such a head does not get to send another one behind it.
@@ -85,12 +88,16 @@ class Guard:
             raise RequestTooLarge(f"The URL is longer than {limits.max_url_bytes} bytes.", status=414)
         pairs = scope["headers"]
         # Four bytes a line for the colon, the space and the line's end.
-        num_bytes = sum([len(name) + len(value) + 4 for name, value in pairs])
+        num_bytes = len(b"".join(chain.from_iterable(pairs))) + 4 * len(pairs)
         if len(pairs) > limits.max_headers or num_bytes > limits.max_header_bytes:
             raise RequestTooLarge(
                 f"The request has too many headers: {limits.max_headers} of {limits.max_header_bytes} bytes together at most.",
                 status=431,
             )
+
+
+def _is_not_here() -> bool:
+    return False
 
 
 def _check_host(headers: Headers) -> None:

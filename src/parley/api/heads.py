@@ -1,9 +1,9 @@
-"""A request's head, read once: each of the layers asks for headers by their names, and most of those are not there."""
+"""A request as handlers get it: its head is read once, by look-up, since each of the layers asks for headers that are not there."""
 
 from typing import Any, TypeVar, overload
 
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import Scope
 
 D = TypeVar("D")
@@ -14,16 +14,15 @@ class RequestHeaders(Headers):
     """Starlette's headers, found by look-up: there, each question goes through all of them."""
 
     def __init__(self, scope: Scope) -> None:
-        super().__init__(scope=scope)
-        self._by_name: dict[str, list[str]] = {}
-        for name, value in self._list:
-            self._by_name.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
+        self._list = scope["headers"]
+        # Of those with one name, the first.
+        self._first: dict[bytes, bytes] = dict(reversed(self._list))
 
     def __getitem__(self, key: str) -> str:
-        return self._by_name[key.lower()][0]
+        return self._first[key.lower().encode("latin-1")].decode("latin-1")
 
     def __contains__(self, key: Any) -> bool:  # noqa: ANN401 - as its parent has it
-        return key.lower() in self._by_name
+        return key.lower().encode("latin-1") in self._first
 
     @overload
     def get(self, key: str, /) -> str | None: ...
@@ -33,17 +32,19 @@ class RequestHeaders(Headers):
 
     def get(self, key: str, default: object = None, /) -> object:
         """The first header of this name."""
-        values = self._by_name.get(key.lower())
-        return default if values is None else values[0]
+        value = self._first.get(key.lower().encode("latin-1"))
+        return default if value is None else value.decode("latin-1")
 
     def getlist(self, key: str) -> list[str]:
         """All headers of this name, in their order."""
-        return list(self._by_name.get(key.lower(), ()))
+        if len(self._first) == len(self._list):
+            return [] if (value := self.get(key)) is None else [value]
+        return super().getlist(key)
 
 
 def headers_of(scope: Scope) -> RequestHeaders:
     """The headers of the request that `scope` describes, the same object each time."""
-    state: dict[str, Any] = scope.setdefault("state", {})
+    state: dict[str, Any] = scope["state"]
     made: RequestHeaders | None = state.get(_KEY)
     if made is None:
         made = state[_KEY] = RequestHeaders(scope)
@@ -51,8 +52,22 @@ def headers_of(scope: Scope) -> RequestHeaders:
 
 
 class HttpRequest(Request):
-    """Starlette's request, with the headers that were read already."""
+    """Starlette's request, with the headers that were read already, and its body without a generator."""
 
     @property
     def headers(self) -> Headers:
         return headers_of(self.scope)
+
+    async def body(self) -> bytes:
+        """The whole body, read once. Raises ClientDisconnect where it has no end."""
+        if not hasattr(self, "_body"):
+            parts: list[bytes] = []
+            is_open = True
+            while is_open:
+                message = await self.receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                parts.append(message.get("body", b""))
+                is_open = message.get("more_body", False)
+            self._body = parts[0] if len(parts) == 1 else b"".join(parts)
+        return self._body

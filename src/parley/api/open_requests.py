@@ -1,8 +1,8 @@
 """Every request that is being answered, so that a stopping server can refuse new ones and, at the end, cut the rest."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
+from types import TracebackType
 
 from parley.api.reception import Reception
 from parley.core.errors import AuthenticationFailed, Overloaded
@@ -54,20 +54,42 @@ class OpenRequests:
                     AuthenticationFailed("Your API key no longer counts.", code="invalid_api_key")
                 )
 
-    @contextmanager
-    def holding(self, reception: Reception) -> Iterator[None]:
+    def holding(self, reception: Reception) -> AbstractContextManager[None]:
         """Keep the request among the open ones while the body runs, which `cut` ends by raising Overloaded in it."""
-        with reception.interruption:
-            self._open.add(reception)
-            self._is_idle.clear()
-            try:
-                if self._is_cut:
-                    raise _cut_error()
-                yield
-            finally:
-                self._open.discard(reception)
-                if not self._open:
-                    self._is_idle.set()
+        return _Holding(self, reception)
+
+    def take(self, reception: Reception) -> None:
+        """Count it among the open ones. Raises Overloaded where the rest was cut."""
+        if self._is_cut:
+            raise _cut_error()
+        self._open.add(reception)
+        self._is_idle.clear()
+
+    def let_go(self, reception: Reception) -> None:
+        """It is answered."""
+        self._open.discard(reception)
+        if not self._open:
+            self._is_idle.set()
+
+
+class _Holding(AbstractContextManager[None]):
+    """A class instead of a generator: every request enters it."""
+
+    __slots__ = ("_open_requests", "_reception")
+
+    def __init__(self, open_requests: OpenRequests, reception: Reception) -> None:
+        self._open_requests = open_requests
+        self._reception = reception
+
+    def __enter__(self) -> None:
+        self._open_requests.take(self._reception)
+        self._reception.interruption.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open_requests.let_go(self._reception)
+        self._reception.interruption.__exit__(kind, error, trace)
 
 
 def _cut_error() -> Overloaded:

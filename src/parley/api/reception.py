@@ -1,7 +1,7 @@
 """The outermost layer: receives each request, gives it its id, adds the headers every reply has, logs its one line, counts it."""
 
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 
 from msgspec import Struct, field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -74,8 +74,9 @@ class ReceptionLayer:
         # Not a coroutine function: one frame less for each event of a stream.
         def send_with_headers(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
-                message["headers"] = [*self._own_headers(reception), *message.get("headers", ())]
-                _note_head(reception, message)
+                headers = message.get("headers", ())
+                _note_head(reception, message["status"], headers)
+                message["headers"] = [*self._own_headers(reception), *headers]
             elif not message.get("more_body", False):
                 reception.is_complete = True
             return send(message)
@@ -122,8 +123,9 @@ class ReceptionLayer:
         log_fields(logger, level, "request finished", fields)
 
 
-def _note_head(reception: Reception, message: Message) -> None:
-    reception.status = message["status"]
-    for name, value in message["headers"]:
+def _note_head(reception: Reception, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+    reception.status = status
+    for name, value in headers:
         if name == b"content-type":
             reception.is_event_stream = value.startswith(b"text/event-stream")
+            return

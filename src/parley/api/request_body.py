@@ -1,6 +1,7 @@
 """A request's body as our edge lets it in: capped while it is read, with a deadline, and thrown away when nobody wants it."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers
@@ -51,8 +52,18 @@ class LargeBodies:
 class RequestBody:
     """Stands in the place of `receive` for one request. Nothing is read before the first call. `release` it at the end."""
 
-    def __init__(self, receive: Receive, headers: Headers, limits: BodyLimits, large: LargeBodies) -> None:
+    def __init__(
+        self,
+        receive: Receive,
+        headers: Headers,
+        limits: BodyLimits,
+        large: LargeBodies,
+        *,
+        is_here: Callable[[], bool],
+    ) -> None:
+        """`is_here`: whether the whole body has arrived, so that nothing is waited for."""
         self._receive = receive
+        self._is_here = is_here
         self._limits = limits
         self._large = large
         self._num_taken = 0
@@ -69,23 +80,23 @@ class RequestBody:
         if not self._is_open:
             return await self._receive()
         self._check_size(self._declared_bytes)
-        try:
-            async with asyncio.timeout_at(self._deadline()):
-                message = await self._receive()
-        except TimeoutError:
-            self._is_open = False
-            raise RequestTooLarge(
-                "Your request's body arrived too slowly. Please send it again.", status=408, code="request_timeout"
-            ) from None
+        message = await (self._receive() if self._is_here() else self._receive_in_time())
         self._count(message)
         self._check_size(self._num_bytes)
         if self._num_bytes > max(self._limits.usual_bytes, self._num_taken):
             self._large.take(self._num_bytes - self._num_taken)
             self._num_taken = self._num_bytes
-        if self._is_whole() and message.get("more_body", False):
-            # The server would say so in a message of its own, for which its threads and ours take turns.
-            return {**message, "more_body": False}
         return message
+
+    async def _receive_in_time(self) -> Message:
+        try:
+            async with asyncio.timeout_at(self._deadline()):
+                return await self._receive()
+        except TimeoutError:
+            self._is_open = False
+            raise RequestTooLarge(
+                "Your request's body arrived too slowly. Please send it again.", status=408, code="request_timeout"
+            ) from None
 
     def release(self) -> None:
         """The request is over, and with it what it held."""
@@ -110,12 +121,7 @@ class RequestBody:
 
     def _count(self, message: Message) -> None:
         self._num_bytes += len(message.get("body", b""))
-        may_go_on = message["type"] == "http.request" and message.get("more_body", False)
-        self._is_open = may_go_on and not self._is_whole()
-
-    def _is_whole(self) -> bool:
-        """Whether all that was announced is here."""
-        return 0 < self._declared_bytes <= self._num_bytes
+        self._is_open = message["type"] == "http.request" and message.get("more_body", False)
 
     def _check_size(self, num_bytes: int) -> None:
         most = self._limits.max_bytes

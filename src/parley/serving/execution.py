@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack, aclosing
+from contextlib import aclosing
 
 from msgspec.structs import replace
 
@@ -13,7 +13,6 @@ from parley.core.events import (
     Finished,
     FinishReason,
     RefusalDelta,
-    RunEvent,
     ScoredToken,
     SequenceEvent,
     SequenceFinished,
@@ -23,6 +22,7 @@ from parley.core.grant import GenerationGrant, PreparedPrompt
 from parley.core.ids import new_id
 from parley.core.requests import Sampling, SequenceRequest, TextPrompt
 from parley.serving.admission.allowance import Allowance
+from parley.serving.closing import Closing
 from parley.serving.merge import merge
 from parley.serving.metering.meter import Meter
 from parley.serving.places import Places
@@ -38,13 +38,13 @@ class Execution:
     """Takes its first place in the queue at once (raises Overloaded) and everything else when it is iterated.
 
     A round whose engine died is run again, once, where nothing of it was told yet. Raises RequestQuarantined where an
-    engine died of such a request a while ago. Whatever it opens is registered on `stack`, whose owner closes it: first the
+    engine died of such a request a while ago. Whatever it opens is left to `closing`, whose owner closes it: first the
     engine's work ends, then slots are free.
     """
 
     def __init__(
         self,
-        stack: AsyncExitStack,
+        closing: Closing,
         *,
         grant: GenerationGrant,
         pool: Pool[Engine],
@@ -57,7 +57,7 @@ class Execution:
         self._prompting = prompting
         self._meter = meter
         self._allowance = allowance
-        self._stack = stack
+        self._closing = closing
         request = grant.request
         self._refuse_quarantined()
         self._num_candidates = max(request.best_of, request.n)
@@ -70,7 +70,7 @@ class Execution:
             pool,
             grant.principal,
             meter,
-            stack,
+            closing,
             num_slots=1 if request.echo else self._rounds[0].num_sequences,
             what="request",
         )
@@ -80,20 +80,13 @@ class Execution:
         """What there is to say to whoever waits for the first event."""
         return self._places.progress("the first token")
 
-    def events(self) -> AsyncGenerator[RunEvent, None]:
-        """Events with `sequence` as choice index, calls read out of the text; `Finished` comes last, with the meter's count."""
-        readers = self._prompting.readers(self._grant.weights, self._grant.request)
-        return _read(self._told(), readers) if readers else self._told()
-
-    async def _told(self) -> AsyncGenerator[RunEvent, None]:
-        parts = [self._ranked() if self._num_candidates > self._grant.request.n else self._candidates()]
+    def events(self) -> AsyncGenerator[SequenceEvent, None]:
+        """Events with `sequence` as choice index, calls read out of the text."""
+        told = self._ranked() if self._num_candidates > self._grant.request.n else self._candidates()
         if self._grant.request.echo:
-            parts.insert(0, self._echo())
-        for part in parts:
-            async with aclosing(part):
-                async for event in part:
-                    yield event
-        yield Finished(self._meter.usage)
+            told = _in_turn(self._echo(), told)
+        readers = self._prompting.readers(self._grant.weights, self._grant.request)
+        return _read(told, readers) if readers else told
 
     async def _ranked(self) -> AsyncGenerator[SequenceEvent, None]:
         """The best `n` of each prompt's candidates."""
@@ -145,7 +138,7 @@ class Execution:
         sources = [functools.partial(self._one_round, planned) for planned in self._rounds]
         if len(sources) == 1:
             return sources[0]()
-        return merge(sources, num_parallel=min(len(sources), self._pool.num_slots), stack=self._stack)
+        return merge(sources, num_parallel=min(len(sources), self._pool.num_slots), closing=self._closing)
 
     def _numbers(self, planned: Round) -> range:
         first = planned.prompt_index * self._num_candidates + planned.first_sequence
@@ -218,7 +211,7 @@ class Execution:
         request = self._sequence_request(planned, prompt)
         patient.round_id = request.round_id
         generation = await engine.generate(request)
-        self._stack.push_async_callback(self._abort, generation)
+        self._closing.push_async(functools.partial(self._abort, generation))
         return generation
 
     async def _abort(self, generation: Generation) -> None:
@@ -287,12 +280,21 @@ def _renumber(event: SequenceEvent, offset: int) -> SequenceEvent:
     return replace(event, sequence=event.sequence + offset)
 
 
-async def _read(told: AsyncGenerator[RunEvent, None], readers: Sequence[Reader]) -> AsyncGenerator[RunEvent, None]:
+async def _in_turn(*parts: AsyncGenerator[SequenceEvent, None]) -> AsyncGenerator[SequenceEvent, None]:
+    for part in parts:
+        async with aclosing(part):
+            async for event in part:
+                yield event
+
+
+async def _read(
+    told: AsyncGenerator[SequenceEvent, None], readers: Sequence[Reader]
+) -> AsyncGenerator[SequenceEvent, None]:
     """What the choices' readers make of the events."""
     async with aclosing(told):
         async for event in told:
             # Who tells refusals apart reads its answers itself: it has no readers here.
-            if isinstance(event, Finished | RefusalDelta):
+            if isinstance(event, RefusalDelta):
                 yield event
                 continue
             for read in readers[event.sequence].push(event):

@@ -1,11 +1,10 @@
 """Runs one transcription: samples from the decoder into an engine of the pool, and what it says of them out again."""
 
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, aclosing
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from parley.core.errors import EngineDied, EngineFailed, RequestQuarantined
-from parley.core.events import Finished
 from parley.core.grant import TranscriptionGrant
 from parley.core.ids import new_id
 from parley.core.speech import (
@@ -18,6 +17,7 @@ from parley.core.speech import (
     TranscriptFinished,
 )
 from parley.serving.admission.audio import AudioAllowance
+from parley.serving.closing import Closing
 from parley.serving.media.decoder import MediaDecoder
 from parley.serving.metering.meter import Meter
 from parley.serving.places import Places
@@ -39,16 +39,16 @@ class HearingWork:
     """Takes its place in the queue at once (raises Overloaded) and everything else when it is iterated.
 
     A transcription whose engine died is run again, once, where nothing of it was told yet. Raises RequestQuarantined where
-    an engine died of such a request a while ago. Whatever it opens is registered on `stack`, whose owner closes it.
+    an engine died of such a request a while ago. Whatever it opens is left to `closing`, whose owner closes it.
     """
 
-    def __init__(self, grant: TranscriptionGrant, parts: HearingParts, stack: AsyncExitStack) -> None:
+    def __init__(self, grant: TranscriptionGrant, parts: HearingParts, closing: Closing) -> None:
         self._grant = grant
         self._pool = parts.pool
         self._decoder = parts.decoder
         self._meter = parts.meter
         self._allowance = parts.allowance
-        self._stack = stack
+        self._closing = closing
         casualties = self._pool.casualties
         if casualties.is_watchful and casualties.is_quarantined(self._fingerprint()):
             raise RequestQuarantined("an engine died of such a recording in the last ten minutes")
@@ -56,7 +56,7 @@ class HearingWork:
             self._pool,
             grant.principal,
             self._meter,
-            stack,
+            closing,
             num_slots=1,
             what="recording",
         )
@@ -66,7 +66,7 @@ class HearingWork:
         """What there is to say to whoever waits for the first event."""
         return self._places.progress("the first words")
 
-    async def events(self) -> AsyncGenerator[TranscriptEvent | Finished, None]:
+    async def events(self) -> AsyncGenerator[TranscriptEvent, None]:
         """Segments as they are heard (of a reply that is told as a whole, at its end), then the language and the length."""
         ticket, patient = self._places.take(1), Patient(round_id="", identify=self._fingerprint)
         is_told_at_once = self._grant.request.is_stream
@@ -92,13 +92,12 @@ class HearingWork:
         for event in held:
             self._meter.told()
             yield event
-        yield Finished(self._meter.usage)
 
     async def _heard(self, engine: SpeechEngine, patient: Patient) -> AsyncGenerator[TranscriptEvent, None]:
         """One pass over the recording: fed as far ahead as the engine wants it, no further."""
         patient.round_id = new_id("round_")
         transcription = await engine.transcribe(patient.round_id, self._grant.request.hearing)
-        self._stack.push_async_callback(transcription.aclose)
+        self._closing.push_async(transcription.aclose)
         num_bytes = 0
         async with aclosing(transcription), aclosing(self._decoder.decode(self._grant.request.recording)) as windows:
             async for samples in windows:

@@ -2,8 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack, aclosing
+from contextlib import aclosing
+from functools import partial
 from typing import TypeVar
+
+from parley.serving.closing import Closing
 
 T = TypeVar("T")
 
@@ -12,11 +15,11 @@ _MAX_BUFFERED = 64
 
 
 async def merge(
-    sources: Iterable[Callable[[], AsyncGenerator[T, None]]], *, num_parallel: int, stack: AsyncExitStack
+    sources: Iterable[Callable[[], AsyncGenerator[T, None]]], *, num_parallel: int, closing: Closing
 ) -> AsyncGenerator[T, None]:
     """Items of all sources, at most `num_parallel` of them open at once, each opened when a place is free.
 
-    The tasks that read them are registered on `stack`: closing it cancels them and waits for their end.
+    `closing` cancels the tasks that read them, and waits for their end.
     """
     waiting = iter(sources)
     # Bounded by `room`, not by itself, so that a task's end can always be told.
@@ -31,7 +34,7 @@ async def merge(
                     items.put_nowait(item)
 
     tasks = [asyncio.ensure_future(read()) for _ in range(num_parallel)]
-    stack.push_async_callback(_cancel, tasks)
+    closing.push_async(partial(_cancel, tasks))
     for task in tasks:
         task.add_done_callback(lambda _: items.put_nowait(None))
     num_running = len(tasks)

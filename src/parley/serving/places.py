@@ -1,10 +1,10 @@
 """The places of one request in its pool: taken, waited for, and taken again after an engine's death."""
 
-from contextlib import AsyncExitStack
 from typing import Generic, TypeVar
 
 from parley.core.errors import EngineDied, RequestQuarantined
 from parley.core.principal import Principal
+from parley.serving.closing import Closing
 from parley.serving.metering.meter import Meter
 from parley.serving.scheduling.casualties import Patient, Verdict
 from parley.serving.scheduling.fair import Tenant
@@ -14,7 +14,7 @@ R = TypeVar("R")
 
 
 class Places(Generic[R]):
-    """The first one, of `num_slots`, is taken at once (raises Overloaded); all are given back with `stack` at the latest.
+    """The first one, of `num_slots`, is taken at once (raises Overloaded); all are given back with `closing` at the latest.
 
     `what` is what a refusal calls the request, such as "recording".
     """
@@ -24,7 +24,7 @@ class Places(Generic[R]):
         pool: Pool[R],
         principal: Principal,
         meter: Meter,
-        stack: AsyncExitStack,
+        closing: Closing,
         *,
         num_slots: int,
         what: str,
@@ -32,7 +32,7 @@ class Places(Generic[R]):
         self._pool = pool
         self._tenant = Tenant(principal.organization_id, principal.project_id)
         self._meter = meter
-        self._stack = stack
+        self._closing = closing
         self._what = what
         self._first: Ticket | None = self._enqueue(num_slots, is_continuation=False)
         # Whose slots are waited for, or were last.
@@ -75,5 +75,5 @@ class Places(Generic[R]):
 
     def _enqueue(self, num_slots: int, *, is_continuation: bool) -> Ticket:
         ticket = self._pool.enqueue(self._tenant, num_slots, is_continuation=is_continuation)
-        self._stack.callback(ticket.release)
+        self._closing.push(ticket.release)
         return ticket

@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractContextManager, AsyncExitStack, ExitStack
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 from parley.core.events import Finished
 from parley.core.grant import Grant
 from parley.core.usage import Outcome, Usage
 from parley.serving.admission.rates import OpenPermit, close_permit
+from parley.serving.closing import Closing
 from parley.serving.metering.meter import Meter
 from parley.serving.metering.settle import Settlement
 
@@ -25,8 +27,8 @@ class Work(Protocol[E_co]):
         """See `Run.progress`."""
         ...
 
-    def events(self) -> AsyncGenerator[E_co | Finished, None]:
-        """The events; `Finished` comes last."""
+    def events(self) -> AsyncGenerator[E_co, None]:
+        """The events. Where they end, the request is done."""
         ...
 
 
@@ -43,9 +45,9 @@ class Run(Generic[G_co, E]):
         meter: Meter,
         permit: OpenPermit,
         settlement: Settlement,
-        begin: Callable[[AsyncExitStack], Work[E]],
+        begin: Callable[[Closing], Work[E]],
     ) -> None:
-        """`begin` takes a place in a queue, and registers on the stack what is to be closed before the settlement. What it
+        """`begin` takes a place in a queue, and leaves to its argument what is to be closed before the settlement. What it
         raises (Overloaded) is raised, and the Run then needs no closing."""
         self.grant = grant
         self._meter = meter
@@ -54,18 +56,16 @@ class Run(Generic[G_co, E]):
         self._outcome = Outcome.ABORTED
         self._usage = Usage()
         self._closing: asyncio.Future[None] | None = None
-        # Closed from the last entry to the first.
-        self._stack = AsyncExitStack()
-        self._taken = self._stack.enter_context(ExitStack())
-        self._stack.push_async_callback(self._settle)
-        self._work = begin(self._stack)
+        self._at_end = Closing()
+        self._at_end.push_async(self._settle)
+        self._work = begin(self._at_end)
         settlement.begin(grant, meter)
         self._events = self._work.events()
         self._is_finished = False
 
     def closes_too(self, taken: AbstractContextManager[object]) -> None:
         """Leave `taken` when the Run is closed, after everything else. Before the first iteration."""
-        self._taken.push(taken)
+        self._at_end.push_last(partial(taken.__exit__, None, None, None))
 
     @property
     def progress(self) -> str | None:
@@ -80,16 +80,15 @@ class Run(Generic[G_co, E]):
         if self._is_finished or self._closing is not None:
             raise StopAsyncIteration
         try:
-            event = await self._events.__anext__()
+            return await self._events.__anext__()
+        except StopAsyncIteration:
+            self._is_finished = True
+            self._outcome = Outcome.FINISHED
         except Exception:
             self._outcome = Outcome.FAILED
             raise
-        if type(event) is Finished:
-            self._is_finished = True
-            self._outcome = Outcome.FINISHED
-            await self.aclose()
-            return Finished(self._usage)
-        return event
+        await self.aclose()
+        return Finished(self._usage)
 
     async def aclose(self, outcome: Outcome | None = None) -> None:
         """Free and settle everything; returns, or is cancelled, only after it is done.
@@ -103,8 +102,8 @@ class Run(Generic[G_co, E]):
         await _complete(self._closing)
 
     async def _close(self) -> None:
-        async with self._stack:
-            await self._events.aclose()
+        self._at_end.push_async(self._events.aclose)
+        await self._at_end.aclose()
 
     async def _settle(self) -> None:
         try:

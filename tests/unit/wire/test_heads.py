@@ -15,7 +15,7 @@ RAW = [
 
 
 def scope() -> dict[str, object]:
-    return {"type": "http", "method": "GET", "path": "/", "headers": list(RAW)}
+    return {"type": "http", "method": "GET", "path": "/", "headers": list(RAW), "state": {}}
 
 
 @pytest.mark.parametrize("name", ["host", "Host", "authorization", "X-Latin", "x-empty", "missing", "Missing"])

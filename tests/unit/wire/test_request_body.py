@@ -1,38 +1,41 @@
-"""A request's body: when it counts as whole."""
+"""A request's body: what it is waited for, and what of it is read."""
 
 import asyncio
 
+import pytest
 from starlette.datastructures import Headers
 
 from parley.api.request_body import BodyLimits, LargeBodies, RequestBody
+from parley.core.errors import RequestTooLarge
+
+IMPATIENT = BodyLimits(grace_seconds=0.0)
 
 
-def reading(parts, **headers):
-    """A body whose server says each of `parts`, and never that there is no more."""
-    messages = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
+def body_of(*parts, is_here, limits=IMPATIENT):
+    """A body that comes in these parts, a moment apart."""
+    messages = [{"type": "http.request", "body": part, "more_body": part != parts[-1]} for part in parts]
 
     async def receive():
+        await asyncio.sleep(0.05)
         return messages.pop(0)
 
-    named = Headers({name.replace("_", "-"): value for name, value in headers.items()})
-    return RequestBody(receive, named, BodyLimits(), LargeBodies(0))
+    named = Headers({"content-length": str(len(b"".join(parts)))})
+    return RequestBody(receive, named, limits, LargeBodies(0), is_here=lambda: is_here)
 
 
-async def read(body):
-    """What whoever reads it to its end gets, part by part."""
-    parts = []
-    while True:
-        message = await body.receive()
-        parts.append(message["body"])
-        if not message["more_body"]:
-            return parts
+async def test_a_body_that_does_not_come_in_time_is_refused():
+    with pytest.raises(RequestTooLarge) as refused:
+        await body_of(b"abc", is_here=False).receive()
+    assert refused.value.status == 408
 
 
-def test_a_body_is_whole_with_its_last_announced_byte():
-    """The server would say so in a message of its own."""
-    assert asyncio.run(read(reading([b"abc", b"de"], content_length="5"))) == [b"abc", b"de"]
+async def test_a_body_that_is_here_has_no_deadline():
+    assert (await body_of(b"abc", is_here=True).receive())["body"] == b"abc"
 
 
-def test_a_body_without_an_announcement_ends_when_the_server_says_so():
-    body = reading([b"abc"], transfer_encoding="chunked")
-    assert asyncio.run(body.receive()) == {"type": "http.request", "body": b"abc", "more_body": True}
+async def test_parts_are_handed_on_as_they_come():
+    body = body_of(b"abc", b"de", is_here=False, limits=BodyLimits())
+    assert [(message["body"], message["more_body"]) for message in [await body.receive(), await body.receive()]] == [
+        (b"abc", True),
+        (b"de", False),
+    ]

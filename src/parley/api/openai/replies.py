@@ -17,12 +17,29 @@ ChoicesReply = CreateChatCompletionResponse | CreateCompletionResponse | CreateE
 _MOST_PARTS_ON_LOOP = 2048
 
 
+class JsonReply(Response):
+    """Starlette's response to a request that was right, without its questions about what it may be of."""
+
+    media_type = "application/json"
+
+    def __init__(self, body: bytes, headers: Mapping[str, str]) -> None:
+        """Names of headers are in small letters."""
+        self.status_code = 200
+        self.background = None
+        self.body = body
+        self.raw_headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            *[(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()],
+        ]
+
+
 async def reply_of(
     events: Sequence[RunEvent], to_wire: Callable[[], ChoicesReply], headers: Mapping[str, str]
 ) -> Response:
     """The 200 reply that `to_wire` makes of these events."""
     body = await asyncio.to_thread(_encoded, to_wire) if _is_long(events) else msgspec.json.encode(to_wire())
-    return Response(body, media_type="application/json", headers=headers)
+    return JsonReply(body, headers)
 
 
 def _is_long(events: Sequence[RunEvent]) -> bool:

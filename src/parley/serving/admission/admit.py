@@ -1,8 +1,8 @@
 """The last question before a request runs: is there room in its limits, and is it paid for? Limits first, then money."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Protocol
+from collections.abc import Callable
+from types import TracebackType
+from typing import Protocol, Self
 
 from msgspec import Struct
 
@@ -18,11 +18,26 @@ from parley.serving.admission.rates import OpenPermit, Rates, minutes_of
 
 
 class Admitted(Struct, frozen=True, kw_only=True):
-    """What a request took: room in its limits, and a hold, which `lender` makes larger. Its Run closes both."""
+    """What a request took: room in its limits, and a hold, which `lender` makes larger. Its Run closes both.
+
+    As a context, for as long as there is no Run: both are given back where the body raises, and its refusal tells how the limits
+    stand.
+    """
 
     permit: OpenPermit
     hold: Hold
     lender: Lender
+    release: Callable[[Hold], None]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if failure is not None:
+            self.release(self.hold)
+            _refused(self.permit, failure)
 
 
 class Room(Protocol):
@@ -41,7 +56,6 @@ class Admission:
         self._rates = rates
         self._room = room
 
-    @contextmanager
     def admit(
         self,
         request_id: str,
@@ -50,25 +64,26 @@ class Admission:
         need: Need,
         *,
         claim: Claim | None,
-    ) -> Iterator[Admitted]:
-        """Take what the request needs, for as long as its Run; where the block raises there is none, and it is given back.
+    ) -> Admitted:
+        """Take what the request needs, for as long as its Run.
 
-        Raises RateLimited, and Overloaded where its end could not be kept. Every refusal but that one, the block's too, tells
-        how the limits stand.
+        Raises RateLimited, and Overloaded where its end could not be kept. Every refusal but that one tells how the limits stand.
         """
         if self._room is not None:
             self._room.check()
         taken = LimitNeed(tokens=need.num_tokens, audio_minutes=minutes_of(need.audio_seconds))
         permit = self._rates.admit(principal, model=snapshot.name, family=snapshot.family, need=taken)
-        books, hold = self._billing.books, None
+        books = self._billing.books
         try:
             price = self._billing.price_for(principal.organization_id, snapshot)
             hold = books.open_hold(request_id, principal, price, need, claim)
-            yield Admitted(permit=permit, hold=hold, lender=books)
         except BaseException as failure:
-            if hold is not None:
-                books.release(hold)
-            permit.cancel()
-            if isinstance(failure, ParleyError):
-                failure.levels = permit.levels
+            _refused(permit, failure)
             raise
+        return Admitted(permit=permit, hold=hold, lender=books, release=books.release)
+
+
+def _refused(permit: OpenPermit, failure: BaseException) -> None:
+    permit.cancel()
+    if isinstance(failure, ParleyError):
+        failure.levels = permit.levels

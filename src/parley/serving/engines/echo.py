@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from itertools import zip_longest
+from itertools import chain, zip_longest
 
 from parley.core import echo
 from parley.core.assembler import TextAssembler
@@ -96,13 +96,12 @@ def _events(request: SequenceRequest) -> Iterator[Event]:
     answer = _answer(request)
     sequences = [_sequence(request, index, answer) for index in range(request.num_sequences)]
     num_output = 0
-    for step in zip_longest(*sequences):
-        for event in step:
-            # None of a sequence that ended before the others.
-            if event is not None:
-                if type(event) is Delta:
-                    num_output += event.num_tokens
-                yield event
+    for event in chain.from_iterable(zip_longest(*sequences)):
+        # None of a sequence that ended before the others.
+        if event is not None:
+            if type(event) is Delta:
+                num_output += event.num_tokens
+            yield event
     yield Finished(Usage(input_tokens=len(request.prompt), output_tokens=num_output))
 
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 
 from parley.core.errors import EngineFailed
-from parley.core.events import CallDelta, CallStarted, Delta, FinishReason, RunEvent, ScoredToken, SequenceFinished
+from parley.core.events import CallDelta, CallStarted, Delta, FinishReason, ScoredToken, SequenceEvent, SequenceFinished
 from parley.core.ids import new_id
 from parley.core.requests import ChatPrompt, GenerationRequest, Tools
 from parley.core.template import ChatTemplate
@@ -46,7 +46,7 @@ class Reader:
         # Scores of tokens whose text is not decided yet; those of a call are not shown, as OpenAI does not.
         self._tokens: list[ScoredToken] = []
 
-    def push(self, event: Delta | CallStarted | CallDelta | SequenceFinished) -> Iterator[RunEvent]:
+    def push(self, event: Delta | CallStarted | CallDelta | SequenceFinished) -> Iterator[SequenceEvent]:
         """What the event tells. Raises EngineFailed for an answer that had to be JSON, came to its end, and is not."""
         if isinstance(event, CallStarted | CallDelta):
             # Read already, where the answer was made.
@@ -81,7 +81,7 @@ class Reader:
         if not self._num_calls and not self._written and text[0] not in self._starts:
             raise EngineFailed("the engine left the grammar that it was given")
 
-    def _events(self, parts: list[Words | Name | Arguments]) -> Iterator[RunEvent]:
+    def _events(self, parts: list[Words | Name | Arguments]) -> Iterator[SequenceEvent]:
         for part in parts:
             match part:
                 case Words():
