@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from tests.faults.body_rows import f13
+from tests.faults.connection_rows import d5, d6, d7, d11
 from tests.faults.hours_rows import g1_hours
 from tests.faults.media_rows import g1, g3, g15
 from tests.faults.money_rows import a1, a3, a4, a4_on_postgresql, a5, a6
@@ -33,6 +34,10 @@ ROWS = (
     b3,
     b7,
     *PROCESS_ROWS,
+    d5,
+    d6,
+    d7,
+    d11,
     e1,
     e2,
     i7,

@@ -10,6 +10,7 @@ from parley.infra.rows import add_to_row, insert_into
 
 PLACES = insert_into("places", ["id", "name"])
 COUNTS = add_to_row("counts", key=["name"], summed=["count", "tokens"])
+SPENT = add_to_row("spent", key=["scope", "month"], rest=["owner"], summed=["nano"])
 
 
 @pytest.fixture(name="connection")
@@ -18,6 +19,9 @@ def _connection() -> Iterator[Connection]:
     with engine.connect() as connection:
         connection.execute(text("CREATE TABLE places (id INTEGER PRIMARY KEY, name TEXT)"))
         connection.execute(text("CREATE TABLE counts (name TEXT PRIMARY KEY, count INTEGER, tokens INTEGER)"))
+        connection.execute(
+            text("CREATE TABLE spent (scope TEXT, month TEXT, owner TEXT, nano INTEGER, PRIMARY KEY (scope, month))")
+        )
         yield connection
     engine.dispose()
 
@@ -39,6 +43,16 @@ def test_what_is_there_is_added_to_and_what_is_not_is_new(connection: Connection
     assert kept(connection, "counts") == [("a", 1, 11), ("b", 5, 50), ("c", 4, 40)]
     COUNTS.execute(connection, [("c", 1, 1), ("c", 1, 1)])
     assert kept(connection, "counts")[-1] == ("c", 6, 42)
+
+
+def test_rows_of_one_key_are_one_row_of_their_statement(connection: Connection) -> None:
+    """PostgreSQL refuses a statement that would add to one row twice."""
+    statements: list[str] = []
+    connection.connection.driver_connection.set_trace_callback(statements.append)
+    SPENT.execute(connection, [("a", "7", "x", 1), ("b", "7", "y", 2), ("a", "8", "x", 4), ("a", "7", "x", 8)])
+    SPENT.execute(connection, [("a", "7", "z", 16)])
+    assert [each.count("('") for each in statements if each.startswith("INSERT")] == [3, 1]
+    assert kept(connection, "spent") == [("a", "7", "x", 25), ("b", "7", "y", 2), ("a", "8", "x", 4)]
 
 
 def test_one_row_that_is_refused_refuses_the_others_of_its_statement(connection: Connection) -> None:

@@ -22,6 +22,8 @@ BODY_IS_HERE = "body_is_here"
 # A head that is whole is measured by the guard; one that is not is given up where the guard would refuse it for certain.
 _MAX_HEAD_BYTES = 80 * 1024
 _MAX_URL_BYTES = 8 * 1024
+# More than the guard lets pass.
+_MAX_KEPT_HEADERS = 256
 # Requests that a client may send ahead of their turn. No client of OpenAI's sends any.
 _MAX_WAITING = 16
 # What a client may have to take before a send waits for it.
@@ -191,7 +193,7 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         # What comes behind a body in chunks is read by nobody.
-        if self._is_in_head:
+        if self._is_in_head and len(self._headers) < _MAX_KEPT_HEADERS:
             self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:

@@ -1,9 +1,10 @@
 """Rows by the driver itself: the few statements that every request pays for, at a third of the price of an expression."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
+from operator import add
 from typing import Any
 
 from sqlalchemy import Connection
@@ -24,6 +25,8 @@ class RowStatement:
 
     sql: str
     row: str | None = None
+    # What is done to the rows of one call before.
+    fold: Callable[[Sequence[tuple[Any, ...]]], Sequence[tuple[Any, ...]]] | None = None
 
     @cached_property
     def _texts(self) -> dict[tuple[str, int], str]:
@@ -34,6 +37,8 @@ class RowStatement:
         """Run it for all rows, in the transaction that is open. Raises what SQLAlchemy would."""
         if not rows:
             return
+        if self.fold is not None:
+            rows = self.fold(rows)
         cursor = connection.connection.cursor()
         try:
             if self.row is None:
@@ -88,14 +93,24 @@ def insert_into(table: str, columns: Sequence[str]) -> RowStatement:
 
 
 def add_to_row(table: str, *, key: Sequence[str], rest: Sequence[str] = (), summed: Sequence[str]) -> RowStatement:
-    """Insert a row of `key`, `rest` and `summed`, in this order; where its key is there, add to the summed columns.
-
-    Row by row: PostgreSQL refuses a statement that would add to one row twice.
-    """
+    """Insert a row of `key`, `rest` and `summed`, in this order; where its key is there, add to the summed columns."""
     added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in summed)
+    columns = (*key, *rest, *summed)
     return RowStatement(
-        sql=f"{_insert(table, (*key, *rest, *summed))} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {added}"
+        sql=f"{_insert(table, columns)} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {added}",
+        row=_row(columns),
+        fold=partial(_folded, num_key=len(key), num_kept=len(key) + len(rest)),
     )
+
+
+def _folded(rows: Sequence[tuple[Any, ...]], *, num_key: int, num_kept: int) -> Sequence[tuple[Any, ...]]:
+    """The rows with those of one key added up: PostgreSQL refuses a statement that would add to one row twice."""
+    found: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+    for row in rows:
+        key = row[:num_key]
+        before = found.get(key)
+        found[key] = row if before is None else (*before[:num_kept], *map(add, before[num_kept:], row[num_kept:]))
+    return list(found.values())
 
 
 def _insert(table: str, columns: Sequence[str]) -> str:
