@@ -2,12 +2,17 @@
 
 import os
 import secrets
+from collections import deque
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 # Enough for milliseconds until the year 8893.
 _TIME_DIGITS = 8
 # Byte -> digit. 256 is no multiple of 62, so eight digits come a little more often: 22 of them hold 130 bits all the same.
 _DIGIT_OF_BYTE = bytes(ord(_ALPHABET[byte % 62]) for byte in range(256))
+# The system is asked for this many at a time; each is handed out once, whichever thread asks.
+_NUM_DRAWN = 64
+_MAX_DIGITS = 22
+_drawn: deque[str] = deque()
 
 
 def base62(number: int, *, width: int) -> str:
@@ -26,7 +31,7 @@ def random_base62(length: int) -> str:
 
 def new_id(prefix: str) -> str:
     """A fresh identifier such as `key_7Jw...` from prefix `key_`. Two are made for each request, so it is quick."""
-    return prefix + _random_digits(22)
+    return prefix + _random_digits(_MAX_DIGITS)
 
 
 def new_ordered_id(prefix: str, now: float) -> str:
@@ -34,8 +39,13 @@ def new_ordered_id(prefix: str, now: float) -> str:
 
     For what is kept by the thousand under such a key: rows that come together stand together in an index.
     """
-    return prefix + base62(int(now * 1000), width=_TIME_DIGITS) + _random_digits(22 - _TIME_DIGITS)
+    return prefix + base62(int(now * 1000), width=_TIME_DIGITS) + _random_digits(_MAX_DIGITS - _TIME_DIGITS)
 
 
 def _random_digits(length: int) -> str:
-    return os.urandom(length).translate(_DIGIT_OF_BYTE).decode("ascii")
+    try:
+        return _drawn.popleft()[:length]
+    except IndexError:
+        digits = os.urandom(_NUM_DRAWN * _MAX_DIGITS).translate(_DIGIT_OF_BYTE).decode("ascii")
+        _drawn.extend(digits[at : at + _MAX_DIGITS] for at in range(_MAX_DIGITS, len(digits), _MAX_DIGITS))
+        return digits[:length]

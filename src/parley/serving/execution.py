@@ -169,6 +169,7 @@ class Execution:
         """One round from its ticket to its end; once more from the engine on, where that died and nothing was told."""
         ticket, patient = self._places.take(planned.num_sequences), self._patient(planned.prompt_index)
         is_told_at_once, offset = self._grant.request.is_stream, self._numbers(planned).start
+        meter = self._meter
         # Of a reply that is told as a whole, nothing is told before the round's end: it can be run again until then.
         held: list[SequenceEvent] = []
         finished: set[int] = set()
@@ -179,15 +180,16 @@ class Execution:
                     generation = await self._generation(engine, planned, patient)
                     async for event in generation:
                         if isinstance(event, Finished):
-                            self._meter.round_finished(planned.prompt_index, event)
+                            meter.round_finished(planned.prompt_index, event)
                             break
-                        counted = self._counted(event, patient, offset, finished)
+                        patient.has_output = True
+                        told = self._counted(event, offset, finished)
                         if is_told_at_once:
                             patient.is_told = True
-                            yield counted
+                            yield told
                         else:
-                            held.append(counted)
-                        if not self._allowance.covers(self._meter.num_output_tokens):
+                            held.append(told)
+                        if not self._allowance.covers(meter.num_output_tokens):
                             break
                     else:
                         raise EngineFailed("the engine's events ended without Finished")
@@ -204,6 +206,14 @@ class Execution:
         for event in (*joined(held), *self._cut(planned, finished)):
             yield event
 
+    def _counted(self, event: SequenceEvent, offset: int, finished: set[int]) -> SequenceEvent:
+        """The event with the number of the reply's choice; a sequence's end is noted in `finished`."""
+        if isinstance(event, Delta):
+            self._meter.watch(event)
+        elif isinstance(event, SequenceFinished):
+            finished.add(event.sequence + offset)
+        return _renumber(event, offset) if offset else event
+
     async def _generation(self, engine: Engine, planned: Round, patient: Patient) -> Generation:
         """The round, started; it is closed with the request at the latest."""
         prompt = self._grant.prompts[planned.prompt_index]
@@ -217,15 +227,6 @@ class Execution:
     async def _abort(self, generation: Generation) -> None:
         """End a round that did not come to its end. What it generated until then was worked for, and is counted."""
         self._meter.add_untold(await generation.aclose())
-
-    def _counted(self, event: SequenceEvent, patient: Patient, offset: int, finished: set[int]) -> SequenceEvent:
-        """The event with the number of the reply's choice; a sequence's end is noted in `finished`."""
-        patient.has_output = True
-        if isinstance(event, Delta):
-            self._meter.watch(event)
-        elif isinstance(event, SequenceFinished):
-            finished.add(event.sequence + offset)
-        return _renumber(event, offset) if offset else event
 
     def _patient(self, prompt_index: int) -> Patient:
         return Patient(round_id="", identify=functools.partial(self._fingerprint, prompt_index))

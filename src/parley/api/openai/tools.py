@@ -23,6 +23,8 @@ _NAME = re.compile("[A-Za-z0-9_-]{1,64}")
 
 def to_tools(body: CreateChatCompletionRequest) -> Tools | None:
     """What the model may call; None where there is nothing, or the client chose "none". Raises InvalidRequest."""
+    if not (body.tools or body.functions or body.tool_choice or body.function_call):
+        return None
     if body.functions and body.tools:
         raise InvalidRequest(
             "Invalid 'functions': only one of 'tools' and 'functions' may be given.",

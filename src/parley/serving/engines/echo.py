@@ -108,38 +108,35 @@ def _events(request: SequenceRequest) -> Iterator[Event]:
 def _sequence(request: SequenceRequest, index: int, answer: Sequence[int]) -> Iterator[Event]:
     """The events of one sequence. A stop string counts the tokens that formed it and shows none of them."""
     assembler = TextAssembler(request.sampling.stop)
-    held = _HeldTokens(request.sampling.logprobs)
+    num_top = request.sampling.logprobs
+    held = None if num_top is None else _HeldTokens(num_top)
     for token_id in answer[: request.max_tokens]:
         text = assembler.push(echo.piece(token_id))
-        yield Delta(index, text, 1, held.push(token_id, text))
+        yield Delta(index, text, 1, () if held is None else held.push(token_id, text))
         if assembler.is_stopped:
             yield SequenceFinished(index, FinishReason.STOP)
             return
     rest = assembler.flush()
     if rest:
-        yield Delta(index, rest, 0, held.release(rest))
+        yield Delta(index, rest, 0, () if held is None else held.release(rest))
     reason = FinishReason.LENGTH if len(answer) > request.max_tokens else FinishReason.STOP
     yield SequenceFinished(index, reason)
 
 
 class _HeldTokens:
-    """Scores that wait for the text of their tokens; without log-probabilities there is nothing to hold."""
+    """Scores that wait for the text of their tokens."""
 
-    def __init__(self, num_top: int | None) -> None:
+    def __init__(self, num_top: int) -> None:
         self._num_top = num_top
         self._held: deque[int] = deque()
 
     def push(self, token_id: int, text: str) -> tuple[ScoredToken, ...]:
         """Hold one more token; the scores of those whose bytes `text` shows."""
-        if self._num_top is None:
-            return ()
         self._held.append(token_id)
         return self.release(text)
 
     def release(self, text: str) -> tuple[ScoredToken, ...]:
         """The scores of the tokens, one byte each, that `text` shows."""
-        if self._num_top is None:
-            return ()
         count = min(len(text.encode()), len(self._held))
         return tuple(_score(self._held.popleft(), self._num_top) for _ in range(count))
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from parley.core import echo
 from parley.core.tokenizer import Segment, Vocabulary
@@ -34,7 +35,9 @@ class EchoTokenizer:
         return [echo.piece(token_id) for token_id in token_ids]
 
 
-def _encode_control(text: str) -> list[int]:
+# Scaffolding, which is a template's, and not a user's.
+@lru_cache(maxsize=512)
+def _encode_control(text: str) -> tuple[int, ...]:
     token_ids: list[int] = []
     position = 0
     for match in _SPECIAL.finditer(text):
@@ -42,4 +45,4 @@ def _encode_control(text: str) -> list[int]:
         token_ids.append(echo.SPECIAL_TOKENS[match.group()])
         position = match.end()
     token_ids.extend(text[position:].encode())
-    return token_ids
+    return tuple(token_ids)

@@ -215,8 +215,17 @@ class Pool(Generic[R]):
         if not is_continuation:
             self._check_room(tenant, num_slots)
         ticket = Ticket(self, tenant, num_slots)
-        self._waiting.push(tenant, ticket)
-        self._grant()
+        if (
+            not self._waiting
+            and not self._is_draining
+            and num_slots <= self._num_free
+            and self._may_take(tenant, ticket)
+        ):
+            # Nobody is there to be passed: what the queue would do, without it.
+            self._give(tenant, ticket)
+        else:
+            self._waiting.push(tenant, ticket)
+            self._grant()
         return ticket
 
     def give_back(self, ticket: Ticket) -> None:
@@ -262,15 +271,18 @@ class Pool(Generic[R]):
 
     def _grant(self) -> None:
         """Give free slots to the head of the queue; a head that needs more than are free is waited for, not passed."""
-        if self._is_draining:
+        if self._is_draining or not self._waiting:
             return
         while (head := self._waiting.head(self._may_take)) is not None and head[1].num_slots <= self._num_free:
             tenant, ticket = head
             self._waiting.pop(tenant)
-            self._num_free -= ticket.num_slots
-            self._shares.take(tenant, ticket.num_slots)
-            self._held.add(ticket)
-            ticket.granted.set()
+            self._give(tenant, ticket)
+
+    def _give(self, tenant: Tenant, ticket: "Ticket") -> None:
+        self._num_free -= ticket.num_slots
+        self._shares.take(tenant, ticket.num_slots)
+        self._held.add(ticket)
+        ticket.granted.set()
 
     def _may_take(self, tenant: Tenant, ticket: Ticket) -> bool:
         return self._shares.may_take(tenant, ticket.num_slots)
