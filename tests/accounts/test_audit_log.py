@@ -149,6 +149,23 @@ async def test_entries_are_found_by_type_actor_resource_and_time(town: Town) -> 
     assert await found(f"limit=1&after={page['last_id']}") == [first["id"]]
 
 
+async def test_the_log_is_read_towards_its_newest_entry_with_before(town: Town) -> None:
+    for name in "abcdefg":
+        await town.ok("POST", f"{HOUSE}/projects", {"name": name})
+
+    async def page(query: str) -> tuple[list[str], bool]:
+        found = await town.ok("GET", f"{HOUSE}/audit_logs?event_types[]=project.created&{query}")
+        return [entry["id"] for entry in found["data"]], found["has_more"]
+
+    everything, _ = await page("limit=100")
+    assert await page(f"limit=2&before={everything[4]}") == (everything[2:4], True)
+    assert await page(f"limit=2&before={everything[2]}") == (everything[:2], False)
+    assert await page(f"before={everything[0]}") == ([], False)
+    assert await page(f"limit=100&after={everything[4]}") == (everything[5:], False)
+    both = await town.call("GET", f"{HOUSE}/audit_logs?after={everything[0]}&before={everything[2]}")
+    assert (both.status_code, both.json()["error"]["param"]) == (400, "before")
+
+
 async def test_the_log_comes_as_lines_or_as_a_table_that_no_spreadsheet_obeys(town: Town) -> None:
     await town.ok("POST", f"{HOUSE}/projects", {"name": "p"}, user_agent="=cmd()")
     lines = (await town.call("GET", f"{HOUSE}/audit_logs/export")).text.splitlines()

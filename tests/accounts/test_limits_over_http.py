@@ -137,6 +137,20 @@ async def test_a_project_has_its_own_limits_by_model(town: Town) -> None:
     assert (entry["type"], entry["after"]["requests_per_minute"]) == ("rate_limit.updated", 3)
 
 
+async def test_limits_are_listed_page_by_page_both_ways(town: Town) -> None:
+    path = f"/v1/organization/projects/{await town.project_id()}/rate_limits"
+
+    async def page(query: str) -> tuple[list[str], bool]:
+        found = await town.ok("GET", f"{path}?{query}")
+        return [limit["id"] for limit in found["data"]], found["has_more"]
+
+    everything, _ = await page("limit=100")
+    assert everything == sorted(everything)
+    assert await page(f"limit=2&after={everything[1]}") == (everything[2:4], True)
+    assert await page(f"limit=2&before={everything[4]}") == (everything[2:4], True)
+    assert await page(f"limit=2&before={everything[2]}") == (everything[:2], False)
+
+
 async def test_a_project_cannot_raise_the_tier_of_its_organization(town: Town) -> None:
     ada = await town.sign_up("ada@example.org")
     path = f"/v1/organization/projects/{await town.project_id(ada)}/rate_limits/rl-gpt-4-0314"

@@ -9,6 +9,7 @@ import pytest
 
 from parley.core.actor import Actor, ActorKind
 from parley.core.errors import InvalidRequest, MissingScope, NotFound
+from parley.core.pages import PageRequest
 from parley.core.price import Price
 from parley.core.principal import Principal
 from parley.domain.audit.model import AuditEntry, AuditFilter
@@ -46,7 +47,9 @@ def charge_nano(reply: httpx.Response) -> int:
 async def entries(shop: Town, organization_id: str) -> list[AuditEntry]:
     """The audit log of an organization, the newest first."""
     page = await shop.records.database.read(
-        lambda connection: shop.records.audit.list_entries(connection, organization_id, AuditFilter(), limit=100)
+        lambda connection: shop.records.audit.list_entries(
+            connection, organization_id, AuditFilter(), PageRequest(limit=100)
+        )
     )
     return list(page.items)
 

@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from parley.core.actor import ActorKind
 from parley.core.errors import RateLimited
+from parley.core.pages import PageRequest
 from parley.core.usage import Usage
 from parley.domain.audit.model import AuditFilter
 from parley.domain.audit.service import AuditLog
@@ -125,7 +126,9 @@ async def test_only_the_accounts_that_are_touched_are_frozen(path):
         # Once, however often it is found.
         await reconciler.check()
         page = await bench.database.read(
-            lambda connection: AuditLog(bench.clock).list_entries(connection, None, AuditFilter(), limit=10)
+            lambda connection: AuditLog(bench.clock).list_entries(
+                connection, None, AuditFilter(), PageRequest(limit=10)
+            )
         )
         (entry,) = page.items
         assert (entry.actor_kind, entry.actor_id) == (ActorKind.SERVER, "reconciler")

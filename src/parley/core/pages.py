@@ -9,10 +9,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageRequest:
-    """At most `limit` objects behind the one whose id is `after`; None: from the beginning."""
+    """At most `limit` objects behind the one whose id is `after`; None: from the beginning. Or, where a list can do that, those
+    directly ahead of `before`, in the list's order."""
 
     limit: int = 20
     after: str | None = None
+    before: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,3 +28,8 @@ class Page(Generic[T]):
 def page_of(items: Sequence[T], limit: int) -> Page[T]:
     """A page of what was read with one more than `limit`."""
     return Page(items=items[:limit], has_more=len(items) > limit)
+
+
+def page_ahead(items: Sequence[T], limit: int) -> Page[T]:
+    """The page in front of something, out of what was read from there towards the beginning, with one more than `limit`."""
+    return Page(items=items[:limit][::-1], has_more=len(items) > limit)

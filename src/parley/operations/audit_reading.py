@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from parley.core.clock import SystemClock
+from parley.core.pages import PageRequest
 from parley.domain.audit.model import AuditEntry, AuditFilter
 from parley.domain.audit.service import AuditLog
 from parley.infra.db import reading
@@ -58,7 +59,7 @@ def read_audit_log(settings: Settings, organization_id: str | None, wanted: Audi
     has_more = True
     while has_more:
         with reading(settings.database_place) as connection:
-            page = log.list_entries(connection, organization_id, wanted, limit=_PAGE_ENTRIES, after=after)
+            page = log.list_entries(connection, organization_id, wanted, PageRequest(limit=_PAGE_ENTRIES, after=after))
         yield from page.items
         has_more = page.has_more
         after = page.items[-1].id if page.items else None

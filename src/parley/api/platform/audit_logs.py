@@ -10,9 +10,9 @@ from parley.api.call import Call
 from parley.api.openai.opening import json_reply
 from parley.api.openai.schemas.shared import ReplyStruct
 from parley.api.platform.files import file_reply
-from parley.api.platform.listing import integer, page_request, text, texts
+from parley.api.platform.listing import integer, page_request_either_way, text, texts
 from parley.core.actor import ActorKind
-from parley.core.pages import Page
+from parley.core.pages import Page, PageRequest
 from parley.domain.audit.model import AuditEntry, AuditFilter
 from parley.operations.audit_reading import EXPORTED, exported
 
@@ -62,8 +62,7 @@ class ListAuditLogs(ReplyStruct, kw_only=True):
 
 async def list_audit_logs(call: Call) -> ASGIApp:
     """The changes of the organization, the newest first."""
-    page = page_request(call.http)
-    found = await _read(call, limit=page.limit, after=page.after)
+    found = await _read(call, page_request_either_way(call.http))
     data = [_to_wire(entry) for entry in found.items]
     return json_reply(
         ListAuditLogs(
@@ -80,13 +79,13 @@ async def export_audit_logs(call: Call) -> ASGIApp:
 
     Where it is longer than one file may be, `x-parley-next-after` says what `after` continues it with.
     """
-    found = await _read(call, limit=_MAX_EXPORTED, after=text(call.http, "after"))
+    found = await _read(call, PageRequest(limit=_MAX_EXPORTED, after=text(call.http, "after")))
     if found.has_more:
         call.reply_headers["x-parley-next-after"] = found.items[-1].id
     return file_reply(call, "audit_log", EXPORTED, [exported(entry) for entry in found.items])
 
 
-async def _read(call: Call, *, limit: int, after: str | None) -> Page[AuditEntry]:
+async def _read(call: Call, page: PageRequest) -> Page[AuditEntry]:
     wanted = AuditFilter(
         since=_bound(call, "gte", "gt", 1),
         until=_bound(call, "lte", "lt", -1),
@@ -98,7 +97,7 @@ async def _read(call: Call, *, limit: int, after: str | None) -> Page[AuditEntry
     )
     records, organization_id = call.records, call.require_principal().organization_id
     return await records.database.read(
-        lambda connection: records.audit.list_entries(connection, organization_id, wanted, limit=limit, after=after)
+        lambda connection: records.audit.list_entries(connection, organization_id, wanted, page)
     )
 
 

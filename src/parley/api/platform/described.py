@@ -62,7 +62,9 @@ PLATFORM_OPERATIONS: Mapping[Handler, Operation] = MappingProxyType(
         organizations.create_organization: _made(requests.CreateOrganizationRequest, replies.Organization),
         organizations.retrieve_organization: Operation(reply=replies.Organization),
         organizations.modify_organization: _made(requests.UpdateOrganizationRequest, replies.Organization),
-        audit_logs.list_audit_logs: Operation(reply=audit_logs.ListAuditLogs, query=queries.audit(*queries.page())),
+        audit_logs.list_audit_logs: Operation(
+            reply=audit_logs.ListAuditLogs, query=queries.audit(*queries.page(), queries.BEFORE)
+        ),
         audit_logs.export_audit_logs: Operation(query=queries.exported(), media=("application/jsonl", "text/csv")),
         keys.list_admin_keys: _listed(replies.AdminKey),
         keys.create_admin_key: _made(requests.CreateAdminKeyRequest, replies.AdminKey),
@@ -82,7 +84,7 @@ PLATFORM_OPERATIONS: Mapping[Handler, Operation] = MappingProxyType(
         users.create_invite: _made(requests.CreateInviteRequest, replies.Invite),
         users.retrieve_invite: Operation(reply=replies.Invite),
         users.delete_invite: Operation(reply=replies.Deleted),
-        rate_limits.list_rate_limits: _listed(replies.RateLimit, usual=100),
+        rate_limits.list_rate_limits: _listed(replies.RateLimit, queries.BEFORE, usual=100),
         rate_limits.modify_rate_limit: _made(requests.UpdateRateLimitRequest, replies.RateLimit),
         balances.show_own_credits: Operation(reply=replies.OrganizationCredits),
         balances.show_credits: Operation(reply=replies.OrganizationCredits),

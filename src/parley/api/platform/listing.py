@@ -1,7 +1,8 @@
-"""Lists: how a page is asked for (`limit`, `after`), how it is answered, and how query parameters are read."""
+"""Lists: how a page is asked for (`limit`, `after`, `before`), how it is answered, and how query parameters are read."""
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Generic, Literal, TypeVar
 
 from starlette.requests import Request
@@ -36,6 +37,14 @@ def page_request(http: Request, *, usual: int = 20) -> PageRequest:
     if limit is not None and not 1 <= limit <= MAX_PAGE:
         raise _invalid("limit", f"an integer from 1 to {MAX_PAGE}")
     return PageRequest(limit=limit or usual, after=text(http, "after"))
+
+
+def page_request_either_way(http: Request, *, usual: int = 20) -> PageRequest:
+    """As `page_request`, of a list that can be read towards its beginning as well."""
+    wanted, before = page_request(http, usual=usual), text(http, "before")
+    if before is not None and wanted.after is not None:
+        raise _invalid("before", "either 'after' or 'before'")
+    return replace(wanted, before=before)
 
 
 def page_reply(page: Page[T], to_wire: Callable[[T], W], id_of: Callable[[W], str]) -> ASGIApp:

@@ -14,6 +14,7 @@ FORMAT = QueryParameter(
     name="format", schema={"type": "string", "enum": ["jsonl", "csv"]}, description="What kind of file; usually jsonl."
 )
 _AFTER = QueryParameter(name="after", schema=_TEXT, description="The id behind which the page begins.")
+BEFORE = QueryParameter(name="before", schema=_TEXT, description="The id in front of which the page ends, instead.")
 
 
 def page(*, usual: int = 20) -> tuple[QueryParameter, ...]:

@@ -5,11 +5,11 @@ from starlette.types import ASGIApp
 from parley.api.call import Call
 from parley.api.explain.decode import JsonBody
 from parley.api.openai.opening import json_reply
-from parley.api.platform.listing import page_reply, page_request
+from parley.api.platform.listing import page_reply, page_request_either_way
 from parley.api.platform.schemas import replies, requests
 from parley.core.errors import NotFound
 from parley.core.limits import Limits
-from parley.core.pages import Page, page_of
+from parley.core.pages import Page, page_ahead, page_of
 from parley.operations import rate_limits
 from parley.operations.rate_limits import ModelLimits
 
@@ -20,9 +20,12 @@ _PREFIX = "rl-"
 async def list_rate_limits(call: Call) -> ASGIApp:
     """The limits that count for a project, for each model; null: none."""
     found = await rate_limits.list_limits(call.records, call.actor(), call.path_params["project_id"])
-    wanted = page_request(call.http, usual=100)
+    wanted = page_request_either_way(call.http, usual=100)
     rest = [limits for limits in found if wanted.after is None or _PREFIX + limits.model > wanted.after]
     page: Page[ModelLimits] = page_of(rest, wanted.limit)
+    if wanted.before is not None:
+        ahead = [limits for limits in reversed(found) if _PREFIX + limits.model < wanted.before]
+        page = page_ahead(ahead, wanted.limit)
     return page_reply(page, _to_wire, lambda limit: limit.id)
 
 

@@ -3,7 +3,7 @@
 from parley.core.actor import Actor
 from parley.core.clock import Clock
 from parley.core.ids import new_id
-from parley.core.pages import Page
+from parley.core.pages import Page, PageRequest
 from parley.domain.audit import store
 from parley.domain.audit.model import AuditEntry, AuditFilter, Change
 from parley.infra.db import Connection, Transaction
@@ -38,9 +38,7 @@ class AuditLog:
         connection: Connection,
         organization_id: str | None,
         wanted: AuditFilter,
-        *,
-        limit: int,
-        after: str | None = None,
+        page: PageRequest,
     ) -> Page[AuditEntry]:
-        """Entries of one organization, or of all, the newest first; those behind `after`, where it is one of them."""
-        return store.list_entries(connection, organization_id, wanted, limit=limit, after=after)
+        """Entries of one organization, or of all, the newest first; a cursor that is none of them is as none."""
+        return store.list_entries(connection, organization_id, wanted, page)

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import JSON, Column, Connection, Double, Integer, MetaData, Row, Select, String, Table, select
 
 from parley.core.actor import ActorKind
-from parley.core.pages import Page, page_of
+from parley.core.pages import Page, PageRequest, page_ahead, page_of
 from parley.domain.audit.model import AuditEntry, AuditFilter, Change
 
 METADATA = MetaData()
@@ -55,19 +55,22 @@ def insert(connection: Connection, entry: AuditEntry) -> None:
 
 
 def list_entries(
-    connection: Connection, organization_id: str | None, wanted: AuditFilter, *, limit: int, after: str | None
+    connection: Connection, organization_id: str | None, wanted: AuditFilter, page: PageRequest
 ) -> Page[AuditEntry]:
-    """Entries of one organization, or of all, the newest first; those older than `after`, where it is one of them."""
+    """Entries of one organization, or of all, the newest first; a cursor that is none of them is as none."""
     query, own = _filtered(select(_log), wanted), select(_log.c.position)
     if organization_id is not None:
         query = query.where(_log.c.organization_id == organization_id)
         own = own.where(_log.c.organization_id == organization_id)
-    if after is not None:
-        position = connection.execute(own.where(_log.c.id == after)).scalar()
-        if position is not None:
-            query = query.where(_log.c.position < position)
-    rows = connection.execute(query.order_by(_log.c.position.desc()).limit(limit + 1))
-    return page_of([_entry(row) for row in rows], limit)
+    cursor = page.after if page.before is None else page.before
+    position = None if cursor is None else connection.execute(own.where(_log.c.id == cursor)).scalar()
+    if position is not None and page.before is not None:
+        newer = query.where(_log.c.position > position).order_by(_log.c.position).limit(page.limit + 1)
+        return page_ahead([_entry(row) for row in connection.execute(newer)], page.limit)
+    if position is not None:
+        query = query.where(_log.c.position < position)
+    rows = connection.execute(query.order_by(_log.c.position.desc()).limit(page.limit + 1))
+    return page_of([_entry(row) for row in rows], page.limit)
 
 
 def _filtered(query: Select[Any], wanted: AuditFilter) -> Select[Any]:
