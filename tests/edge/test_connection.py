@@ -1,6 +1,7 @@
 """What a connection does between requests and around them: order, framing, room, deadlines. On real sockets."""
 
 import asyncio
+import gc
 from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_network
@@ -9,7 +10,9 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from parley.api.connections import ConnectionRules, Connections
+from parley.api.exchange import Exchange
 from parley.api.listener import open_listener
+from parley.api.request_body import RequestBody
 from tests.builders_edge import HANG_SECONDS, FakeEdge, Script, ask, connected, request, running_edge
 
 HEALTH = b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -350,3 +353,29 @@ async def test_stopping_closes_what_idles_and_lets_what_runs_end():
         await asyncio.wait_for(connections.wait_closed(), HANG_SECONDS)
         with pytest.raises(ConnectionRefusedError):
             await ask(edge, HEALTH)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        HEALTH,
+        request(path="/v1/edits"),
+        request(),
+        request(path="/v1/completions"),
+        request(key="sk-wrong-wrong-wrong-wrong"),
+        request(path="/v1/edits", Content_Encoding="gzip"),
+        b"GET /health HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n",
+    ],
+    ids=["plain", "with a body", "stream", "run", "wrong key", "refused", "no HTTP"],
+)
+async def test_a_request_leaves_nothing_that_only_the_collector_would_find(data):
+    async with running_edge() as edge:
+        gc.collect()
+        gc.disable()
+        try:
+            await ask(edge, data)
+            async with asyncio.timeout(HANG_SECONDS):
+                while any(isinstance(each, Exchange | RequestBody) for each in gc.get_objects()):
+                    await asyncio.sleep(0.05)
+        finally:
+            gc.enable()

@@ -31,6 +31,8 @@ class ErrorBoundary:
         error = await self._answer(scope, receive, send)
         if error is None:
             return
+        # Its frames hold the request, with its body, and one of them may hold it: only the collector would find them.
+        error.__traceback__ = None
         if (reason := refusal_of(error)) is not None:
             self._metrics.refused(reason)
         status, body, headers = error_body(error, reception.request_id)

@@ -204,12 +204,11 @@ class Connection(asyncio.Protocol):
             return
         version = parser.get_http_version()
         is_kept = parser.should_keep_alive() and not parser.should_upgrade()
-        exchange = Exchange(self, self._scope(version, parser.get_method()), is_kept=is_kept)
-        exchange.scope["state"][BODY_IS_HERE] = exchange.has_body
-        if version != "1.1" and not _is_plain_old(version, exchange.scope["headers"]):
-            exchange.scope["state"][REFUSAL] = InvalidRequest(
-                "The server reads version 1.1 of HTTP, and 1.0 without chunks."
-            )
+        scope = self._scope(version, parser.get_method())
+        exchange = Exchange(self, scope, is_kept=is_kept)
+        scope["state"][BODY_IS_HERE] = exchange.has_body
+        if version != "1.1" and not _is_plain_old(version, scope["headers"]):
+            scope["state"][REFUSAL] = InvalidRequest("The server reads version 1.1 of HTTP, and 1.0 without chunks.")
             exchange.is_kept = False
         self._incoming = exchange
         self._queue(exchange)
@@ -289,7 +288,7 @@ class Connection(asyncio.Protocol):
 
     async def _run(self, exchange: Exchange) -> None:
         try:
-            await self._host.app(exchange.scope, exchange.receive, exchange.send)
+            await self._host.app(exchange.hand_over(), exchange.receive, exchange.send)
         finally:
             self._go_on(exchange)
 
@@ -337,8 +336,9 @@ class Connection(asyncio.Protocol):
         was_in_head, self._is_in_head = self._is_in_head, False
         if was_in_head or incoming is None:
             # The parser knows no version before it has read it, and a method only where it is one.
-            exchange = Exchange(self, self._scope("1.1", b"GET"), is_kept=False)
-            exchange.scope["state"][REFUSAL] = refusal
+            scope = self._scope("1.1", b"GET")
+            scope["state"][REFUSAL] = refusal
+            exchange = Exchange(self, scope, is_kept=False)
             exchange.end_body()
             self._queue(exchange)
         elif not incoming.is_received:

@@ -49,25 +49,31 @@ class Exchange:
 
     __slots__ = (
         "_head",
+        "_headers",
         "_is_asked_for",
         "_is_broken",
         "_is_chunked",
+        "_is_old",
         "_is_read",
         "_is_without_body",
+        "_method",
         "_num_kept",
         "_parts",
+        "_scope",
         "_waiting",
         "_wire",
         "is_kept",
         "is_received",
         "is_replied",
-        "scope",
     )
 
     def __init__(self, wire: Wire, scope: Scope, *, is_kept: bool) -> None:
         """`is_kept`: the client wants to send more on this connection."""
         self._wire = wire
-        self.scope = scope
+        self._scope = scope
+        self._method: str = scope["method"]
+        self._is_old = scope["http_version"] == "1.0"
+        self._headers: Sequence[tuple[bytes, bytes]] = scope["headers"]
         # Whether another request may follow; false once the reply says so.
         self.is_kept = is_kept
         # Whether the whole body is here; whether the application has heard of its end; whether no more of it will come.
@@ -109,6 +115,11 @@ class Exchange:
         self._is_broken = True
         self.is_kept = False
         self._wake()
+
+    def hand_over(self) -> Scope:
+        """The request, for the application, once. It leads back here, so that only the collector would find the two of them."""
+        scope, self._scope = self._scope, {}
+        return scope
 
     # What the application calls.
 
@@ -173,14 +184,14 @@ class Exchange:
         if is_last or self._wire.is_closing or self._awaits_continue():
             # One that was not asked for its body may send it or not: where its next request begins, nobody could say.
             self.is_kept = False
-        self._is_without_body = status in _WITHOUT_BODY or self.scope["method"] == "HEAD"
+        self._is_without_body = status in _WITHOUT_BODY or self._method == "HEAD"
         if b"\ncontent-length: " not in given and status not in _WITHOUT_BODY:
             lines += self._sizing(num_bytes)
         lines.append(self._wire.date)
         if not self.is_kept:
             if not is_last:
                 lines.append(b"connection: close\r\n")
-        elif self._is_old():
+        elif self._is_old:
             lines.append(b"connection: keep-alive\r\n")
         lines.append(b"\r\n")
         return b"".join(lines)
@@ -189,21 +200,18 @@ class Exchange:
         """The line of a head that says where the body ends, if one does."""
         if num_bytes is not None:
             return (b"content-length: %d\r\n" % num_bytes,)
-        if self._is_old():
+        if self._is_old:
             # With the connection.
             self.is_kept = False
             return ()
         self._is_chunked = True
         return (b"transfer-encoding: chunked\r\n",)
 
-    def _is_old(self) -> bool:
-        return bool(self.scope["http_version"] == "1.0")
-
     def _awaits_continue(self) -> bool:
         """Whether the client holds its body back until it is asked for it."""
         if self.is_received or self.is_replied or self._is_asked_for or self._parts:
             return False
-        return any(name == b"expect" and value.lower() == b"100-continue" for name, value in self.scope["headers"])
+        return any(name == b"expect" and value.lower() == b"100-continue" for name, value in self._headers)
 
     def _wake(self) -> None:
         if self._waiting is not None and not self._waiting.done():
