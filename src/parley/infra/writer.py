@@ -20,9 +20,6 @@ T = TypeVar("T")
 MAX_UNITS_PER_COMMIT = 256
 # Callers beyond this wait before their unit is taken; far more than requests that can be open at once.
 MAX_WAITING_UNITS = 4096
-# How long a commit waits for more, where one unit is not alone. Each commit takes the interpreter's lock from the loop some ten
-# times, so that on a machine with nothing else to do many small ones halve what the loop gets done.
-_GATHERING_SECONDS = 0.0002
 
 _log = logging.getLogger(__name__)
 
@@ -156,8 +153,6 @@ class Writer:
         if first is None:
             return []
         units = [first]
-        if len(self._handed_in) > 1:
-            time.sleep(_GATHERING_SECONDS)
         while len(units) < MAX_UNITS_PER_COMMIT:
             try:
                 unit = self._queue.get_nowait()
