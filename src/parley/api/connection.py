@@ -28,6 +28,8 @@ _MAX_KEPT_HEADERS = 256
 _MAX_WAITING = 16
 # What a client may have to take before a send waits for it.
 _WRITE_AHEAD_BYTES = 64 * 1024
+# So long a client may take nothing of what was written, beyond what the kernel holds.
+_STALL_SECONDS = 30.0
 # So long a client that is still sending is read from after its last reply. To close at once would reset the connection,
 # and take from the client what it has not read yet.
 _LINGER_SECONDS = 2.0
@@ -77,6 +79,7 @@ class Connection(asyncio.Protocol):
         "_client",
         "_current",
         "_drained",
+        "_has_body_come",
         "_has_left",
         "_headers",
         "_host",
@@ -86,6 +89,7 @@ class Connection(asyncio.Protocol):
         "_is_in_head",
         "_loop",
         "_num_head_bytes",
+        "_num_unsent",
         "_parser",
         "_server",
         "_task",
@@ -111,13 +115,17 @@ class Connection(asyncio.Protocol):
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._is_in_head = False
+        # Of a head that is not complete; of a body, what came since its last byte, as trailers do.
         self._num_head_bytes = 0
+        self._has_body_come = False
         # Whether nothing more is read as a request, whether nothing more can come, whether reading pauses.
         self._is_deaf = False
         self._has_left = False
         self._is_held = False
         self.is_full = False
         self._drained: asyncio.Future[None] | None = None
+        # What the client had still to take when a deadline passed.
+        self._num_unsent = 0
         self.deadline: float | None = None
 
     # The loop tells of the socket.
@@ -137,7 +145,7 @@ class Connection(asyncio.Protocol):
         self.deadline = self._loop.time() + self._host.head_seconds
 
     def data_received(self, data: bytes) -> None:
-        if self._is_deaf or self._parser is None:
+        if (self._is_deaf and not self._is_body_due()) or self._parser is None:
             return
         try:
             self._parser.feed_data(data)
@@ -149,6 +157,8 @@ class Connection(asyncio.Protocol):
         else:
             if self._is_in_head:
                 self._check_unfinished_head(len(data))
+            elif self._incoming is not None and not self._incoming.is_received:
+                self._check_unfinished_body(len(data))
 
     def eof_received(self) -> bool:
         """The client closed its writing half, or all of it; which of them, nobody can tell before writing to it."""
@@ -214,6 +224,7 @@ class Connection(asyncio.Protocol):
         self._queue(exchange)
 
     def on_body(self, body: bytes) -> None:
+        self._has_body_come = True
         if self._incoming is not None:
             self._incoming.feed(body)
 
@@ -261,6 +272,17 @@ class Connection(asyncio.Protocol):
         """Close it, once what was written is sent."""
         if self._transport is not None:
             self._transport.close()
+            self.deadline = self._loop.time() + _STALL_SECONDS
+
+    def expire(self) -> None:
+        """Its deadline is over. A client that is still taking what was written has more time."""
+        if self._transport is None:
+            return
+        before, self._num_unsent = self._num_unsent, self._transport.get_write_buffer_size()
+        if self._num_unsent and self._num_unsent != before:
+            self.deadline = self._loop.time() + _STALL_SECONDS
+        else:
+            self._transport.abort()
 
     def abort(self) -> None:
         """Close it at once. What runs for it hears that its client left."""
@@ -277,7 +299,7 @@ class Connection(asyncio.Protocol):
             self._waiting = deque()
         self._waiting.append(exchange)
         if len(self._waiting) == _MAX_WAITING:
-            # The client sends what is left on another connection.
+            # The client sends what is left on another connection. This one's body is still read.
             exchange.is_kept = False
             self._is_deaf = True
 
@@ -289,6 +311,10 @@ class Connection(asyncio.Protocol):
     async def _run(self, exchange: Exchange) -> None:
         try:
             await self._host.app(exchange.hand_over(), exchange.receive, exchange.send)
+            if self.is_full:
+                # Or replies would pile up here, of a client that sends and takes nothing.
+                self.deadline = self._loop.time() + _STALL_SECONDS
+                await self.drained()
         finally:
             self._go_on(exchange)
 
@@ -298,7 +324,7 @@ class Connection(asyncio.Protocol):
             self._host.forget(self, self._client[0])
         elif not last.is_replied:
             # A reply that broke off: what is left open tells the client so.
-            self._transport.close()
+            self.close()
         elif not (last.is_kept and last.is_received) or self._host.is_stopping:
             self._end(last)
         elif self._waiting:
@@ -314,21 +340,41 @@ class Connection(asyncio.Protocol):
         if transport is None:
             return
         if self._has_left or (last.is_received and not self._is_deaf):
-            transport.close()
+            self.close()
             return
         self._is_deaf = True
+        self._incoming = None
         self.go_on_reading()
         transport.write_eof()
         self.deadline = self._loop.time() + _LINGER_SECONDS
 
+    def _is_body_due(self) -> bool:
+        """Whether the last request that is read has more to come."""
+        return self._incoming is not None and not self._incoming.is_received
+
     def _check_unfinished_head(self, num_bytes: int) -> None:
+        if self._is_deaf:
+            return
         if self._num_head_bytes == 0 and self._current is None:
             self.deadline = self._loop.time() + self._host.head_seconds
+        elif self._num_head_bytes == 0:
+            # How much of it belongs to the request before, nobody says.
+            num_bytes = 1
         self._num_head_bytes += num_bytes
         if not self._headers and len(self._url) > _MAX_URL_BYTES:
             self._give_up(RequestTooLarge(f"The URL is longer than {_MAX_URL_BYTES} bytes.", status=414))
         elif self._num_head_bytes > _MAX_HEAD_BYTES:
             self._give_up(RequestTooLarge("The request's headers are too large.", status=431))
+
+    def _check_unfinished_body(self, num_bytes: int) -> None:
+        """Trailers and extensions of chunks are no part of a body, and the parser keeps a trailer until it is whole."""
+        if self._has_body_come:
+            self._has_body_come = False
+            self._num_head_bytes = 0
+            return
+        self._num_head_bytes += num_bytes
+        if self._num_head_bytes > _MAX_HEAD_BYTES:
+            self._give_up(RequestTooLarge("The request's trailers are too large.", status=431))
 
     def _give_up(self, refusal: ParleyError) -> None:
         """Read nothing more, and say why, behind what is being answered."""
@@ -343,6 +389,7 @@ class Connection(asyncio.Protocol):
             self._queue(exchange)
         elif not incoming.is_received:
             incoming.break_off()
+            self._incoming = None
         # Else: bytes behind a request that was to be the last.
         self._is_deaf = True
 

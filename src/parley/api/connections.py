@@ -116,6 +116,6 @@ class Connections:
         now = self._loop.time()
         self.date = f"date: {formatdate(usegmt=True)}\r\n".encode()
         for connection in [each for each in self._open if each.deadline is not None and each.deadline <= now]:
-            connection.abort()
+            connection.expire()
         shortest = min(self.head_seconds, self.idle_seconds)
         self._sweeping = self._loop.call_later(min(_MAX_SWEEP_SECONDS, shortest / _SWEEPS_PER_DEADLINE), self._sweep)
