@@ -101,6 +101,32 @@ async def test_body_of_a_refused_request_is_not_asked_for_and_nothing_is_read_in
         assert await wire.rest() == b""
 
 
+async def test_http_1_0_is_not_asked_for_its_body():
+    async with running_edge() as edge, connected(edge) as wire:
+        head = request(path="/v1/edits", body=b"", Content_Length="3", Expect="100-continue")
+        await wire.send(head.replace(b"HTTP/1.1", b"HTTP/1.0"))
+        await asyncio.sleep(0.05)
+        await wire.send(b"abc")
+        assert (await wire.rest()).startswith(b"HTTP/1.1 200 OK")
+
+
+@pytest.mark.parametrize("began", [b"", b"a"])
+async def test_body_is_not_asked_for_in_the_middle_of_a_reply(began):
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if began:
+            await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"ab", "more_body": True})
+        await receive()
+        await send({"type": "http.response.body", "body": b"c"})
+
+    async with serving(app) as edge, connected(edge) as wire:
+        await wire.send(b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n", began)
+        await wire.reader.readuntil(b"ab\r\n")
+        await wire.send(b"defg"[len(began) :])
+        assert (await wire.rest()).startswith(b"1\r\nc\r\n0\r\n\r\n")
+
+
 async def test_requests_ahead_of_their_turn_are_answered_up_to_a_number():
     async with running_edge() as edge, connected(edge) as wire:
         await wire.send(*[request(path="/v1/edits", body=b"x" * number) for number in range(1, 41)])
@@ -216,7 +242,19 @@ async def test_connections_have_a_cap():
 
 
 @pytest.mark.parametrize(
-    ("address", "is_refused"), [("203.0.113.7", True), ("10.1.2.3", False), ("127.0.0.1", False), ("::1", False)]
+    ("address", "is_refused"),
+    [
+        ("203.0.113.7", True),
+        ("10.1.2.3", False),
+        ("127.0.0.1", False),
+        ("::1", False),
+        ("2001:db8::1", True),
+        # As a socket that listens on both families shows them.
+        ("::ffff:203.0.113.7", True),
+        ("::ffff:10.1.2.3", False),
+        ("::ffff:127.0.0.1", False),
+        ("no address", True),
+    ],
 )
 async def test_an_address_has_a_cap_of_its_own_unless_many_stand_behind_it(address, is_refused):
     connections = Connections(
@@ -226,6 +264,29 @@ async def test_an_address_has_a_cap_of_its_own_unless_many_stand_behind_it(addre
     assert connections.admit(address)
     assert connections.admit(address) is not is_refused
     assert connections.admit("203.0.113.8")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_one"),
+    [
+        ("2001:db8::1", "2001:db8::2:3", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("203.0.113.7", "::ffff:203.0.113.7", True),
+        ("::ffff:203.0.113.7", "::ffff:203.0.113.8", False),
+    ],
+)
+async def test_a_household_of_ipv6_counts_as_one_address(first, second, is_one):
+    connections = Connections(replying(b""), ConnectionRules(max_per_address=1, max_connections=100))
+    assert connections.admit(first)
+    assert connections.admit(second) is not is_one
+    connections.forget(object(), second if is_one else first)
+    assert connections.admit(first)
+
+
+async def test_no_connection_is_taken_once_the_server_stops():
+    connections = Connections(replying(b""), ConnectionRules())
+    connections.stop()
+    assert not connections.admit("203.0.113.7")
 
 
 async def test_connection_that_closes_makes_room_for_another_of_its_address():

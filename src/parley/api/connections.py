@@ -5,10 +5,11 @@ import socket
 from collections import Counter
 from dataclasses import dataclass
 from email.utils import formatdate
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 
 from starlette.types import ASGIApp
 
+from parley.api.client_address import household_of, parse_address
 from parley.api.connection import Connection
 from parley.api.listener import BACKLOG, max_connections
 
@@ -81,11 +82,13 @@ class Connections:
     # What a connection asks for.
 
     def admit(self, address: str) -> bool:
-        if len(self._open) >= self._most:
+        # One that was accepted in the moment before the listener closed is not waited for.
+        if self.is_stopping or len(self._open) >= self._most:
             return False
-        if self._by_address[address] >= self._rules.max_per_address and not self._has_many_behind(address):
+        counted = _counted(address)
+        if self._by_address[counted] >= self._rules.max_per_address and not self._has_many_behind(address):
             return False
-        self._by_address[address] += 1
+        self._by_address[counted] += 1
         return True
 
     def add(self, connection: Connection) -> None:
@@ -93,9 +96,10 @@ class Connections:
 
     def forget(self, connection: Connection, address: str) -> None:
         self._open.discard(connection)
-        self._by_address[address] -= 1
-        if not self._by_address[address]:
-            del self._by_address[address]
+        counted = _counted(address)
+        self._by_address[counted] -= 1
+        if not self._by_address[counted]:
+            del self._by_address[counted]
         self._note_end()
 
     def _note_end(self) -> None:
@@ -105,11 +109,8 @@ class Connections:
             self._ended.set()
 
     def _has_many_behind(self, address: str) -> bool:
-        try:
-            parsed = ip_address(address)
-        except ValueError:
-            return False
-        return parsed.is_loopback or any(parsed in network for network in self._rules.proxies)
+        parsed = parse_address(address)
+        return parsed is not None and (parsed.is_loopback or any(parsed in network for network in self._rules.proxies))
 
     def _sweep(self) -> None:
         """End what is over its deadline. A timer for each connection would be set anew with each request."""
@@ -119,3 +120,9 @@ class Connections:
             connection.expire()
         shortest = min(self.head_seconds, self.idle_seconds)
         self._sweeping = self._loop.call_later(min(_MAX_SWEEP_SECONDS, shortest / _SWEEPS_PER_DEADLINE), self._sweep)
+
+
+def _counted(address: str) -> str:
+    """As whom an address is counted. Those of IPv4 are as they are, and not parsed."""
+    parsed = parse_address(address) if ":" in address else None
+    return address if parsed is None else household_of(parsed)

@@ -184,6 +184,8 @@ class Exchange:
         if is_last or self._wire.is_closing or self._awaits_continue():
             # One that was not asked for its body may send it or not: where its next request begins, nobody could say.
             self.is_kept = False
+        # In the middle of a reply, nothing asks for a body.
+        self._is_asked_for = True
         self._is_without_body = status in _WITHOUT_BODY or self._method == "HEAD"
         if b"\ncontent-length: " not in given and status not in _WITHOUT_BODY:
             lines += self._sizing(num_bytes)
@@ -208,8 +210,8 @@ class Exchange:
         return (b"transfer-encoding: chunked\r\n",)
 
     def _awaits_continue(self) -> bool:
-        """Whether the client holds its body back until it is asked for it."""
-        if self.is_received or self.is_replied or self._is_asked_for or self._parts:
+        """Whether the client holds its body back until it is asked for it. Those of HTTP/1.0 know no such reply."""
+        if self.is_received or self.is_replied or self._is_asked_for or self._parts or self._is_old:
             return False
         return any(name == b"expect" and value.lower() == b"100-continue" for name, value in self._headers)
 
