@@ -157,6 +157,40 @@ async def test_nothing_is_read_behind_a_request_for_another_protocol():
         assert await wire.rest() == b""
 
 
+UPGRADE = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"Content-Length: 3\r\n\r\nabc",
+        b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n2;x=y\r\nbc\r\n0\r\nx-a: b\r\n\r\n",
+        b"Content-Length: 3\r\nExpect: 100-continue\r\n\r\nabc",
+    ],
+)
+@pytest.mark.parametrize("is_in_pieces", [False, True])
+async def test_body_of_a_request_for_another_protocol_is_read(body, is_in_pieces):
+    async with running_edge() as edge, connected(edge) as wire:
+        sent = request(path="/v1/edits", body=b"")[:-2] + UPGRADE + body + HEALTH
+        for part in [sent[at : at + 1] for at in range(len(sent))] if is_in_pieces else [sent]:
+            await wire.send(part)
+            await asyncio.sleep(0)
+        received = await wire.rest()
+    assert edge.bodies == [b"abc"]
+    assert received.count(b"HTTP/1.1 200 OK") == 1
+    assert b"connection: close" in received
+
+
+async def test_broken_body_of_a_request_for_another_protocol_is_refused():
+    async with running_edge() as edge, connected(edge) as wire:
+        sent = request(path="/v1/edits", body=b"")[:-2] + UPGRADE
+        await wire.send(sent, b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\nz\r\n", HEALTH)
+        reply = await wire.reply()
+        assert (reply.status, reply.headers["connection"]) == (400, "close")
+        assert await wire.rest() == b""
+        assert edge.bodies == []
+
+
 async def test_body_is_read_no_faster_than_it_is_wanted():
     may_read = asyncio.Event()
 

@@ -149,9 +149,10 @@ class Connection(asyncio.Protocol):
             return
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
+        except httptools.HttpParserUpgrade as pause:
             # Nobody here speaks another protocol: the request is answered as it is, and what follows is not read.
             self._is_deaf = True
+            self._read_body_by_another(data[pause.args[0] :])
         except httptools.HttpParserError as error:
             self._give_up(InvalidRequest(f"The request is not framed as HTTP has it: {error}."))
         else:
@@ -348,6 +349,21 @@ class Connection(asyncio.Protocol):
         transport.write_eof()
         self.deadline = self._loop.time() + _LINGER_SECONDS
 
+    def _read_body_by_another(self, rest: bytes) -> None:
+        """The parser takes what is behind a head that asks for another protocol for that protocol, though it may have a body:
+        the HTTP client of Java asks so with its first request, and `curl --http2` with each. `rest` is what came behind it."""
+        incoming, parser = self._incoming, self._parser
+        if incoming is None or parser is None or parser.get_method() == b"CONNECT":
+            return
+        framing = [pair for pair in self._headers if pair[0].lower() in {b"content-length", b"transfer-encoding"}]
+        if not framing:
+            return
+        incoming.is_received = False
+        self._parser = httptools.HttpRequestParser(_BodyOnly(self))
+        lines = [b"POST / HTTP/1.1", *[b"%b: %b" % pair for pair in framing], b"connection: close", b"", b""]
+        self._parser.feed_data(b"\r\n".join(lines))
+        self.data_received(rest)
+
     def _is_body_due(self) -> bool:
         """Whether the last request that is read has more to come."""
         return self._incoming is not None and not self._incoming.is_received
@@ -415,6 +431,14 @@ class Connection(asyncio.Protocol):
             "server": self._server,
             "state": state,
         }
+
+
+class _BodyOnly:
+    """Hears of a body whose head was read before."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.on_body = connection.on_body
+        self.on_message_complete = connection.on_message_complete
 
 
 def _address(name: object) -> tuple[str, int]:

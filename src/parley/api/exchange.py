@@ -124,7 +124,10 @@ class Exchange:
     # What the application calls.
 
     async def receive(self) -> Message:
-        """The next part of the body; behind its end, `http.disconnect` once the client left or has its reply."""
+        """The next part of the body; behind its end, `http.disconnect` once the client left or has its reply.
+
+        One task at a time may wait for it.
+        """
         while True:
             if self._parts:
                 body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
