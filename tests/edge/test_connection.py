@@ -181,10 +181,11 @@ async def test_body_of_a_request_for_another_protocol_is_read(body, is_in_pieces
     assert b"connection: close" in received
 
 
-async def test_broken_body_of_a_request_for_another_protocol_is_refused():
+@pytest.mark.parametrize("body", [b"chunked\r\n\r\n1\r\na\r\nz\r\n", b"identity\r\n\r\n", b"\r\n\r\nabc"])
+async def test_broken_body_of_a_request_for_another_protocol_is_refused(body):
     async with running_edge() as edge, connected(edge) as wire:
         sent = request(path="/v1/edits", body=b"")[:-2] + UPGRADE
-        await wire.send(sent, b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\nz\r\n", HEALTH)
+        await wire.send(sent, b"Transfer-Encoding: ", body, HEALTH)
         reply = await wire.reply()
         assert (reply.status, reply.headers["connection"]) == (400, "close")
         assert await wire.rest() == b""

@@ -361,8 +361,8 @@ class Connection(asyncio.Protocol):
         incoming.is_received = False
         self._parser = httptools.HttpRequestParser(_BodyOnly(self))
         lines = [b"POST / HTTP/1.1", *[b"%b: %b" % pair for pair in framing], b"connection: close", b"", b""]
-        self._parser.feed_data(b"\r\n".join(lines))
-        self.data_received(rest)
+        # That may be refused only now: of such a request, the parser looked at no transfer coding.
+        self.data_received(b"\r\n".join(lines) + rest)
 
     def _is_body_due(self) -> bool:
         """Whether the last request that is read has more to come."""
