@@ -8,7 +8,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from tests.builders_connections import HEALTH, exchanged, replying, serving
-from tests.builders_edge import HANG_SECONDS, EdgeRules, connected, request, running_edge
+from tests.builders_edge import HANG_SECONDS, EdgeRules, Script, connected, request, running_edge
 
 LARGE = 3_000_000
 HEALTH_AND_CLOSE = HEALTH.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
@@ -107,3 +107,16 @@ async def test_body_in_chunks_is_read_however_it_is_cut():
         await wire.send(b"0\r\nx-a: %b\r\n\r\n" % (b"d" * 60_000))
         assert (await wire.reply()).status == 200
     assert edge.bodies == [(b"a" * 200_000 + b"a") * 4]
+
+
+async def test_requests_ahead_of_their_turn_are_not_piled_up():
+    async with running_edge(script=Script(first_seconds=0.5)) as edge, connected(edge) as wire:
+        await wire.send(request(path="/v1/completions"))
+        for number in range(1, 31):
+            await wire.send(request(path="/v1/edits", body=b"x" * (1000 * number))[:-1])
+            await asyncio.sleep(0.005)
+            await wire.send(b"x")
+        assert not edge.bodies[1:]
+        replies = [await wire.reply() for _ in range(31)]
+    assert [reply.status for reply in replies] == [200] * 31
+    assert [len(body) for body in edge.bodies[1:]] == [1000 * number for number in range(1, 31)]

@@ -24,7 +24,7 @@ _MAX_HEAD_BYTES = 80 * 1024
 _MAX_URL_BYTES = 8 * 1024
 # More than the guard lets pass.
 _MAX_KEPT_HEADERS = 256
-# Requests that a client may send ahead of their turn. No client of OpenAI's sends any.
+# Requests that one read may bring ahead of their turn. No client of OpenAI's sends any.
 _MAX_WAITING = 16
 # What a client may have to take before a send waits for it.
 _WRITE_AHEAD_BYTES = 64 * 1024
@@ -299,6 +299,9 @@ class Connection(asyncio.Protocol):
         if self._waiting is None:
             self._waiting = deque()
         self._waiting.append(exchange)
+        if len(self._waiting) > 1:
+            # Heads and bodies of many would pile up; what is behind them is left to the kernel.
+            self.hold_reading()
         if len(self._waiting) == _MAX_WAITING:
             # The client sends what is left on another connection. This one's body is still read.
             exchange.is_kept = False
@@ -329,7 +332,10 @@ class Connection(asyncio.Protocol):
         elif not (last.is_kept and last.is_received) or self._host.is_stopping:
             self._end(last)
         elif self._waiting:
-            self._answer(self._waiting.popleft())
+            exchange = self._waiting.popleft()
+            if not self._waiting:
+                self.go_on_reading()
+            self._answer(exchange)
         elif self._is_deaf:
             self._end(last)
         else:
