@@ -59,7 +59,7 @@ class ErrorBoundary:
             return error
         except ClientDisconnect:
             # The body has no end: its client left, or is there and framed it wrongly. The server tells us the same of
-            # both, and answers 500 where we answer nothing.
+            # both, and closes the connection without a word where we answer nothing.
             reception.is_suspect = True
             return InvalidRequest("The body of the request broke off, or its chunks are not framed as HTTP has them.")
         except ClientGone:

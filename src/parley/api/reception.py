@@ -65,7 +65,7 @@ class ReceptionLayer:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            # Lifespan and websockets are switched off in server.py; nothing else exists.
+            # Our server knows nothing else; what runs this application in its place may.
             return
         clock = self._clock
         reception = Reception(request_id=new_ordered_id("req_", clock.now()), received_at=clock.monotonic())

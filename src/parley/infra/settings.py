@@ -102,7 +102,7 @@ class Settings(BaseSettings):
     max_connections_per_address: int = Field(
         1024,
         ge=1,
-        description="Connections that one address may have open. Trusted proxies and this machine itself have no such cap.",
+        description="Connections that one address (of IPv6, one /64) may have open. Trusted proxies and this machine itself have no such cap.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least severe log line kept."
