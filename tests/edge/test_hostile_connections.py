@@ -87,6 +87,15 @@ async def test_head_that_begins_behind_a_large_body_is_no_large_head():
         assert (await wire.reply()).status == 200
 
 
+async def test_large_heads_ahead_of_a_body_are_no_trailers():
+    async with running_edge() as edge, connected(edge) as wire:
+        heads = [HEALTH[:-2] + b"x: " + b"a" * 20_000 + b"\r\n\r\n"] * 5
+        await wire.send(*heads, request(path="/v1/edits", body=b"", Content_Length="3"))
+        assert [(await wire.reply()).status for _ in heads] == [200] * 5
+        await wire.send(b"abc")
+        assert (await wire.reply()).status == 200
+
+
 @pytest.mark.parametrize("endless", [b"1\r\na\r\n0\r\nX-A: ", b"1\r\na\r\n0\r\n", b"1;"])
 async def test_chunks_hold_no_more_than_a_body(endless):
     async with running_edge(rules=EdgeRules()) as edge, connected(edge) as wire:

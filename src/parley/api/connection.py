@@ -198,6 +198,8 @@ class Connection(asyncio.Protocol):
         self._headers = []
         self._is_in_head = True
         self._num_head_bytes = 0
+        # What comes in one read with a head may be another request's.
+        self._has_body_come = True
 
     def on_url(self, url: bytes) -> None:
         self._url += url
