@@ -8,10 +8,12 @@ from ipaddress import ip_network
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from parley.api.connection import Connection
 from parley.api.connections import ConnectionRules, Connections
 from parley.api.exchange import Exchange
 from parley.api.listener import open_listener
 from parley.api.request_body import RequestBody
+from parley.api.request_reader import RequestReader
 from tests.builders_connections import HEALTH, exchanged, replying, serving
 from tests.builders_edge import HANG_SECONDS, FakeEdge, Script, ask, connected, request, running_edge
 
@@ -434,7 +436,9 @@ async def test_a_request_leaves_nothing_that_only_the_collector_would_find(data)
         try:
             await ask(edge, data)
             async with asyncio.timeout(HANG_SECONDS):
-                while any(isinstance(each, Exchange | RequestBody) for each in gc.get_objects()):
+                while any(
+                    isinstance(each, Exchange | RequestBody | RequestReader | Connection) for each in gc.get_objects()
+                ):
                     await asyncio.sleep(0.05)
         finally:
             gc.enable()

@@ -7,10 +7,10 @@ from itertools import chain
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from parley.api.connection import BODY_IS_HERE, REFUSAL
 from parley.api.heads import headers_of
 from parley.api.reception import reception_of
 from parley.api.request_body import UPLOAD_OVERHEAD_BYTES, BodyLimits, LargeBodies, RequestBody
+from parley.api.request_reader import BODY_IS_HERE, REFUSAL
 from parley.core.errors import InvalidRequest, RequestTooLarge
 
 # A host name, an IPv4 address or an IPv6 address in brackets, with or without a port.
