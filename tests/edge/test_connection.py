@@ -257,13 +257,17 @@ async def test_large_head_is_refused_before_it_is_whole():
         assert await wire.rest() == b""
 
 
-async def test_large_url_is_refused_before_it_is_whole():
+async def test_large_url_is_refused_before_it_is_whole_and_not_logged_whole(caplog):
+    caplog.set_level("INFO")
     async with running_edge() as edge, connected(edge) as wire:
         await wire.send(b"GET /" + b"a" * 10_000)
         await asyncio.sleep(0.05)
         await wire.send(b"a" * 10_000)
         reply = await wire.reply()
         assert (reply.status, reply.error["type"]) == (414, "invalid_request_error")
+        assert await wire.rest() == b""
+    (line,) = [record for record in caplog.records if record.message == "request finished"]
+    assert len(line.path) == 2048
 
 
 async def test_connections_have_a_cap():
@@ -363,11 +367,12 @@ async def test_url_is_decoded_and_its_fragment_dropped():
         await replying(b"")(scope, receive, send)
 
     async with serving(app) as edge:
-        for target in (b"/a%20b/%C3%A4?c=%20#d", b"http://x.example/a?b", b"*"):
+        for target in (b"/a%20b/%C3%A4?c=%20#d", b"http://x.example/a?b", b"http://x.example?c", b"*"):
             await ask(edge, b"OPTIONS %b HTTP/1.1\r\nHost: a\r\nX-A: \t b \t\r\n\r\n" % target)
     assert [(scope["path"], scope["raw_path"], scope["query_string"]) for scope in scopes] == [
         ("/a b/ä", b"/a%20b/%C3%A4", b"c=%20"),
         ("/a", b"/a", b"b"),
+        ("/", b"/", b"c"),
         ("*", b"*", b""),
     ]
     assert scopes[0]["headers"] == [(b"host", b"a"), (b"x-a", b"b")]

@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 _API_VERSION = b"2020-10-01"
 _PROBED_PATHS = frozenset({"/health", "/ready", "/metrics"})
+# Of a path; the longer ones are refused.
+_MAX_LOGGED_CHARACTERS = 2048
 # What a reply is logged as when the client left before it got a status, as nginx does.
 CLIENT_CLOSED_REQUEST = 499
 
@@ -113,7 +115,7 @@ class ReceptionLayer:
         # Neither the query string nor any header: keys have been seen in both.
         fields = {
             "method": scope["method"],
-            "path": scope["path"],
+            "path": scope["path"][:_MAX_LOGGED_CHARACTERS],
             "status": status,
             "request_id": reception.request_id,
             "organization_id": reception.organization_id,

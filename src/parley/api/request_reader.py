@@ -243,4 +243,4 @@ def _of_absolute(url: bytes) -> tuple[bytes, bytes]:
         parsed = httptools.parse_url(url)
     except httptools.HttpParserInvalidURLError:
         return url, b""
-    return parsed.path or url, parsed.query or b""
+    return parsed.path or (b"/" if parsed.schema else url), parsed.query or b""
