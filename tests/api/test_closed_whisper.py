@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from openai import BadRequestError, OpenAI
+from openai.types.audio import TranscriptionVerbose
 
 from parley.cli.commands import parley
 from tests.builders_closed import CLOSED, Clip, Talk, clips, error_rate, num_found, silence, talk
@@ -107,12 +108,16 @@ def test_a_stream_tells_each_sentence_and_ends_with_all(client: OpenAI, german: 
 def test_the_same_checkpoint_in_transformers_form_says_the_same(client: OpenAI) -> None:
     for clip in (*clips("en")[:3], *clips("de")[:3]):
         first, second = (heard(client, name, clip) for name in ("whisper-closed", CONVERTED))
-        assert first == second
+        assert first.text == second.text
+        assert first.language == second.language
+        # Rounded twice, its weights are not the very same: a moment that is nearly a tie may go to the neighbour.
+        for name in ("start", "end"):
+            moments = [getattr(segment, name) for segment in first.segments]
+            assert [getattr(segment, name) for segment in second.segments] == pytest.approx(moments, abs=0.05)
 
 
-def heard(client: OpenAI, model: str, clip: Clip) -> tuple:
-    reply = client.audio.transcriptions.create(model=model, file=clip.path, response_format="verbose_json")
-    return reply.text, reply.language, [(each.start, each.end, each.tokens) for each in reply.segments]
+def heard(client: OpenAI, model: str, clip: Clip) -> TranscriptionVerbose:
+    return client.audio.transcriptions.create(model=model, file=clip.path, response_format="verbose_json")
 
 
 def test_minutes_of_speech_are_written_down_with_the_moments_of_the_whole(client: OpenAI, tmp_path: Path) -> None:

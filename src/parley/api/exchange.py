@@ -10,7 +10,7 @@ from starlette.types import Message, Scope
 # A client that sends faster than its request is read has so much kept for it, and then has to wait.
 _READ_AHEAD_BYTES = 64 * 1024
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}".encode() for status in HTTPStatus}
 # RFC 9110, 6.4.1: replies that end with their head.
 _WITHOUT_BODY = frozenset({*range(100, 200), 204, 304})
 
@@ -178,9 +178,9 @@ class Exchange:
     def _framed(self, head: Message, num_bytes: int | None) -> bytes:
         """The reply's head, with what says where the body ends. `num_bytes`: of the body where all of it is here."""
         status: int = head["status"]
-        lines = [_STATUS_LINES[status], *[b"%b: %b\r\n" % pair for pair in head.get("headers", ())]]
-        given = b"".join(lines)
-        if not given.count(b"\n") == given.count(b"\r") == len(lines):
+        pairs = head.get("headers", ())
+        given = b"\r\n".join((_STATUS_LINES[status], *map(b": ".join, pairs), b""))
+        if not given.count(b"\n") == given.count(b"\r") == len(pairs) + 1:
             raise ValueError("a header of the reply holds the end of a line, which would be another header")
         lines = [given]
         is_last = b"\nconnection: close\r\n" in given

@@ -7,7 +7,7 @@ from itertools import chain
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from parley.api.heads import headers_of
+from parley.api.heads import RequestHeaders, headers_of
 from parley.api.reception import reception_of
 from parley.api.request_body import UPLOAD_OVERHEAD_BYTES, BodyLimits, LargeBodies, RequestBody
 from parley.api.request_reader import BODY_IS_HERE, REFUSAL
@@ -17,6 +17,7 @@ from parley.core.errors import InvalidRequest, RequestTooLarge
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.%]{2,64}\])(?::\d{1,5})?")
 # As the route table finds them, with or without a slash at the end.
 _CHATS = frozenset({"/v1/chat/completions", "/v1/chat/completions/"})
+_CODINGS = frozenset({b"content-encoding", b"transfer-encoding"})
 _UPLOADS = frozenset(f"/v1/audio/{name}{end}" for name in ("transcriptions", "translations") for end in ("", "/"))
 
 
@@ -107,7 +108,9 @@ def _check_host(headers: Headers) -> None:
         raise InvalidRequest("The request must have exactly one Host header, with a host name and perhaps a port.")
 
 
-def _check_codings(headers: Headers) -> None:
+def _check_codings(headers: RequestHeaders) -> None:
+    if not headers.has_any(_CODINGS):
+        return
     encodings = [value.strip().lower() for value in headers.getlist("content-encoding")]
     if any(value not in {"", "identity"} for value in encodings):
         raise RequestTooLarge(

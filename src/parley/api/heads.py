@@ -38,8 +38,13 @@ class RequestHeaders(Headers):
     def getlist(self, key: str) -> list[str]:
         """All headers of this name, in their order."""
         if len(self._first) == len(self._list):
-            return [] if (value := self.get(key)) is None else [value]
+            value = self._first.get(key.lower().encode("latin-1"))
+            return [] if value is None else [value.decode("latin-1")]
         return super().getlist(key)
+
+    def has_any(self, names: frozenset[bytes]) -> bool:
+        """Whether there is a header of one of these names, which are in small letters."""
+        return not names.isdisjoint(self._first)
 
 
 def headers_of(scope: Scope) -> RequestHeaders:

@@ -122,7 +122,7 @@ class ReceptionLayer:
             "is_complete": reception.is_complete,
             "duration_seconds": round(seconds, 4),
         }
-        log_fields(logger, level, "request finished", fields)
+        log_fields(logger, level, "request finished", fields, now=self._clock.now())
 
 
 def _note_head(reception: Reception, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:

@@ -20,6 +20,9 @@ class TextAssembler:
 
     def push(self, piece: bytes) -> str:
         """The text that became safe to send with these bytes; may be empty."""
+        if not self._stop and not self._begun and piece.isascii():
+            # Most tokens of most requests.
+            return piece.decode("ascii")
         if self.is_stopped:
             return ""
         return self._release(self._held + self._decoded(piece, is_last=False))

@@ -49,7 +49,8 @@ class Writer:
         self._session = session
         self._loop = loop
         self._queue: queue.SimpleQueue[Unit | None] = queue.SimpleQueue()
-        self._places = asyncio.Semaphore(MAX_WAITING_UNITS)
+        # Waited for by those who find MAX_WAITING_UNITS that are not answered.
+        self._has_room = asyncio.Event()
         self._failure: DatabaseFailed | None = None
         self._failed: asyncio.Future[DatabaseFailed] = loop.create_future()
         self._is_closed = False
@@ -91,18 +92,19 @@ class Writer:
         await asyncio.to_thread(self._thread.join)
 
     async def _enqueue(self, unit: Unit) -> Any:  # noqa: ANN401 - typed by the callers, who know the work
-        await self._places.acquire()
+        while len(self._handed_in) >= MAX_WAITING_UNITS:
+            self._has_room.clear()
+            await self._has_room.wait()
         if self._failure is not None or self._is_closed:
-            self._places.release()
             raise self._failure or DatabaseFailed("the database is closed")
         self._handed_in.append(time.monotonic())
         self._queue.put(unit)
         return await unit.future
 
     def _answer(self, units: Sequence[Unit]) -> None:
-        """On the loop: tell each caller, and give its place back, whether or not it still waits."""
+        """On the loop: tell each caller, whether or not it still waits, and those that wait for room."""
+        self._has_room.set()
         for unit in units:
-            self._places.release()
             self._handed_in.popleft()
             if unit.future.done():
                 continue

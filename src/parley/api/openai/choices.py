@@ -1,6 +1,7 @@
 """From a Run's events to the choices of a reply: texts, tokens and finish reasons, joined by choice."""
 
 from collections.abc import Iterable
+from typing import assert_never
 
 from msgspec import Struct, field
 
@@ -58,20 +59,23 @@ def gather(events: Iterable[RunEvent], *, num_choices: int) -> Gathered:
     choices = tuple(Choice() for _ in range(num_choices))
     usage = Usage()
     for event in events:
-        match event:
-            case Delta():
-                choices[event.sequence].parts.append(event.text)
-                choices[event.sequence].tokens.extend(event.tokens)
-            case RefusalDelta():
-                choices[event.sequence].refusal_parts.append(event.text)
-            case CallStarted():
-                choices[event.sequence].calls.append(Call(event.call_id, event.name))
-            case CallDelta():
-                choices[event.sequence].calls[event.call].arguments.append(event.arguments)
-            case SequenceFinished():
-                choices[event.sequence].finish_reason = event.finish_reason
-            case Finished():
-                usage = event.usage
+        if isinstance(event, Finished):
+            usage = event.usage
+            continue
+        choice = choices[event.sequence]
+        if isinstance(event, Delta):
+            choice.parts.append(event.text)
+            choice.tokens.extend(event.tokens)
+        elif isinstance(event, SequenceFinished):
+            choice.finish_reason = event.finish_reason
+        elif isinstance(event, CallDelta):
+            choice.calls[event.call].arguments.append(event.arguments)
+        elif isinstance(event, CallStarted):
+            choice.calls.append(Call(event.call_id, event.name))
+        elif isinstance(event, RefusalDelta):
+            choice.refusal_parts.append(event.text)
+        else:
+            assert_never(event)
     return Gathered(choices=choices, usage=usage)
 
 

@@ -93,8 +93,11 @@ class Prompting:
         segments = [piece for piece in pieces if isinstance(piece, Segment)]
         _check_length(segments, tokenizer.vocabulary, snapshot, is_chat=True)
         sources = [piece for piece in pieces if isinstance(piece, PictureSource)]
-        pictures = await self._sight.reader.read(sources) if sources else []
-        cells, placed = await self._place(pieces, pictures, tokenizer, weights)
+        if sources:
+            pictures = await self._sight.reader.read(sources)
+            cells, placed = await self._place(pieces, pictures, tokenizer, weights)
+        else:
+            cells, placed = tuple(await tokenizer.encode(segments)), ()
         return PreparedPrompt(
             token_ids=cells,
             pictures=placed,

@@ -94,14 +94,20 @@ def _listed(listing: Listing, things: Sequence[Sequence[Segment]]) -> list[Segme
 def _joined(pieces: Sequence[Piece]) -> list[Piece]:
     """Without empty segments, and with scaffolding in one piece where nothing stands between."""
     joined: list[Piece] = []
+    scaffolding = ""
     for piece in pieces:
-        last = joined[-1] if joined else None
-        if isinstance(piece, PictureSource):
-            joined.append(piece)
-        elif isinstance(last, Segment) and last.is_control and piece.is_control:
-            joined[-1] = _control(last.text + piece.text)
-        elif piece.text:
-            joined.append(piece)
+        if isinstance(piece, Segment):
+            if piece.is_control:
+                scaffolding += piece.text
+                continue
+            if not piece.text:
+                continue
+        if scaffolding:
+            joined.append(_control(scaffolding))
+            scaffolding = ""
+        joined.append(piece)
+    if scaffolding:
+        joined.append(_control(scaffolding))
     return joined
 
 

@@ -77,8 +77,10 @@ class Pools:
         self._ending: dict[str, asyncio.Future[None]] = {}
         # Who needs room first gets it first.
         self._turn = asyncio.Lock()
-        # Set when a pool's last slot is given back, and when a load ends.
+        # Set when a pool's last slot is given back, and when a load ends: for those who wait for room.
         self._changes = asyncio.Event()
+        # Set then, too, where that pool's replica may only idle for so long.
+        self._idlings = asyncio.Event()
         self._sweeper: asyncio.Task[None] | None = None
         self._probes = Probes(clock)
 
@@ -121,7 +123,7 @@ class Pools:
                 num_slots=self._loader.num_slots(weights),
                 max_waiting=self._rules.max_waiting,
                 load=functools.partial(self._load, weights, load),
-                on_change=self._changes.set,
+                on_change=functools.partial(self._changed, weights.name),
                 restarts=self._rules.restarts,
             )
             self._weights[weights.name] = weights
@@ -213,12 +215,17 @@ class Pools:
             for name in [name for name, end in ends.items() if end <= now]:
                 del ends[name]
                 await self._evict(name)
-            self._changes.clear()
+            self._idlings.clear()
             try:
                 async with asyncio.timeout(min(ends.values()) - now if ends else None):
-                    await self._changes.wait()
+                    await self._idlings.wait()
             except TimeoutError:
                 continue
+
+    def _changed(self, name: str) -> None:
+        self._changes.set()
+        if self._keep_alive_seconds(name) is not None and not self._is_pinned(name):
+            self._idlings.set()
 
     async def _evict(self, name: str) -> None:
         ending = self._ending.get(name)
