@@ -19,7 +19,18 @@ is_new_enough() {
     "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 }
 
+has_venv() {
+    "$1" -c 'import venv, ensurepip' 2>/dev/null
+}
+
 find_python() {
+    # The system's own comes first: distributions build it with profiles of real programs, pyenv by itself does not, and
+    # requests take a quarter longer on the latter (docs/decisions/0025-python.md).
+    system=${SYSTEM_PYTHON:-/usr/bin/python3.11}
+    if [ -z "${PYTHON:-}" ] && is_new_enough "$system" && has_venv "$system"; then
+        echo "$system"
+        return
+    fi
     for candidate in ${PYTHON:-python3.11 python3 python3.14 python3.13 python3.12}; do
         if is_new_enough "$candidate"; then
             echo "$candidate"
@@ -32,7 +43,7 @@ find_python() {
 make_environment() {
     python=$(find_python)
     version=$("$python" -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
-    "$python" -c 'import venv, ensurepip' 2>/dev/null ||
+    has_venv "$python" ||
         fail "$python has no venv module: apt-get install $version-venv"
     echo "Making $folder with $("$python" --version)"
     "$python" -m venv --clear "$folder" >/dev/null ||

@@ -24,14 +24,16 @@ def set_up(folder: Path, *sections: str, lock: Path = LOCK, **environment: str) 
     )
 
 
-def fake_python(path: Path, *, has_venv: bool) -> str:
-    """A program that passes for Python 3.12, with or without the venv module."""
+def fake_python(path: Path, *, has_venv: bool, name: str = "") -> str:
+    """A program that passes for Python 3.12, with or without the venv module; its version has its name."""
     path.write_text(
         "#!/bin/sh\n"
         'case "$2" in\n'
         f"*'import venv'*) exit {0 if has_venv else 1} ;;\n"
         "*python%d*) echo python3.12 ;;\n"
         "esac\n"
+        f'[ "$1" = --version ] && echo "Python 3.12 {name}"\n'
+        "exit 0\n"
     )
     path.chmod(0o755)
     return str(path)
@@ -60,6 +62,23 @@ def test_a_missing_venv_module_is_said_in_one_line_with_the_command_that_mends_i
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
     assert line.endswith("apt-get install python3.12-venv")
+
+
+@pytest.mark.parametrize(
+    ("system_has_venv", "named", "taken"),
+    [(True, None, "system"), (False, None, "path"), (True, "named", "named")],
+    ids=["the system's", "the one on the path where the system's has no venv", "the one that is named"],
+)
+def test_the_python_that_is_taken(tmp_path: Path, *, system_has_venv: bool, named: str | None, taken: str) -> None:
+    found = tmp_path / "path"
+    found.mkdir()
+    system = fake_python(tmp_path / "system", has_venv=system_has_venv, name="system")
+    fake_python(found / "python3.11", has_venv=True, name="path")
+    environment = {"PATH": f"{found}:{os.environ['PATH']}", "SYSTEM_PYTHON": system}
+    if named is not None:
+        environment["PYTHON"] = fake_python(tmp_path / named, has_venv=True, name=named)
+    done = set_up(tmp_path / "environment", "serve", **environment)
+    assert f"Making {tmp_path / 'environment'} with Python 3.12 {taken}" in done.stdout
 
 
 def test_an_altered_package_is_refused(tmp_path: Path) -> None:

@@ -94,12 +94,14 @@ def test_a_temperature_that_was_named_is_the_only_one(checkpoint, clips):
 def test_a_loop_is_decoded_again_and_what_still_repeats_itself_is_cut(checkpoint, clips):
     lenient = Ensemble(WhisperRecognizer(worker_arguments(checkpoint, **LENIENT)))
     strict = Ensemble(WhisperRecognizer(worker_arguments(checkpoint, **(LENIENT | {"max_repeats": 2}))))
-    [looped] = lenient.hear(clips[1:2], [wish()])
-    assert max(longest_run(segment) for segment in looped) >= 12
-    [varied] = strict.hear(clips[1:2], [wish()])
+    # Which of them chance makes a loop of is the processor's affair, too.
+    said = lenient.hear(clips[:6], [wish() for _ in clips[:6]])
+    loops = [clip for clip, mine in zip(clips, said, strict=False) if max(map(longest_run, mine), default=0) >= 12]
+    assert loops
+    [varied] = strict.hear(loops[:1], [wish()])
     assert any(segment.temperature > 0 for segment in varied)
-    [cut] = strict.hear(clips[1:2], [wish(temperature=0.01)])
-    assert max(longest_run(segment) for segment in cut) < 12
+    [cut] = strict.hear(loops[:1], [wish(temperature=0.01)])
+    assert max(map(longest_run, cut)) < 12
 
 
 def longest_run(segment: Segment) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from parley.infra.logs import configure_logging
+from parley.infra.logs import configure_logging, log_fields
 
 KEY = "sk-0123456789abcdefghijABCDEFGHIJklmnop"
 
@@ -40,6 +40,37 @@ def test_an_event_is_one_json_line_with_its_fields() -> None:
         "model": "gpt-4",
         "e2e_seconds": 1.5,
     }
+
+
+@pytest.mark.parametrize("style", ["json", "text"])
+def test_the_line_of_every_request_is_what_a_record_of_it_would_be(
+    style: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    fields = {"path": f"/v1/{KEY}", "status": 200, "organization_id": None, "duration_seconds": 0.25}
+    log, stream = written(style)
+    log_fields(log, logging.INFO, "request finished", fields, now=1_700_000_000.123)
+    log_fields(log, logging.DEBUG, "request finished", fields, now=1_700_000_000.123)
+    line = stream.getvalue()
+    record = logging.LogRecord(log.name, logging.INFO, "", 0, "request finished", (), None)
+    record.created = 1_700_000_000.123
+    vars(record).update(fields)
+    [handler] = logging.getLogger().handlers
+    assert handler.formatter is not None
+    assert line == handler.formatter.format(record) + "\n"
+    assert KEY not in line
+    # Whoever listens beside our own handler is told of a record.
+    logging.getLogger().addHandler(caplog.handler)
+    log_fields(log, logging.INFO, "request finished", fields, now=1_700_000_000.123)
+    [heard] = caplog.records
+    assert vars(heard).items() >= fields.items()
+    assert len(stream.getvalue().splitlines()) == 2
+
+
+def test_a_line_that_cannot_be_written_is_no_failure_of_the_request(capsys: pytest.CaptureFixture[str]) -> None:
+    log, stream = written("json")
+    stream.close()
+    log_fields(log, logging.INFO, "request finished", {"status": 200}, now=0.0)
+    assert "I/O operation on closed file" in capsys.readouterr().err
 
 
 HOSTILE = "a\r\nlevel=error forged\x1b[31m\x00\x7f\x85\u2028end"

@@ -3,7 +3,7 @@
 import random
 import re
 
-from parley.core.ids import new_id, new_ordered_id
+from parley.core.ids import base62, new_id, new_ordered_id
 
 
 def test_an_identifier_is_its_prefix_and_22_digits():
@@ -20,3 +20,8 @@ def test_identifiers_sort_by_the_millisecond_in_which_they_were_made():
 
 def test_identifiers_of_one_moment_differ():
     assert len({new_ordered_id("req_", 1.0) for _ in range(1000)}) == 1000
+
+
+def test_an_ordered_identifier_begins_with_its_millisecond() -> None:
+    for millisecond in (0, 61, 62, 1_700_000_000_061, 1_700_000_000_062, 1_700_000_000_000, 62**8 - 1):
+        assert new_ordered_id("req_", (millisecond + 0.5) / 1000).startswith(f"req_{base62(millisecond, width=8)}")

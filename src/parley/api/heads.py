@@ -3,8 +3,8 @@
 from typing import Any, TypeVar, overload
 
 from starlette.datastructures import Headers
-from starlette.requests import ClientDisconnect, Request
-from starlette.types import Scope
+from starlette.requests import ClientDisconnect, Request, empty_receive
+from starlette.types import Receive, Scope
 
 D = TypeVar("D")
 _KEY = "headers"
@@ -59,9 +59,13 @@ def headers_of(scope: Scope) -> RequestHeaders:
 class HttpRequest(Request):
     """Starlette's request, with the headers that were read already, and its body without a generator."""
 
+    def __init__(self, scope: Scope, receive: Receive = empty_receive) -> None:
+        super().__init__(scope, receive)
+        self._read_headers = headers_of(scope)
+
     @property
     def headers(self) -> Headers:
-        return headers_of(self.scope)
+        return self._read_headers
 
     async def body(self) -> bytes:
         """The whole body, read once. Raises ClientDisconnect where it has no end."""

@@ -114,7 +114,7 @@ class RequestReader:
     def on_header(self, name: bytes, value: bytes) -> None:
         # What comes behind a body in chunks is read by nobody.
         if self._is_in_head and len(self._headers) < _MAX_KEPT_HEADERS:
-            self._headers.append((name, value))
+            self._headers.append((name.lower(), value.strip(b" \t")))
 
     def on_headers_complete(self) -> None:
         self._is_in_head = False
@@ -148,7 +148,7 @@ class RequestReader:
         the HTTP client of Java asks so with its first request, and `curl --http2` with each. `rest` is what came behind it."""
         if self._incoming is None or self._parser.get_method() == b"CONNECT":
             return
-        framing = [pair for pair in self._headers if pair[0].lower() in {b"content-length", b"transfer-encoding"}]
+        framing = [pair for pair in self._headers if pair[0] in {b"content-length", b"transfer-encoding"}]
         if not framing:
             return
         self._incoming.is_received = False
@@ -217,7 +217,7 @@ class RequestReader:
             "raw_path": raw_path,
             "query_string": query,
             "root_path": "",
-            "headers": [(name.lower(), value.strip(b" \t")) for name, value in self._headers],
+            "headers": self._headers,
             "client": self._client,
             "server": self._server,
             "state": state,

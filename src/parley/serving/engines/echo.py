@@ -74,15 +74,13 @@ class EchoGeneration:
         self._steps += 1
         if self._delay_seconds or self._steps % _TOKENS_PER_TURN == 0:
             await asyncio.sleep(self._delay_seconds)
-        if self._is_closed:
-            raise StopAsyncIteration
-        event = next(self._events, None)
-        if event is None:
+        if not self._is_closed:
+            for event in self._events:
+                if type(event) is Finished:
+                    self._open_rounds.pop(self._request.round_id, None)
+                return event
             await self.aclose()
-            raise StopAsyncIteration
-        if type(event) is Finished:
-            self._open_rounds.pop(self._request.round_id, None)
-        return event
+        raise StopAsyncIteration
 
     async def aclose(self) -> int:
         self._is_closed = True

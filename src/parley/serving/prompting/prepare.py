@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -29,6 +30,13 @@ class Sight:
 
     reader: PictureReader
     vision_for: Callable[[Weights], Vision]
+
+
+class _LaidOut(NamedTuple):
+    """A prompt's token ids, with the cells of its pictures, and where these are among them."""
+
+    cells: tuple[int, ...]
+    pictures: tuple[PlacedPicture, ...]
 
 
 class Prompting:
@@ -92,15 +100,15 @@ class Prompting:
         pieces = render(template, prompt)
         segments = [piece for piece in pieces if isinstance(piece, Segment)]
         _check_length(segments, tokenizer.vocabulary, snapshot, is_chat=True)
-        sources = [piece for piece in pieces if isinstance(piece, PictureSource)]
-        if sources:
-            pictures = await self._sight.reader.read(sources)
-            cells, placed = await self._place(pieces, pictures, tokenizer, weights)
+        if len(segments) == len(pieces):
+            laid_out = _LaidOut(tuple(await tokenizer.encode(segments)), ())
         else:
-            cells, placed = tuple(await tokenizer.encode(segments)), ()
+            sources = [piece for piece in pieces if isinstance(piece, PictureSource)]
+            pictures = await self._sight.reader.read(sources)
+            laid_out = await self._place(pieces, pictures, tokenizer, weights)
         return PreparedPrompt(
-            token_ids=cells,
-            pictures=placed,
+            token_ids=laid_out.cells,
+            pictures=laid_out.pictures,
             markers=markers(template, tokenizer.vocabulary, has_tools=prompt.tools is not None),
         )
 
@@ -113,7 +121,7 @@ class Prompting:
 
     async def _place(
         self, pieces: Sequence[Piece], pictures: Sequence[Picture], tokenizer: Tokenizer, weights: Weights
-    ) -> tuple[tuple[int, ...], tuple[PlacedPicture, ...]]:
+    ) -> _LaidOut:
         """The cells of texts and pictures, one after another, and where the pictures are among them."""
         cells: list[int] = []
         placed: list[PlacedPicture] = []
@@ -128,7 +136,7 @@ class Prompting:
                 its_cells, where = place(picture, layout, start=len(cells))
                 cells += its_cells
                 placed.append(where)
-        return tuple(cells), tuple(placed)
+        return _LaidOut(tuple(cells), tuple(placed))
 
     async def _prepare_text(self, prompt: TextPrompt, tokenizer: Tokenizer, snapshot: Snapshot) -> PreparedPrompt:
         vocabulary = tokenizer.vocabulary
