@@ -74,10 +74,10 @@ def test_the_python_that_is_taken(tmp_path: Path, *, system_has_venv: bool, name
     found.mkdir()
     system = fake_python(tmp_path / "system", has_venv=system_has_venv, name="system")
     fake_python(found / "python3.11", has_venv=True, name="path")
-    environment = {"PATH": f"{found}:{os.environ['PATH']}", "SYSTEM_PYTHON": system}
-    if named is not None:
-        environment["PYTHON"] = fake_python(tmp_path / named, has_venv=True, name=named)
-    done = set_up(tmp_path / "environment", "serve", **environment)
+    # Empty is not named: `make test PYTHON=...` has it in the environment.
+    python = "" if named is None else fake_python(tmp_path / named, has_venv=True, name=named)
+    path = f"{found}:{os.environ['PATH']}"
+    done = set_up(tmp_path / "environment", "serve", PATH=path, SYSTEM_PYTHON=system, PYTHON=python)
     assert f"Making {tmp_path / 'environment'} with Python 3.12 {taken}" in done.stdout
 
 

@@ -3,6 +3,7 @@
 import os
 import secrets
 from collections import deque
+from functools import lru_cache
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 # Enough for milliseconds until the year 8893.
@@ -13,8 +14,6 @@ _DIGIT_OF_BYTE = bytes(ord(_ALPHABET[byte % 62]) for byte in range(256))
 _NUM_DRAWN = 64
 _MAX_DIGITS = 22
 _drawn: deque[str] = deque()
-# All digits of the time but the last, as they were last needed: they stay the same for 62 ms.
-_begun = (0, "0" * (_TIME_DIGITS - 1))
 
 
 def base62(number: int, *, width: int) -> str:
@@ -41,12 +40,14 @@ def new_ordered_id(prefix: str, now: float) -> str:
 
     For what is kept by the thousand under such a key: rows that come together stand together in an index.
     """
-    global _begun  # noqa: PLW0603 - a cache of one
     slow, last = divmod(int(now * 1000), 62)
-    begun = _begun
-    if begun[0] != slow:
-        begun = _begun = (slow, base62(slow, width=_TIME_DIGITS - 1))
-    return prefix + begun[1] + _ALPHABET[last] + _random_digits(_MAX_DIGITS - _TIME_DIGITS)
+    return prefix + _slow_digits(slow) + _ALPHABET[last] + _random_digits(_MAX_DIGITS - _TIME_DIGITS)
+
+
+@lru_cache(maxsize=1)
+def _slow_digits(slow: int) -> str:
+    """All digits of the time but the last: they stay the same for 62 ms."""
+    return base62(slow, width=_TIME_DIGITS - 1)
 
 
 def _random_digits(length: int) -> str:

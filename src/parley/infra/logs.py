@@ -4,8 +4,8 @@ import json
 import logging
 import re
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from contextlib import nullcontext
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TextIO
@@ -41,7 +41,7 @@ class Redactor:
         return text
 
 
-class LineFormatter(logging.Formatter):
+class LineFormatter(logging.Formatter, ABC):
     """How an event is written. `line` needs no LogRecord, which takes longer to make than the line."""
 
     def __init__(self, redactor: Redactor) -> None:
@@ -57,11 +57,11 @@ class LineFormatter(logging.Formatter):
             record.created, record.levelname, record.name, record.getMessage(), _fields(record), trace=trace
         )
 
+    @abstractmethod
     def line(
         self, created: float, level: str, logger: str, message: str, fields: Mapping[str, object], /, *, trace: str = ""
     ) -> str:
         """As `format`; `created` is in seconds since the epoch."""
-        raise NotImplementedError
 
 
 class JsonFormatter(LineFormatter):
@@ -144,12 +144,14 @@ class LineHandler(logging.StreamHandler[TextIO]):
     def tell(self, now: float, level: int, logger: str, message: str, fields: Mapping[str, object]) -> bool:
         """Write an event's line; False where the stream does not take it."""
         line = self._line(now, _LEVEL_NAMES[level], logger, message, fields)
+        self.acquire()
         try:
-            with self.lock or nullcontext():
-                self.stream.write(line + self.terminator)
-                self.stream.flush()
+            self.stream.write(line + self.terminator)
+            self.stream.flush()
         except (OSError, ValueError):
             return False
+        finally:
+            self.release()
         return True
 
 

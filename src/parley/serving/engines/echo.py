@@ -139,7 +139,7 @@ class _HeldTokens:
         return tuple(_score(self._held.popleft(), self._num_top) for _ in range(count))
 
 
-def _answer(request: SequenceRequest) -> Sequence[int]:
+def _answer(request: SequenceRequest) -> list[int]:
     """The token ids to answer with, as long as the request may need to see whether it is cut."""
     prompt = request.prompt
     start, end = 0, len(prompt)
@@ -153,11 +153,8 @@ def _answer(request: SequenceRequest) -> Sequence[int]:
     if forced:
         return [forced[0]] * (request.max_tokens + 1)
     banned = {token_id for token_id, value in bias.items() if value <= -100}
-    answer = prompt[start:end]
-    if not banned and min(answer, default=0) >= 0 and max(answer, default=0) < echo.NUM_BYTE_TOKENS:
-        return answer
     # The cells of a picture are below zero.
-    return [t for t in answer if 0 <= t < echo.NUM_BYTE_TOKENS and t not in banned]
+    return [t for t in prompt[start:end] if 0 <= t < echo.NUM_BYTE_TOKENS and t not in banned]
 
 
 def _turns(prompt: Sequence[int]) -> list[int]:

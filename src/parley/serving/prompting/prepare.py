@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -30,13 +29,6 @@ class Sight:
 
     reader: PictureReader
     vision_for: Callable[[Weights], Vision]
-
-
-class _LaidOut(NamedTuple):
-    """A prompt's token ids, with the cells of its pictures, and where these are among them."""
-
-    cells: tuple[int, ...]
-    pictures: tuple[PlacedPicture, ...]
 
 
 class Prompting:
@@ -100,15 +92,12 @@ class Prompting:
         pieces = render(template, prompt)
         segments = [piece for piece in pieces if isinstance(piece, Segment)]
         _check_length(segments, tokenizer.vocabulary, snapshot, is_chat=True)
-        if len(segments) == len(pieces):
-            laid_out = _LaidOut(tuple(await tokenizer.encode(segments)), ())
-        else:
-            sources = [piece for piece in pieces if isinstance(piece, PictureSource)]
-            pictures = await self._sight.reader.read(sources)
-            laid_out = await self._place(pieces, pictures, tokenizer, weights)
+        sources = [piece for piece in pieces if isinstance(piece, PictureSource)]
+        pictures = await self._sight.reader.read(sources) if sources else []
+        cells, placed = await self._place(pieces, pictures, tokenizer, weights)
         return PreparedPrompt(
-            token_ids=laid_out.cells,
-            pictures=laid_out.pictures,
+            token_ids=cells,
+            pictures=placed,
             markers=markers(template, tokenizer.vocabulary, has_tools=prompt.tools is not None),
         )
 
@@ -121,8 +110,10 @@ class Prompting:
 
     async def _place(
         self, pieces: Sequence[Piece], pictures: Sequence[Picture], tokenizer: Tokenizer, weights: Weights
-    ) -> _LaidOut:
+    ) -> tuple[tuple[int, ...], tuple[PlacedPicture, ...]]:
         """The cells of texts and pictures, one after another, and where the pictures are among them."""
+        if not pictures:
+            return tuple(await tokenizer.encode([piece for piece in pieces if isinstance(piece, Segment)])), ()
         cells: list[int] = []
         placed: list[PlacedPicture] = []
         seen = iter(pictures)
@@ -136,7 +127,7 @@ class Prompting:
                 its_cells, where = place(picture, layout, start=len(cells))
                 cells += its_cells
                 placed.append(where)
-        return _LaidOut(tuple(cells), tuple(placed))
+        return tuple(cells), tuple(placed)
 
     async def _prepare_text(self, prompt: TextPrompt, tokenizer: Tokenizer, snapshot: Snapshot) -> PreparedPrompt:
         vocabulary = tokenizer.vocabulary
