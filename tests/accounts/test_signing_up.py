@@ -84,6 +84,8 @@ async def test_one_address_may_sign_up_five_times_an_hour(town: Town) -> None:
     [
         ({"email": "nobody", "password": PASSWORD}, "email"),
         ({"email": "a@b.c\r\nBcc: x@y.z", "password": PASSWORD}, "email"),
+        ({"email": "=?utf-8?q?=0aa?=@b.c", "password": PASSWORD}, "email"),
+        ({"email": "=?utf-8?q?a=40evil.org=20?=@b.c", "password": PASSWORD}, "email"),
         ({"email": "ada@example.org", "password": "short"}, "password"),
         ({"email": "ada@example.org", "password": PASSWORD, "name": "\x1b[2J"}, "name"),
         ({"email": "ada@example.org", "password": PASSWORD, "name": "ada\u202e"}, "name"),

@@ -12,7 +12,7 @@ from parley.domain.billing.audit import check_chain
 from parley.domain.billing.verify import Position
 from parley.infra.db import Database, DatabaseRefused
 from tests.builders_billing import open_money
-from tests.postgres import CuttingProxy
+from tests.postgres import CuttingProxy, end_sessions
 
 USED = Usage(input_tokens=10, output_tokens=5)
 CHARGE = 35
@@ -73,3 +73,23 @@ async def test_a17_a_unit_of_work_whose_commit_is_not_answered_is_done_once(post
         await bench.top_up(77)
         await bench.grant(11)
         assert (proxy.num_cuts, bench.available) == (1, 88)
+
+
+async def test_a17_what_is_written_after_an_idle_session_ended_is_written(postgres_url):
+    """A server that was restarted, a failover, an idle timeout: the session ends between two transactions."""
+    async with open_money(postgres_url) as bench:
+        await bench.top_up(10_000, key="first")
+        await bench.settle(bench.hold("req_1"), USED)
+        end_sessions(postgres_url)
+        await bench.settle(bench.hold("req_2"), USED)
+        end_sessions(postgres_url)
+        await bench.top_up(77, key="second")
+        end_sessions(postgres_url)
+        await asyncio.gather(*(bench.settle(bench.hold(f"req_{number}"), USED) for number in (3, 4, 5)))
+        end_sessions(postgres_url)
+        await asyncio.gather(bench.settle(bench.hold("req_6"), USED), bench.top_up(23, key="third"))
+        assert len(await bench.usage.list_records()) == 6
+        before = bench.billing.books.balances()
+    async with open_money(postgres_url) as again:
+        assert again.billing.books.balances() == before
+        assert again.available == 10_100 - 6 * CHARGE

@@ -128,6 +128,19 @@ async def test_too_many_letters_at_once_are_refused(tmp_path: Path, monkeypatch:
             room.post(LETTER)
 
 
+@pytest.mark.parametrize("to", ["=?utf-8?q?=0aa?=@example.org", "=?utf-8?q?a=40evil.org=20?=@example.org", "no address"])
+async def test_a_letter_that_cannot_be_written_is_left_out_and_those_behind_it_go(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, to: str
+) -> None:
+    async with mail_room(settings_in(tmp_path), tmp_path / "outbox", FakeClock()) as room:
+        room.post(Letter(to=to, subject="Your code", text="Your code is 654321.\n"))
+        room.post(LETTER)
+    text = shown(tmp_path)
+    assert "Your code is 123456." in text
+    assert "654321" not in text
+    assert "a letter could not be written" in caplog.text
+
+
 async def test_what_others_chose_cannot_move_the_terminals_cursor(tmp_path: Path) -> None:
     async with mail_room(settings_in(tmp_path), tmp_path / "outbox", FakeClock()) as room:
         room.post(Letter(to="ada@example.org", subject="s", text="before\x1b[2Jafter\n"))

@@ -107,13 +107,26 @@ class MailRoom:
     async def run(self) -> None:
         """Carry letters until `close`, and those that wait then."""
         while (letter := await self._waiting.get()) is not None:
-            await asyncio.to_thread(self._carry, letter)
+            try:
+                await asyncio.to_thread(self._carry, letter)
+            except Exception as error:  # noqa: BLE001 - one letter ends neither the server nor those behind it
+                _log.error("a letter could not be written", extra={"error": type(error).__name__})
 
     def close(self) -> None:
         """Let `run` end behind the letters that wait."""
         self._waiting.put_nowait(None)
 
     def _carry(self, letter: Letter) -> None:
+        message = self._message(letter)
+        try:
+            self._carrier.carry(message)
+        except OSError as error:
+            _log.error("mail could not be sent, it is in the outbox", extra={"error": type(error).__name__})
+            with contextlib.suppress(OSError):
+                self._outbox.carry(message)
+
+    def _message(self, letter: Letter) -> EmailMessage:
+        """The letter with its head. Raises ValueError where a mail program would read another address out of it."""
         message = EmailMessage()
         message["From"] = self._sender
         message["To"] = letter.to
@@ -121,12 +134,9 @@ class MailRoom:
         message["Date"] = format_datetime(datetime.fromtimestamp(self._clock.now(), UTC))
         message["Message-ID"] = make_msgid(domain=self._sender.rpartition("@")[2] or "localhost")
         message.set_content(letter.text)
-        try:
-            self._carrier.carry(message)
-        except OSError as error:
-            _log.error("mail could not be sent, it is in the outbox", extra={"error": type(error).__name__})
-            with contextlib.suppress(OSError):
-                self._outbox.carry(message)
+        if [address.addr_spec for address in message["To"].addresses] != [letter.to]:
+            raise ValueError("the address is read as another one")
+        return message
 
 
 @asynccontextmanager

@@ -61,6 +61,8 @@ class PostgresSession:
 
     def begun(self, connection: Connection) -> None:
         """A transaction has begun: note its id, by which the server can say later what became of it."""
+        # Not that of the one before, which was committed, where this one has none yet: the session may have ended in between.
+        self._transaction_id = None
         self._transaction_id = connection.execute(text("SELECT pg_current_xact_id()::text")).scalar_one()
 
     def resume(self, error: DBAPIError) -> tuple[Connection, bool] | None:

@@ -102,6 +102,7 @@ def lower(one: Role, other: Role) -> Role:
 def normal_email(text: str) -> str:
     """The address in lower case. Raises InvalidRequest for what is none."""
     email = text.strip().lower()
-    if len(email) > _MAX_EMAIL_CHARACTERS or not _EMAIL.fullmatch(email):
+    # "=?" begins an encoded word (RFC 2047), out of which mail programs read another address.
+    if len(email) > _MAX_EMAIL_CHARACTERS or not _EMAIL.fullmatch(email) or "=?" in email:
         raise InvalidRequest("Invalid 'email': that is no e-mail address.", param="email", code="invalid_value")
     return email
