@@ -104,17 +104,36 @@ class FakeCatalog:
         return self._by_name[name]
 
 
+@dataclass(kw_only=True)
+class Gate:
+    """Where a commit stands still until the test opens it; `error` is how it then fails."""
+
+    error: Exception | None = None
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+    open: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def passed(self) -> None:
+        """Wait for the gate, and fail as it does."""
+        self.reached.set()
+        await self.open.wait()
+        if self.error is not None:
+            raise self.error
+
+
 @dataclass
 class RecordingSink:
-    """Keeps what it is told; closes holds as the real one does."""
+    """Keeps what it is told; closes holds as the real one does, before its gate, if it has one."""
 
     billing: Billing
     records: list[UsageRecord] = field(default_factory=list)
     checkpoints: list[list[UsageRecord]] = field(default_factory=list)
+    gate: Gate | None = None
 
     async def settle(self, hold: Hold, record: UsageRecord) -> None:
         if hold.is_open:
             self.billing.books.close(hold, record.charge_nano)
+            if self.gate is not None:
+                await self.gate.passed()
             self.records.append(record)
 
     async def checkpoint(self, running: Sequence[tuple[Hold, UsageRecord]]) -> None:

@@ -8,11 +8,14 @@ import pytest
 from starlette.requests import Request
 
 from parley.api.interrupt import Interruptible
-from parley.api.stream import EventStream
+from parley.api.reception import Reception
+from parley.api.stream import EventStream, collect
 from parley.core.clock import SystemClock
 from parley.core.errors import Overloaded
+from parley.core.events import Finished
 from parley.core.usage import Outcome
 from tests.builders_edge import HANG_SECONDS, QUICK, FakeEdge, Script, ask, connected, frames, request, running_edge
+from tests.builders_serving import Gate, chat, make_bench
 
 
 async def test_stream_ends_with_done_and_a_settled_run():
@@ -177,6 +180,57 @@ async def test_interruption_after_the_body_does_nothing():
     body.interrupt(Overloaded("too late"))
     await asyncio.sleep(0)
     assert asyncio.current_task().cancelling() == 0
+
+
+async def test_interruption_of_what_is_finishing_does_nothing():
+    with Interruptible() as body:
+        body.let_finish()
+        body.interrupt(Overloaded("too late"))
+        await asyncio.sleep(0)
+    assert asyncio.current_task().cancelling() == 0
+
+
+@pytest.mark.parametrize("is_while_settling", [True, False])
+async def test_a_reply_that_is_charged_is_given_whatever_ends_the_request_then(is_while_settling):
+    """A key that is revoked, a server that stops: while the settlement is committed, and after it."""
+    bench = make_bench()
+    gate = bench.sink.gate = Gate()
+    reception = Reception(request_id="req_1", received_at=0.0)
+    http = Request({"type": "http", "state": {"reception": reception}}, asyncio.Event().wait)
+    run = await bench.open(chat("hello"))
+
+    async def answered():
+        with reception.interruption:
+            events = await collect(run, http)
+            reception.interruption.interrupt(Overloaded("too late"))
+            await asyncio.sleep(0)
+            return events
+
+    answering = asyncio.ensure_future(answered())
+    await gate.reached.wait()
+    if is_while_settling:
+        reception.interruption.interrupt(Overloaded("late"))
+        await asyncio.sleep(0)
+    gate.open.set()
+    assert isinstance((await answering)[-1], Finished)
+    assert [record.outcome for record in bench.sink.records] == [Outcome.FINISHED]
+
+
+async def test_a_reply_that_is_charged_is_given_to_be_kept_where_the_client_left_meanwhile():
+    bench = make_bench()
+    gate = bench.sink.gate = Gate()
+    reception = Reception(request_id="req_1", received_at=0.0)
+
+    async def left():
+        await gate.reached.wait()
+        return {"type": "http.disconnect"}
+
+    run = await bench.open(chat("hello"))
+    collecting = asyncio.ensure_future(collect(run, Request({"type": "http", "state": {"reception": reception}}, left)))
+    # Until the client is watched, and its leaving seen.
+    await asyncio.sleep(0.1)
+    gate.open.set()
+    assert isinstance((await collecting)[-1], Finished)
 
 
 async def test_outer_interruption_wins_over_an_inner_one_that_fires_with_it():

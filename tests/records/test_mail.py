@@ -128,7 +128,9 @@ async def test_too_many_letters_at_once_are_refused(tmp_path: Path, monkeypatch:
             room.post(LETTER)
 
 
-@pytest.mark.parametrize("to", ["=?utf-8?q?=0aa?=@example.org", "=?utf-8?q?a=40evil.org=20?=@example.org", "no address"])
+@pytest.mark.parametrize(
+    "to", ["=?utf-8?q?=0aa?=@example.org", "=?utf-8?q?a=40evil.org=20?=@example.org", "no address"]
+)
 async def test_a_letter_that_cannot_be_written_is_left_out_and_those_behind_it_go(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, to: str
 ) -> None:

@@ -16,6 +16,7 @@ class Interruptible:
         self._task: asyncio.Task[object] | None = None
         self._cancelling = 0
         self._error: Exception | None = None
+        self._is_finishing = False
 
     @property
     def error(self) -> Exception | None:
@@ -23,11 +24,15 @@ class Interruptible:
         return self._error
 
     def interrupt(self, error: Exception) -> None:
-        """End the body with `error`. The first call counts; before the body and after it nothing happens."""
-        if self._task is None or self._error is not None:
+        """End the body with `error`. The first call counts; before the body, after it and at its end nothing happens."""
+        if self._task is None or self._error is not None or self._is_finishing:
             return
         self._error = error
         self._task.cancel()
+
+    def let_finish(self) -> None:
+        """From now on nothing ends the body: what it is about has been done, and only remains to be told."""
+        self._is_finishing = True
 
     def __enter__(self) -> Self:
         task = asyncio.current_task()

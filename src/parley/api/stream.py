@@ -75,6 +75,8 @@ class EventStream(Generic[E]):
             async with _ClientWatched(receive, self._stall_seconds) as sending:
                 async with aclosing(self._events(send, sending)) as events:
                     async for event in events:
+                        if isinstance(event, Finished):
+                            reception_of(scope).interruption.let_finish()
                         frame = self._frames(event)
                         if frame:
                             sending.begin()
@@ -134,7 +136,9 @@ async def collect(run: OpenRun[E], http: Request) -> list[E | Finished]:
     """
     try:
         async with _ClientWatched(http.receive, None):
-            return [event async for event in run]
+            events = [event async for event in run]
+            reception_of(http.scope).interruption.let_finish()
+            return events
     finally:
         await run.aclose(_outcome(reception_of(http.scope)))
 
@@ -193,6 +197,9 @@ class _ClientWatched:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is None:
+            # A client that leaves from here on changes nothing.
+            self._body.let_finish()
         self._starting.cancel()
         try:
             for watcher in self._watchers:

@@ -76,7 +76,10 @@ class Run(Generic[G_co, E]):
         return self
 
     async def __anext__(self) -> E | Finished:
-        """The next event. `Finished` comes after everything is freed and settled. Raises EngineFailed."""
+        """The next event. `Finished` comes after everything is freed and settled. Raises EngineFailed.
+
+        A cancellation while a request that came to its end is being settled is swallowed: it is charged, so it is told.
+        """
         if self._is_finished or self._closing is not None:
             raise StopAsyncIteration
         try:
@@ -87,8 +90,15 @@ class Run(Generic[G_co, E]):
         except Exception:
             self._outcome = Outcome.FAILED
             raise
-        await self.aclose()
+        await self._settled()
         return Finished(self._usage)
+
+    async def _settled(self) -> None:
+        try:
+            await self.aclose()
+        except asyncio.CancelledError:
+            if self._closing is None or self._closing.cancelled():
+                raise
 
     async def aclose(self, outcome: Outcome | None = None) -> None:
         """Free and settle everything; returns, or is cancelled, only after it is done.

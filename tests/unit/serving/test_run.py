@@ -8,7 +8,7 @@ from parley.core.errors import EngineFailed, Overloaded
 from parley.core.events import Finished
 from parley.core.usage import Outcome, Usage
 from parley.serving.engines.echo import EchoEngine
-from tests.builders_serving import BrokenEngine, chat, completion, make_bench, texts
+from tests.builders_serving import BrokenEngine, Gate, chat, completion, make_bench, texts
 
 
 async def test_a_finished_request_is_settled_before_finished_is_told():
@@ -118,24 +118,48 @@ async def test_one_failed_round_of_many_ends_them_all():
 
 async def test_cancelling_the_close_still_settles():
     bench = make_bench()
-    settled = asyncio.Event()
-    settle = bench.sink.settle
-
-    async def slow_settle(hold, record):
-        await settled.wait()
-        await settle(hold, record)
-
-    bench.sink.settle = slow_settle
+    gate = bench.sink.gate = Gate()
     run = await bench.open(chat("hello"))
     closing = asyncio.ensure_future(run.aclose())
-    await asyncio.sleep(0)
+    await gate.reached.wait()
     closing.cancel()
     await asyncio.sleep(0)
     assert not closing.done()
-    settled.set()
+    gate.open.set()
     with pytest.raises(asyncio.CancelledError):
         await closing
     assert len(bench.sink.records) == 1
+
+
+async def test_what_is_charged_as_finished_is_told_also_to_whoever_is_cancelled_meanwhile():
+    bench = make_bench()
+    gate = bench.sink.gate = Gate()
+    run = await bench.open(chat("hello"))
+    reading = asyncio.ensure_future(_all_of(run))
+    await gate.reached.wait()
+    reading.cancel()
+    await asyncio.sleep(0)
+    gate.open.set()
+    events = await reading
+    assert isinstance(events[-1], Finished)
+    assert [record.outcome for record in bench.sink.records] == [Outcome.FINISHED]
+
+
+async def test_a_settlement_that_fails_while_its_reader_is_cancelled_raises_its_error():
+    bench = make_bench()
+    gate = bench.sink.gate = Gate(error=OSError("the disk"))
+    run = await bench.open(chat("hello"))
+    reading = asyncio.ensure_future(_all_of(run))
+    await gate.reached.wait()
+    reading.cancel()
+    await asyncio.sleep(0)
+    gate.open.set()
+    with pytest.raises(OSError, match="the disk"):
+        await reading
+
+
+async def _all_of(run):
+    return [event async for event in run]
 
 
 async def test_a_request_that_waits_for_a_slot_can_leave_the_queue():
