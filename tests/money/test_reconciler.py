@@ -4,6 +4,7 @@ import asyncio
 import random
 import re
 import sqlite3
+import threading
 from contextlib import closing
 
 import pytest
@@ -84,6 +85,24 @@ DAMAGE = {
     "an amount is changed": ["UPDATE ledger_entries SET amount_nano = 1 WHERE seq = 9"],
     "another pays": ["UPDATE ledger_entries SET debit = 'credit:org-b' WHERE seq = 9"],
 }
+
+
+async def test_a_ledger_is_found_sound_however_many_charges_wait_for_the_disk(path):
+    async with open_money(path) as bench:
+        await bench.top_up(10**6)
+        goes_on = threading.Event()
+        stalled = asyncio.ensure_future(bench.database.transaction(lambda _: goes_on.wait(30)))
+        settling = [asyncio.ensure_future(spend(bench, 1, start=number)) for number in range(5_000)]
+        await asyncio.sleep(0)
+        checking = asyncio.ensure_future(bench.reconciler().check())
+        await asyncio.sleep(0)
+        goes_on.set()
+        while not checking.done():
+            settling.append(asyncio.ensure_future(spend(bench, 1, start=len(settling))))
+            await asyncio.sleep(0.001)
+        assert await checking == []
+        await asyncio.gather(stalled, *settling)
+        assert bench.billing.books.num_frozen == 0
 
 
 @pytest.mark.parametrize("damage", DAMAGE)

@@ -32,9 +32,9 @@ class Bucket:
             self.filled_ns = now_ns
 
     def resize(self, capacity: int) -> None:
-        """From now on `capacity` units; what is in it stays, as far as there is room."""
+        """From now on `capacity` units: as full as it is, or as deep in debt, in proportion. One that nothing fitted in is empty."""
+        self.credit = self.credit * capacity // self.capacity if self.capacity else 0
         self.capacity = capacity
-        self.credit = min(self.credit, capacity * self.window_ns)
 
     def has(self, amount: int) -> bool:
         """Whether `amount` units are in it, as of the last refill."""
@@ -43,6 +43,15 @@ class Bucket:
     def take(self, amount: int) -> None:
         """Take `amount` units, whether or not they are there; a negative amount is given back, up to the brim."""
         self.credit = min(self.credit - amount * self.window_ns, self.capacity * self.window_ns)
+
+    def correct(self, amount: int, *, taken_of: int) -> None:
+        """As `take`, for what was taken while it had room for `taken_of` units: since then that was resized with the rest."""
+        if taken_of and taken_of != self.capacity:
+            self.credit = min(
+                self.credit - amount * self.window_ns * self.capacity // taken_of, self.capacity * self.window_ns
+            )
+        else:
+            self.take(amount)
 
     @property
     def level(self) -> int:

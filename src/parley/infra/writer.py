@@ -18,8 +18,6 @@ from parley.infra.units import BatchWrite, Item, Transaction, Unit, Work, commit
 T = TypeVar("T")
 
 MAX_UNITS_PER_COMMIT = 256
-# Callers beyond this wait before their unit is taken; far more than requests that can be open at once.
-MAX_WAITING_UNITS = 4096
 
 _log = logging.getLogger(__name__)
 
@@ -49,8 +47,6 @@ class Writer:
         self._session = session
         self._loop = loop
         self._queue: queue.SimpleQueue[Unit | None] = queue.SimpleQueue()
-        # Waited for by those who find MAX_WAITING_UNITS that are not answered.
-        self._has_room = asyncio.Event()
         self._failure: DatabaseFailed | None = None
         self._failed: asyncio.Future[DatabaseFailed] = loop.create_future()
         self._is_closed = False
@@ -92,9 +88,8 @@ class Writer:
         await asyncio.to_thread(self._thread.join)
 
     async def _enqueue(self, unit: Unit) -> Any:  # noqa: ANN401 - typed by the callers, who know the work
-        while len(self._handed_in) >= MAX_WAITING_UNITS:
-            self._has_room.clear()
-            await self._has_room.wait()
+        # Never a wait before the unit is handed in: what its caller has changed in memory stands in the order of the units, on
+        # which the reconciler relies. There are as many units as callers that wait, and so no more than requests that are open.
         if self._failure is not None or self._is_closed:
             raise self._failure or DatabaseFailed("the database is closed")
         self._handed_in.append(time.monotonic())
@@ -102,8 +97,7 @@ class Writer:
         return await unit.future
 
     def _answer(self, units: Sequence[Unit]) -> None:
-        """On the loop: tell each caller, whether or not it still waits, and those that wait for room."""
-        self._has_room.set()
+        """On the loop: tell each caller, whether or not it still waits."""
         for unit in units:
             self._handed_in.popleft()
             if unit.future.done():

@@ -64,3 +64,31 @@ def test_e5_a_time_that_lies_behind_gives_nothing() -> None:
     assert bucket.level == 0
     bucket.refill(1_006.0)
     assert bucket.level == 1
+
+
+def test_a_bucket_that_is_resized_is_as_full_as_it_was() -> None:
+    bucket = Bucket.full(1_000, 60, 0.0)
+    bucket.take(100)
+    bucket.resize(100_000)
+    assert bucket.level == 90_000
+    bucket.resize(10)
+    assert bucket.level == 9
+    bucket.take(18)
+    bucket.resize(100)
+    assert bucket.seconds_until(0) == 54.0
+    bucket.resize(0)
+    bucket.resize(50)
+    assert bucket.level == 0
+
+
+def test_what_was_taken_before_a_resize_comes_back_in_proportion() -> None:
+    bucket = Bucket.full(1_000, 60, 0.0)
+    bucket.take(500)
+    bucket.resize(100)
+    bucket.correct(-500, taken_of=1_000)
+    assert bucket.level == 100
+    bucket.correct(40, taken_of=100)
+    assert bucket.level == 60
+    bucket.resize(0)
+    bucket.correct(-1_000, taken_of=1_000)
+    assert bucket.level == 0

@@ -218,6 +218,38 @@ def test_a_changed_limit_counts_at_once() -> None:
     assert desk.num_admitted(limited(requests_per_minute=2)) == 2
 
 
+def test_a_raised_limit_stays_raised_when_a_request_of_before_ends() -> None:
+    desk = Desk()
+    early = desk.admit(limited(tokens_per_minute=1_000), tokens=100)
+    raised = limited(tokens_per_minute=100_000)
+    desk.rates.standing(raised, model="m", family="m")
+    desk.clock.advance(60)
+    early.close(1)
+    assert desk.rates.standing(raised, model="m", family="m").tokens.remaining == 100_000
+
+
+@pytest.mark.parametrize("num_used", [0, 99, 500])
+def test_a_lowered_limit_lets_in_no_more_when_requests_of_before_end(num_used: int) -> None:
+    desk = Desk()
+    old, new = limited(tokens_per_minute=60_000), limited(tokens_per_minute=600)
+    early = [desk.admit(old, tokens=1_000) for _ in range(60)]
+    num_admitted = 0
+    for permit in early:
+        num_admitted += desk.num_admitted(new, tokens=600)
+        permit.close(num_used)
+        desk.clock.advance(1)
+    # A bucket that is full, and what comes into it in a minute.
+    assert num_admitted <= 2
+
+
+def test_who_owes_tokens_may_have_a_recording_heard() -> None:
+    desk = Desk()
+    key = limited(tokens_per_minute=600)
+    desk.admit(key, tokens=500).close(5_000)
+    assert desk.refusal(key, tokens=1).kind == "tokens"
+    desk.rates.admit(key, model="whisper-1", family="whisper-1", need=LimitNeed(audio_minutes=1))
+
+
 @pytest.mark.parametrize("jump_seconds", [3_600.0, -3_600.0, 86_400.0, -86_400.0, 1.0])
 def test_e5_a_jump_of_the_wall_clock_neither_frees_nor_locks(jump_seconds: float) -> None:
     desk = Desk()

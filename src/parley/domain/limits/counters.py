@@ -20,7 +20,10 @@ class Counters(Protocol):
         ...
 
     def correct(self, debits: Sequence[Debit], now: float) -> None:
-        """Take what turned out to be used more, or give back what was not used (a negative amount)."""
+        """Take what turned out to be used more, or give back what was not used (a negative amount).
+
+        A limit that was changed since the debit stays as it was changed.
+        """
         ...
 
     def level(self, debit: Debit) -> Level:
@@ -51,8 +54,12 @@ class ProcessCounters:
     def take(self, debits: Sequence[Debit], now: float) -> int | None:
         """See Counters."""
         buckets = [self._filled(debit, now) for debit in debits]
+        for bucket, debit in zip(buckets, debits, strict=True):
+            if bucket.capacity != debit.capacity:
+                bucket.resize(debit.capacity)
         for index, debit in enumerate(debits):
-            if not buckets[index].has(debit.amount):
+            # Who needs none of it (a recording takes no tokens) may come although some are owed.
+            if debit.amount and not buckets[index].has(debit.amount):
                 return index
         for bucket, debit in zip(buckets, debits, strict=True):
             bucket.take(debit.amount)
@@ -61,7 +68,7 @@ class ProcessCounters:
     def correct(self, debits: Sequence[Debit], now: float) -> None:
         """See Counters."""
         for debit in debits:
-            self._filled(debit, now).take(debit.amount)
+            self._filled(debit, now).correct(debit.amount, taken_of=debit.capacity)
 
     def level(self, debit: Debit) -> Level:
         """See Counters."""
@@ -97,6 +104,4 @@ class ProcessCounters:
             return bucket
         self._buckets.move_to_end(debit.bucket)
         bucket.refill(now)
-        if bucket.capacity != debit.capacity:
-            bucket.resize(debit.capacity)
         return bucket
