@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sqlalchemy import NullPool, create_engine, text
+from sqlalchemy import NullPool, create_engine
 
 MISSING = "PostgreSQL is not installed (Debian: apt-get install postgresql); its half of these tests is left out"
 
@@ -70,17 +70,20 @@ def _wait(folder: Path, server: "subprocess.Popen[bytes]") -> None:
     raise RuntimeError("PostgreSQL did not start")
 
 
+def execute(url: str, statements: str) -> None:
+    """What somebody does with psql while the server runs."""
+    engine = create_engine("postgresql+psycopg" + url.removeprefix("postgresql"), poolclass=NullPool)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(statements)
+
+
 def end_sessions(url: str) -> None:
     """End every session of the database's, as a restart of the server does."""
-    engine = create_engine("postgresql+psycopg" + url.removeprefix("postgresql"), poolclass=NullPool)
-    with engine.connect() as connection:
-        ended = connection.execute(
-            text(
-                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
-        )
-        assert all(ended.scalars())
+    execute(
+        url,
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    )
 
 
 class CuttingProxy:

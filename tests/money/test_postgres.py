@@ -6,13 +6,14 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from parley.core.usage import Usage
 from parley.domain.billing.audit import check_chain
 from parley.domain.billing.verify import Position
-from parley.infra.db import Database, DatabaseRefused
+from parley.infra.db import Database, DatabaseFailed, DatabaseRefused
 from tests.builders_billing import open_money
-from tests.postgres import CuttingProxy, end_sessions
+from tests.postgres import CuttingProxy, end_sessions, execute
 
 USED = Usage(input_tokens=10, output_tokens=5)
 CHARGE = 35
@@ -93,3 +94,34 @@ async def test_a17_what_is_written_after_an_idle_session_ended_is_written(postgr
     async with open_money(postgres_url) as again:
         assert again.billing.books.balances() == before
         assert again.available == 10_100 - 6 * CHARGE
+
+
+_REFUSING = """
+CREATE FUNCTION refuse() RETURNS trigger AS $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{code}'; END $$ LANGUAGE plpgsql;
+CREATE TRIGGER refuse BEFORE INSERT ON usage_records EXECUTE FUNCTION refuse()
+"""
+
+
+# A full disk, no memory, a disk that fails, read only after a failover, a statement that was cancelled.
+@pytest.mark.parametrize("code", ["53100", "53200", "58030", "25006", "57014"])
+async def test_b4_a_server_that_keeps_nothing_is_no_matter_of_a_request(postgres_url, code):
+    """Nothing more is told, and the process ends: what comes after it begins with what the ledger says."""
+    async with open_money(postgres_url) as bench:
+        await bench.top_up(10_000)
+        execute(postgres_url, _REFUSING.format(code=code))
+        for number in range(3):
+            with pytest.raises(DatabaseFailed):
+                await bench.settle(bench.hold(f"req_{number}"), USED)
+    execute(postgres_url, "DROP TRIGGER refuse ON usage_records")
+    async with open_money(postgres_url) as again:
+        assert (again.available, await again.usage.list_records()) == (10_000, [])
+
+
+async def test_what_a_unit_brings_about_itself_is_its_own(postgres_url):
+    async with open_money(postgres_url) as bench:
+        await bench.top_up(10_000)
+        execute(postgres_url, _REFUSING.format(code="23514"))
+        with pytest.raises(IntegrityError):
+            await bench.settle(bench.hold("req_1"), USED)
+        execute(postgres_url, "DROP TRIGGER refuse ON usage_records")
+        await bench.settle(bench.hold("req_2"), USED)

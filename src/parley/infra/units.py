@@ -27,6 +27,10 @@ _FATAL_CODES = frozenset(
     }
 )
 
+# Of PostgreSQL's classes of errors (the SQLSTATE's first two characters) those that a unit's own data or statement brings about.
+# All others are the server's: no room, read only after a failover, a disk that fails, a statement that was cancelled.
+_CLASSES_OF_UNITS = frozenset({"21", "22", "23", "42"})
+
 
 @dataclass(slots=True)
 class Transaction:
@@ -164,4 +168,9 @@ def _is_fatal(error: Exception) -> bool:
     if not isinstance(error, DBAPIError):
         return False
     code = getattr(error.orig, "sqlite_errorcode", None)
-    return error.connection_invalidated or (code is not None and code & 0xFF in _FATAL_CODES)
+    state = getattr(error.orig, "sqlstate", None)
+    return (
+        error.connection_invalidated
+        or (code is not None and code & 0xFF in _FATAL_CODES)
+        or (state is not None and state[:2] not in _CLASSES_OF_UNITS)
+    )
