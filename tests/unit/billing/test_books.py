@@ -1,9 +1,15 @@
 """The books: what may be held, what a charge draws on, and that nothing is ever below nothing."""
 
+from contextlib import suppress
+from dataclasses import replace
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from parley.core.clock import FakeClock
 from parley.core.errors import RateLimited
+from parley.core.hold import Need
 from parley.core.price import FREE
 from parley.domain.billing.books import Books
 from parley.domain.billing.model import Grant
@@ -132,6 +138,77 @@ def test_a_grant_that_expires_while_a_request_runs_still_pays_for_it():
     assert books.expire() == []
     assert [p.debit for p in books.close(held, WORST).postings] == ["grant:old"]
     assert books.balances() == {}
+
+
+def test_what_is_held_on_a_grant_that_expired_leaves_the_credit_free():
+    clock = FakeClock()
+    books = books_with(70, clock=clock, grants=[("grant_1", 60, 1), ("grant_2", 10, 2)])
+    first = hold(books)
+    clock.advance(DAY_SECONDS)
+    # Of the grant that expired only what is held on it counts.
+    assert books.available_nano("org-a") == 80
+    clock.advance(DAY_SECONDS)
+    assert books.available_nano("org-a") == 70
+    second = hold(books, "req_2")
+    assert books.available_nano("org-a") == 20
+    assert [(posting.debit, posting.amount_nano) for posting in books.close(second, WORST).postings] == [
+        ("credit:org-a", WORST)
+    ]
+    assert [posting.debit for posting in books.close(first, WORST).postings] == ["grant:grant_1"]
+    assert books.available_nano("org-a") == 20
+
+
+def test_a_request_grows_only_on_what_it_may_draw_on_whatever_the_clock_is_set_to():
+    clock = FakeClock()
+    books = books_with(100, clock=clock, grants=[("grant_1", 10_000, 1)])
+    clock.advance(2 * DAY_SECONDS)
+    held = hold(books)
+    clock.advance(-2 * DAY_SECONDS)
+    assert books.extend(held, 512) == 16
+    books.close(held, 10_000)
+    assert books.account("org-a").credit_nano == 2
+
+
+def test_a_recording_grows_by_a_block_or_by_what_it_must_have():
+    books = books_with(70)
+    price = replace(FREE, audio_second_nano=1)
+    held = hold(books, wanted=Need(audio_seconds=60), price=price)
+    assert books.extend_audio(held, 60, least=5) == 10
+    with pytest.raises(RateLimited, match="quota"):
+        books.extend_audio(held, 60, least=1)
+    assert held.amount_nano == 70
+
+
+@given(random=st.randoms(use_true_random=False))
+def test_nothing_is_ever_below_nothing(random):
+    """Histories of holds that grow and are closed, of grants, credit and clocks that are set forth and back."""
+    clock = FakeClock()
+    books = books_with(random.randrange(200), clock=clock)
+    holds = []
+    for step in range(60):
+        match random.randrange(6):
+            case 0 | 1:
+                with suppress(RateLimited):
+                    holds.append(hold(books, f"req_{step}", need(random.randrange(20), random.randrange(1, 20))))
+            case 2 if holds:
+                books.extend(random.choice(holds), random.randrange(40))
+            case 3 if holds:
+                held = holds.pop(random.randrange(len(holds)))
+                books.close(held, random.randrange(held.amount_nano + 20))
+            case 4:
+                expires_at = clock.now() + random.choice([1, 3_600, DAY_SECONDS])
+                books.add_grant(
+                    Grant(
+                        id=f"grant_{step}", organization_id="org-a", amount_nano=50, expires_at=expires_at, left_nano=50
+                    )
+                )
+            case _:
+                clock.advance(random.choice([1, 3_600, DAY_SECONDS, 3 * DAY_SECONDS, -3_600, -DAY_SECONDS]))
+                books.expire()
+        account = books.account("org-a")
+        assert account.credit_nano >= 0
+        assert all(grant.left_nano >= 0 for grant in account.grants)
+        assert books.held_nano("org-a") == sum(held.amount_nano for held in holds)
 
 
 def test_what_is_left_of_a_grant_is_written_off_once_and_not_at_a_jump_of_the_clock():

@@ -93,8 +93,8 @@ class Books:
         return self._held.get(scope, 0)
 
     def available_nano(self, organization_id: str) -> int:
-        """What the organization could still spend: credit and grants that have not expired, less what is held."""
-        return self._account(organization_id).available_nano(self._clock.now()) - self.held_nano(organization_id)
+        """What the organization could still spend: credit and grants that have not expired, less what is held on them."""
+        return self._available_nano(organization_id, self._clock.now())
 
     def account(self, organization_id: str) -> Account:
         """The organization's money; the caller changes nothing in it."""
@@ -150,7 +150,7 @@ class Books:
         # A reply that has begun ends with "length" where its account was frozen meanwhile, as where its money ended.
         if not hold.is_open or self._is_refused(hold.principal.organization_id):
             return 0
-        room = self._room(hold.principal, self._clock.now())
+        room = self._room(hold.principal, self._grows_at(hold))
         price = hold.price.output_token_nano
         if room is not None and num_tokens * price > room[0]:
             num_tokens = room[0] // price
@@ -159,16 +159,21 @@ class Books:
         self._reserve(hold.principal, num_tokens * price)
         return num_tokens
 
-    def extend_audio(self, hold: Hold, num_seconds: int) -> None:
-        """Cover `num_seconds` more of audio. Raises RateLimited, and changes nothing, where they are not affordable."""
+    def extend_audio(self, hold: Hold, num_seconds: int, *, least: int) -> int:
+        """Cover up to `num_seconds` more of audio; how many could be. Raises RateLimited, and changes nothing, where not
+        even `least` are affordable."""
         if not hold.is_open:
-            return
-        room = self._room(hold.principal, self._clock.now())
-        nano = num_seconds * hold.price.audio_second_nano
-        if room is not None and nano > room[0]:
-            raise quota_exceeded(room[1])
-        hold.amount_nano += nano
-        self._reserve(hold.principal, nano)
+            return num_seconds
+        room = self._room(hold.principal, self._grows_at(hold))
+        price = hold.price.audio_second_nano
+        if room is not None and num_seconds * price > room[0]:
+            left, bound = room
+            num_seconds = left // price
+            if num_seconds < least:
+                raise quota_exceeded(bound)
+        hold.amount_nano += num_seconds * price
+        self._reserve(hold.principal, num_seconds * price)
+        return num_seconds
 
     def is_open_organization(self, organization_id: str) -> bool:
         """Whether the organization is open: it pays nothing and is refused nothing."""
@@ -282,7 +287,7 @@ class Books:
         if self._is_refused(organization_id):
             raise account_frozen()
         if organization_id != self.open_organization:
-            left = self._account(organization_id).available_nano(now) - self.held_nano(organization_id)
+            left = self._available_nano(organization_id, now)
             tightest = (max(left, 0), Bound.CREDIT)
         own = principal.budget_nano
         if self._budgets or own is not None:
@@ -296,6 +301,30 @@ class Books:
                     if tightest is None or left < tightest[0]:
                         tightest = (left, bound)
         return tightest
+
+    def _grows_at(self, hold: Hold) -> float:
+        """When it is now for a hold that is made larger: not before it was opened, whatever the clock was set to since."""
+        return max(self._clock.now(), hold.opened_at)
+
+    def _available_nano(self, organization_id: str, now: float) -> int:
+        account = self._account(organization_id)
+        return account.available_nano(now) + self._on_expired(account, now) - self.held_nano(organization_id)
+
+    def _on_expired(self, account: Account, now: float) -> int:
+        """What is held on grants that have expired since, which still pay for it: nobody else could have that."""
+        nano = 0
+        for grant in account.grants:
+            if not grant.left_nano or grant.expires_at > now:
+                continue
+            held = 0
+            for hold in self._holds.values():
+                # They are in the order in which they were opened, so that only the oldest are looked at.
+                if hold.opened_at >= grant.expires_at:
+                    break
+                if hold.principal.organization_id == account.organization_id:
+                    held += hold.amount_nano
+            nano = min(held, nano + grant.left_nano)
+        return nano
 
     def _draw(self, hold: Hold, charge: int, now: float, is_free: bool | None) -> tuple[Posting, ...]:
         """The entries of a charge: grants that counted when the request was admitted, the first to expire first; then credit."""

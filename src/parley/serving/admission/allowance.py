@@ -16,8 +16,8 @@ _AHEAD_TOKENS = 32
 class Lender(Protocol):
     """Who makes a hold larger. `parley.domain.billing.books` is the real one."""
 
-    def extend_audio(self, hold: Hold, num_seconds: int) -> None:
-        """Cover `num_seconds` more of audio, or raise RateLimited."""
+    def extend_audio(self, hold: Hold, num_seconds: int, *, least: int) -> int:
+        """Cover up to `num_seconds` more of audio, `least` at the least, or raise RateLimited; how many could be."""
         ...
 
     def extend(self, hold: Hold, num_tokens: int) -> int:

@@ -43,8 +43,7 @@ class AudioAllowance:
         missing = math.ceil(seconds - 0.5) - self._num_seconds
         if missing > 0:
             block = max(missing, _BLOCK_SECONDS)
-            self._lender.extend_audio(self._hold, block)
-            self._num_seconds += block
+            self._num_seconds += self._lender.extend_audio(self._hold, block, least=missing)
 
 
 def check_hearing(request: TranscriptionRequest, weights: Weights) -> None:
