@@ -129,3 +129,32 @@ async def test_requests_ahead_of_their_turn_are_not_piled_up():
         replies = [await wire.reply() for _ in range(31)]
     assert [reply.status for reply in replies] == [200] * 31
     assert [len(body) for body in edge.bodies[1:]] == [1000 * number for number in range(1, 31)]
+
+
+@pytest.mark.parametrize("is_reset", [False, True])
+@pytest.mark.parametrize("what", ["requests", "body"])
+async def test_client_that_leaves_behind_more_than_is_read_is_noticed(what, is_reset):
+    """Its end is behind what it sent ahead of its turn, which nobody reads before that."""
+    heard = asyncio.Event()
+    num_asked = 0
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal num_asked
+        num_asked += 1
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        heard.set()
+
+    async with serving(app) as edge:
+        async with connected(edge) as wire:
+            ahead = (
+                [HEALTH] * 10
+                if what == "requests"
+                else [HEALTH, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 900000\r\n\r\n"]
+            )
+            await wire.send(HEALTH, *ahead, b"x" * 100_000 if what == "body" else b"")
+            await asyncio.sleep(0.05)
+            if is_reset:
+                wire.reset()
+        await asyncio.wait_for(heard.wait(), HANG_SECONDS)
+    assert num_asked == 1

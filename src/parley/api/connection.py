@@ -1,6 +1,7 @@
 """One client's connection: has its requests answered one at a time, in their order, and decides when it ends."""
 
 import asyncio
+import select
 from collections import deque
 from typing import Protocol, cast
 
@@ -18,6 +19,8 @@ _STALL_SECONDS = 30.0
 # So long a client that is still sending is read from after its last reply. To close at once would reset the connection,
 # and take from the client what it has not read yet.
 _LINGER_SECONDS = 2.0
+# Where the kernel tells of a half that was closed (Linux) that is asked for, too; of the end of both it tells in any case.
+_LEFT = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
 
 
 class Host(Protocol):
@@ -66,7 +69,6 @@ class Connection(asyncio.Protocol):
         "_drained",
         "_has_left",
         "_host",
-        "_is_held",
         "_loop",
         "_num_unsent",
         "_reader",
@@ -75,6 +77,7 @@ class Connection(asyncio.Protocol):
         "_waiting",
         "deadline",
         "is_full",
+        "is_held",
     )
 
     def __init__(self, host: Host, loop: asyncio.AbstractEventLoop) -> None:
@@ -89,9 +92,10 @@ class Connection(asyncio.Protocol):
         self._waiting: deque[Exchange] | None = None
         # The loop alone would let it be collected.
         self._task: asyncio.Task[None] | None = None
-        # Whether nothing more can come, and whether reading pauses.
+        # Whether nothing more can come.
         self._has_left = False
-        self._is_held = False
+        # Whether reading pauses, and whether writing has to.
+        self.is_held = False
         self.is_full = False
         self._drained: asyncio.Future[None] | None = None
         # What the client had still to take when a deadline passed.
@@ -119,15 +123,11 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The client closed its writing half, or all of it; which of them, nobody can tell before writing to it."""
-        self._has_left = True
         if self._reader is not None:
             self._reader.end()
-        if self._current is None:
-            return False
-        self._waiting = None
-        self._current.break_off()
+        self._leave()
         # A reply that is nearly done may still be written.
-        return True
+        return self._current is not None
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's name for it
         was_let_in = self._reader is not None
@@ -140,6 +140,20 @@ class Connection(asyncio.Protocol):
             self._current.break_off()
         elif was_let_in:
             self._host.forget(self, self._client[0])
+
+    def look(self) -> None:
+        """See whether the client left: while reading pauses, its end is hidden behind what it sent."""
+        if self.is_held and self._current is not None and not self._has_left and self._transport is not None:
+            poll = select.poll()
+            poll.register(self._transport.get_extra_info("socket").fileno(), _LEFT)
+            if poll.poll(0):
+                self._leave()
+
+    def _leave(self) -> None:
+        self._has_left = True
+        self._waiting = None
+        if self._current is not None:
+            self._current.break_off()
 
     def pause_writing(self) -> None:
         self.is_full = True
@@ -169,13 +183,14 @@ class Connection(asyncio.Protocol):
             await self._drained
 
     def hold_reading(self) -> None:
-        if not self._is_held and self._transport is not None:
-            self._is_held = True
+        if not self.is_held and self._transport is not None:
+            self.is_held = True
             self._transport.pause_reading()
 
     def go_on_reading(self) -> None:
-        if self._is_held and self._transport is not None:
-            self._is_held = False
+        # Nobody waits any more for what one that left sent before.
+        if self.is_held and self._transport is not None and not self._has_left:
+            self.is_held = False
             self._transport.resume_reading()
 
     # The host tells of its end.

@@ -15,7 +15,7 @@ from parley.api.listener import BACKLOG, max_connections
 
 # How often deadlines are looked at: a part of the shortest of them, and at most so many seconds.
 _SWEEPS_PER_DEADLINE = 10
-_MAX_SWEEP_SECONDS = 0.5
+_MAX_SWEEP_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,11 +113,13 @@ class Connections:
         return parsed is not None and (parsed.is_loopback or any(parsed in network for network in self._rules.proxies))
 
     def _sweep(self) -> None:
-        """End what is over its deadline. A timer for each connection would be set anew with each request."""
+        """End what is over its deadline, and see who left. A timer for each connection would be set anew with each request."""
         now = self._loop.time()
         self.date = f"date: {formatdate(usegmt=True)}\r\n".encode()
         for connection in [each for each in self._open if each.deadline is not None and each.deadline <= now]:
             connection.expire()
+        for connection in [each for each in self._open if each.is_held]:
+            connection.look()
         shortest = min(self.head_seconds, self.idle_seconds)
         self._sweeping = self._loop.call_later(min(_MAX_SWEEP_SECONDS, shortest / _SWEEPS_PER_DEADLINE), self._sweep)
 
