@@ -3,6 +3,7 @@
 import http.client
 import json
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,10 @@ BODY = {"model": MODEL, "prompt": [10, 11], "max_tokens": 4}
 CHARGE = 2 * 2_000 + 4 * 3_000
 
 
-def ask(server: FaultyServer, key: str) -> tuple[int, dict[str, Any]] | None:
-    """Status and body of a request under an Idempotency-Key; None where its server died instead."""
+def ask(server: FaultyServer, key: str, *, seconds: float = 20) -> tuple[int, dict[str, Any]] | None:
+    """Status and body of a request under an Idempotency-Key; None where its server died instead, or took longer."""
     live = server.live
-    connection = http.client.HTTPConnection(live.host, live.port, timeout=20)
+    connection = http.client.HTTPConnection(live.host, live.port, timeout=seconds)
     headers = live.headers | {"content-type": "application/json", "idempotency-key": key}
     with closing(connection):
         try:
@@ -65,6 +66,21 @@ def test_a14_a17_what_died_on_its_way_to_the_client_is_charged_once_whether_it_i
             assert replies[0][1]["error"]["code"] == "idempotency_key_reused"
         assert [row["charge_nano"] for row in records(server.live)] == [CHARGE]
     assert charges(tmp_path) == [CHARGE]
+
+
+def test_a9_what_a_client_did_not_wait_for_is_there_when_it_comes_back(tmp_path):
+    write_catalog(tmp_path / "data", [MODEL], {}, price_nano=(2_000, 3_000))
+    with faulty_server(tmp_path, {MODEL: Knobs(tokens_per_second=10)}) as server:
+        for number in range(4):
+            assert ask(server, f"order-{number}", seconds=0.1) is None
+        deadline = time.monotonic() + 20
+        for number in range(4):
+            while (reply := ask(server, f"order-{number}")) is not None and reply[0] == 409:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            assert reply is not None
+            assert (reply[0], reply[1]["usage"]["completion_tokens"]) == (200, 4)
+        assert [row["charge_nano"] for row in records(server.live)] == [CHARGE] * 4
 
 
 def test_a9_without_a_key_each_success_is_charged_and_what_failed_is_not(tmp_path):

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
@@ -129,13 +129,14 @@ class EventStream(Generic[E]):
         return head + [(name.lower().encode(), value.encode()) for name, value in self._headers.items()]
 
 
-async def collect(run: OpenRun[E], http: Request) -> list[E | Finished]:
+async def collect(run: OpenRun[E], http: Request, *, is_kept: bool = False) -> list[E | Finished]:
     """All events of `run`, for a reply that is not streamed. The Run is closed on every way out.
 
-    Raises ClientGone when the client leaves meanwhile, and whatever ends the Run. The body must have been read.
+    Raises ClientGone when the client leaves meanwhile, and whatever ends the Run. A reply that is kept is made whether its
+    client is there or not: it is what the client gets that comes back for it. The body must have been read.
     """
     try:
-        async with _ClientWatched(http.receive, None):
+        async with nullcontext() if is_kept else _ClientWatched(http.receive, None):
             events = [event async for event in run]
             reception_of(http.scope).interruption.let_finish()
             return events

@@ -68,4 +68,6 @@ async def _hear(call: Call, task: Task) -> ASGIApp:
     headers = reply_headers(run.grant)
     if fields.is_stream:
         return EventStream[TranscriptEvent](run, TranscriptFrames(), headers)
-    return reply(gather(await collect(run, call.http)), fields, task, headers)
+    # Subtitles and plain text are not kept.
+    is_kept = call.claim is not None and fields.response_format in {"json", "verbose_json"}
+    return reply(gather(await collect(run, call.http, is_kept=is_kept)), fields, task, headers)
