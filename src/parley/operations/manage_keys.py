@@ -39,8 +39,11 @@ async def create_key(
 ) -> IssuedKey:
     """A new key of the project, or, where none is named, of the organization's oldest; it counts when this returns.
 
-    Raises InvalidRequest for a model that nobody knows, MissingScope for more than the actor may.
+    Raises InvalidRequest for a model that nobody knows and for what administers in a project, MissingScope for more than
+    the actor may.
     """
+    if project_id is not None:
+        _check_is_projects(request.scopes)
     request = within_maker(actor, _checked(records, actor, request))
 
     def issue(transaction: Transaction) -> IssuedKey:
@@ -65,6 +68,7 @@ async def change_key(records: Records, actor: Actor, key_id: str, change: KeyCha
     def work(transaction: Transaction) -> Key:
         live_project_of(records, transaction.connection, actor, project_id)
         key = _not_revoked(_project_key(records, transaction.connection, actor, project_id, key_id))
+        _check_is_projects(change.scopes or frozenset())
         wanted = KeyRequest(
             name=key.name if change.name is None else change.name,
             scopes=key.scopes if change.scopes is None else change.scopes,
@@ -199,13 +203,24 @@ async def identify_keys(records: Records, secrets: list[str]) -> list[Key | None
 def _checked(records: Records, actor: Actor, request: KeyRequest) -> KeyRequest:
     if not request.scopes:
         raise InvalidRequest("A key needs a scope.", param="scopes")
-    # Whoever may make the keys of a project makes none that administers.
     require(actor, Scope.KEYS if request.scopes.isdisjoint(ADMIN_SCOPES) else Scope.ADMIN)
     known = {name for name, _, _ in records.catalog.entries()}
     unknown = sorted((request.allowed_models or frozenset()) - known)
     if unknown:
         raise InvalidRequest(f"There is no model called {unknown[0][:80]!r}.", param="models")
     return replace(request, name=checked_name(request.name))
+
+
+def _check_is_projects(scopes: frozenset[Scope]) -> None:
+    """Raises InvalidRequest for what administers: such keys are in a list of their own, where whoever administers sees them."""
+    administrative = sorted(scopes & ADMIN_SCOPES)
+    if administrative:
+        raise InvalidRequest(
+            f"Invalid 'scopes': a key of a project cannot have {administrative[0].value!r}. Administrative keys are made "
+            "under /v1/organization/admin_api_keys.",
+            param="scopes",
+            code="invalid_value",
+        )
 
 
 def _is_anothers(actor: Actor, key: Key) -> bool:
