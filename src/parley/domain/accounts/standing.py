@@ -133,7 +133,7 @@ def _scopes_in(organization: Organization, role: Role, there: Role | None) -> fr
 
 
 def ends_work(before: Principal, after: Principal | None, now: float) -> bool:
-    """Whether what runs in a principal's name must not go on: it counts no more, or may run less than it might.
+    """Whether what runs in a principal's name must not go on: it counts no more, or may run less than it might, or fewer models.
 
     Where its time runs out as it was told, what was let in before is answered.
     """
@@ -141,6 +141,9 @@ def ends_work(before: Principal, after: Principal | None, now: float) -> bool:
         return True
     if after.expires_at != before.expires_at and after.expires_at is not None and after.expires_at <= now:
         return True
+    if after.allowed_models is not None:
+        if before.allowed_models is None or not before.allowed_models <= after.allowed_models:
+            return True
     # Hardly ever do scopes change, and a closure costs something.
     if after.scopes == before.scopes:
         return False
