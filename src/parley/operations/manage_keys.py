@@ -13,6 +13,7 @@ from parley.operations.authority import (
     checked_name,
     live_project_of,
     note,
+    note_revoked,
     project_of,
     require,
     within_maker,
@@ -166,7 +167,7 @@ async def revoke_key(records: Records, actor: Actor, key_id: str, *, project_id:
         key = _key(records, transaction.connection, actor, project_id, key_id)
         revoked = records.accounts.revoke(transaction, key)
         if key.revoked_at is None:
-            note(records, transaction, actor, "api_key.deleted", before=key, after=revoked)
+            note_revoked(records, transaction, actor, [revoked])
         return revoked
 
     return await records.database.transaction(work)

@@ -5,7 +5,7 @@ from parley.core.errors import InvalidRequest
 from parley.core.pages import Page, PageRequest
 from parley.domain.accounts.people import Invite, InviteRequest, Member, Role, normal_email
 from parley.infra.db import Transaction
-from parley.operations.authority import check_appointment, live_project_of, note
+from parley.operations.authority import check_appointment, live_project_of, note, note_revoked
 from parley.operations.letters import invite_letter
 from parley.operations.records import Records
 
@@ -43,7 +43,8 @@ async def remove_member(records: Records, actor: Actor, user_id: str) -> None:
     def work(transaction: Transaction) -> None:
         member = records.membership.member(transaction.connection, actor.organization_id, user_id)
         check_appointment(actor, member.role)
-        records.membership.remove_member(transaction, actor.organization_id, member)
+        revoked = records.membership.remove_member(transaction, actor.organization_id, member)
+        note_revoked(records, transaction, actor, revoked)
         note(records, transaction, actor, "user.deleted", before=_seen(actor, member))
 
     await records.database.transaction(work)

@@ -7,7 +7,7 @@ from parley.core.errors import InvalidRequest, NotFound
 from parley.core.ids import new_id
 from parley.core.pages import Page, PageRequest
 from parley.domain.accounts.entrances import INVITE_SECONDS, new_token
-from parley.domain.accounts.model import Organization, Project
+from parley.domain.accounts.model import Key, Organization, Project
 from parley.domain.accounts.people import Invite, InviteRequest, Member, Role, User
 from parley.domain.accounts.ring import Ring
 from parley.domain.accounts.service import Accounts
@@ -71,18 +71,24 @@ class Membership:
         self._accounts.follow(transaction, organization_id)
         return replace(member, role=role)
 
-    def remove_member(self, transaction: Transaction, organization_id: str, member: Member) -> None:
-        """Take a member out: their keys here are revoked, their sessions here end. Raises InvalidRequest for the last owner."""
+    def remove_member(self, transaction: Transaction, organization_id: str, member: Member) -> list[Key]:
+        """Take a member out: their sessions here end, and their keys here are revoked, which are returned.
+
+        Raises InvalidRequest for the last owner.
+        """
         connection = transaction.connection
         self._keep_an_owner(connection, organization_id, member, None)
-        for key in keys.keys_of(connection, user_id=member.user.id):
-            if key.organization_id == organization_id:
-                self._accounts.revoke(transaction, key)
+        revoked = [
+            self._accounts.revoke(transaction, key)
+            for key in keys.keys_of(connection, user_id=member.user.id)
+            if key.organization_id == organization_id
+        ]
         for session in entrances.sessions_of(connection, member.user.id):
             if session.organization_id == organization_id:
                 entrances.delete_session(connection, session.id)
         people.delete_member(connection, organization_id, member.user.id)
         self._accounts.follow(transaction, organization_id)
+        return revoked
 
     def add_to_project(self, transaction: Transaction, project: Project, member: Member, role: Role) -> Member:
         """Raises InvalidRequest for one who is in it already."""

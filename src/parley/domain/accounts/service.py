@@ -155,11 +155,11 @@ class Accounts:
     ) -> Page[ServiceAccount]:
         return organizations.list_service_accounts(connection, project.id, page)
 
-    def remove_service_account(self, transaction: Transaction, account: ServiceAccount) -> None:
-        """Forget it, and revoke its keys."""
-        for key in keys.keys_of(transaction.connection, service_account_id=account.id):
-            self.revoke(transaction, key)
+    def remove_service_account(self, transaction: Transaction, account: ServiceAccount) -> list[Key]:
+        """Forget it, and revoke its keys, which are returned."""
+        theirs = keys.keys_of(transaction.connection, service_account_id=account.id)
         organizations.delete_service_account(transaction.connection, account.id)
+        return [self.revoke(transaction, key) for key in theirs]
 
     def issue(
         self, transaction: Transaction, project: Project, request: KeyRequest, *, secret: str | None = None
