@@ -60,6 +60,20 @@ async def test_the_keys_of_service_accounts_are_rotated_by_who_administers(town:
     assert rotated.json()["owner"]["service_account"]["id"] == account["id"]
 
 
+async def test_what_a_service_account_makes_is_its_own_and_ends_with_it(town: Town) -> None:
+    boss = await town.sign_up("boss@example.org")
+    project = f"{HOUSE}/projects/{await town.project_id(boss)}"
+    account = (await boss.call("POST", f"{project}/service_accounts", {"name": "bot"})).json()
+    first = account["api_key"]
+    await boss.call("POST", f"{project}/api_keys/{first['id']}", {"scopes": ["all", "keys"]})
+    made = await town.ok("POST", f"{project}/api_keys", {"name": "second", "scopes": ["keys"]}, key=first["value"])
+    last = await town.ok("POST", f"{project}/api_keys", {"name": "third", "scopes": ["keys"]}, key=made["value"])
+    assert {key["owner"]["service_account"]["id"] for key in (made, last)} == {account["id"]}
+    assert (await boss.call("DELETE", f"{project}/service_accounts/{account['id']}")).status_code == 200
+    for key in (first, made, last):
+        assert town.records.keys.authenticate(key["value"]) is None
+
+
 async def test_the_operator_rotates_every_key_on_the_command_line(town: Town) -> None:
     boss = await town.sign_up("boss@example.org")
     _, key = await key_of(boss)

@@ -87,6 +87,7 @@ def principal_of(standing: Standing, key: Key) -> Principal | None:
         scopes=scopes,
         allowed_models=key.allowed_models,
         user_id=key.user_id,
+        service_account_id=key.service_account_id,
         project_ids=project_ids,
         is_metered=standing.is_metered(organization),
         limits=key.limits,
@@ -141,9 +142,9 @@ def ends_work(before: Principal, after: Principal | None, now: float) -> bool:
         return True
     if after.expires_at != before.expires_at and after.expires_at is not None and after.expires_at <= now:
         return True
-    if after.allowed_models is not None:
-        if before.allowed_models is None or not before.allowed_models <= after.allowed_models:
-            return True
+    may_use, might_use = after.allowed_models, before.allowed_models
+    if may_use is not None and (might_use is None or not might_use <= may_use):
+        return True
     # Hardly ever do scopes change, and a closure costs something.
     if after.scopes == before.scopes:
         return False
