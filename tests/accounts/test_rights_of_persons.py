@@ -1,13 +1,18 @@
 """A person's keys and sessions may what the person may, at that moment and in that project, and never more."""
 
+import re
 from typing import Any
 
 import pytest
 
+from parley.api.call import Access
 from tests.builders_accounts import Person, Town
+from tests.builders_routes import declared_routes
 
 HOUSE = "/v1/organization"
 CHAT = {"model": "echo-1", "messages": [{"role": "user", "content": "hello"}]}
+# What a member may in a project, by the role there.
+OPEN_TO = {"developer": {Access.ADMIN_READ, Access.KEYS}, "viewer": {Access.ADMIN_READ}}
 
 
 async def new_project(person: Person, name: str) -> str:
@@ -68,3 +73,35 @@ async def test_an_admin_key_of_an_archived_project_administers_and_runs_nothing(
     assert (await by("POST", f"{HOUSE}/projects/{project_id}/archive")).status_code == 200
     assert (await town.call("POST", "/v1/chat/completions", CHAT, key=key)).status_code == 401
     assert (await town.call("POST", f"{HOUSE}/projects", {"name": "next"}, key=key)).status_code == 200
+
+
+async def test_what_counts_is_the_role_in_the_project_that_the_path_names(town: Town) -> None:
+    boss = await town.sign_up("boss@example.org")
+    older, younger = await town.project_id(boss), await new_project(boss, "younger")
+    wrong = []
+    for first, second in (("developer", "viewer"), ("viewer", "developer")):
+        roles = {older: first, younger: second}
+        projects = [{"id": project_id, "role": role} for project_id, role in roles.items()]
+        person = await town.join(f"{first}@example.org", "developer", by=boss, projects=projects)
+        for route in declared_routes():
+            for project_id, role in roles.items() if "{project_id}" in route.path else ():
+                path = re.sub(r"\{\w+\}", "x", route.path.replace("{project_id}", project_id))
+                for header in ({}, {"openai_project": older}, {"openai_project": younger}):
+                    reply = await person.call(route.method, path, {"name": "x", "role": "viewer"}, **header)
+                    if (reply.status_code != 401) is not (route.access in OPEN_TO[role]):
+                        wrong.append((route.method, path, role, header, reply.text))
+    assert wrong == []
+
+
+async def test_a_project_that_is_not_the_sessions_users_is_missing_whatever_the_header_names(town: Town) -> None:
+    boss = await town.sign_up("boss@example.org")
+    mine, other = await town.project_id(boss), await new_project(boss, "other")
+    dev = await town.join("dev@example.org", "developer", by=boss, projects=[{"id": mine, "role": "developer"}])
+    for header in ({}, {"openai_project": mine}):
+        hidden, missing = [
+            await dev.call("POST", f"{HOUSE}/projects/{project_id}/api_keys", {"name": "k"}, **header)
+            for project_id in (other, "proj_nothing")
+        ]
+        assert (hidden.status_code, hidden.content) == (missing.status_code, missing.content)
+        assert hidden.status_code == 404
+    assert (await dev.call("GET", f"{HOUSE}/projects/{mine}", openai_project=other)).status_code == 401
