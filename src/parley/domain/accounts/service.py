@@ -89,11 +89,8 @@ class Accounts:
         self.follow(transaction, organization_id)
         return project
 
-    def default_project(self, connection: Connection, organization_id: str | None = None) -> Project:
-        """The oldest project of an organization that is not archived; None: of the first organization. Raises NotFound."""
-        if organization_id is None:
-            first = organizations.first_project(connection)
-            organization_id = None if first is None else first.organization_id
+    def default_project(self, connection: Connection, organization_id: str | None) -> Project:
+        """The oldest project of an organization that is not archived. Raises NotFound."""
         project = None if organization_id is None else organizations.first_project(connection, organization_id)
         if project is None:
             raise NotFound("There is no project yet.")
