@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from parley.api.call import Access
-from tests.builders_accounts import Person, Town
+from parley.api.platform.account_commands import InviteUser, perform_on_accounts
+from tests.builders_accounts import PASSWORD, Person, Town
 from tests.builders_routes import declared_routes
 
 HOUSE = "/v1/organization"
@@ -73,6 +74,74 @@ async def test_an_admin_key_of_an_archived_project_administers_and_runs_nothing(
     assert (await by("POST", f"{HOUSE}/projects/{project_id}/archive")).status_code == 200
     assert (await town.call("POST", "/v1/chat/completions", CHAT, key=key)).status_code == 401
     assert (await town.call("POST", f"{HOUSE}/projects", {"name": "next"}, key=key)).status_code == 200
+
+
+def remove(boss: Person, inviter: Person, key: dict[str, Any]) -> Any:
+    return boss.call("DELETE", f"{HOUSE}/users/{inviter.user_id}")
+
+
+def demote(boss: Person, inviter: Person, key: dict[str, Any]) -> Any:
+    return boss.call("POST", f"{HOUSE}/users/{inviter.user_id}", {"role": "developer"})
+
+
+def revoke(boss: Person, inviter: Person, key: dict[str, Any]) -> Any:
+    return boss.call("DELETE", f"{HOUSE}/admin_api_keys/{key['id']}")
+
+
+@pytest.mark.parametrize(
+    ("loss", "with_key", "status"),
+    [
+        (remove, False, 400),
+        (remove, True, 400),
+        (demote, False, 400),
+        (demote, True, 400),
+        (revoke, False, 200),
+        (revoke, True, 400),
+    ],
+)
+async def test_an_invite_counts_while_who_sent_it_may_give_its_role(
+    town: Town, loss: Any, with_key: bool, status: int
+) -> None:
+    boss = await town.sign_up("boss@example.org")
+    ada = await town.join("ada@example.org", "admin", by=boss)
+    key = await new_admin_key(ada)
+    body = {"email": "eve@example.org", "role": "admin"}
+    by = {"authorization": f"Bearer {key['value']}"} if with_key else {}
+    assert (await ada.call("POST", f"{HOUSE}/invites", body, **by)).status_code == 200
+    token = re.search(r"/invite#(\S+)", await town.mail_to("eve@example.org")).group(1)
+    assert (await loss(boss, ada, key)).status_code == 200
+    accepted = {"token": token, "password": PASSWORD}
+    reply = await town.call("POST", "/v1/account/accept_invite", accepted, key=None)
+    assert reply.status_code == status, reply.text
+    town.client.cookies.clear()
+    # Nothing but the loss was in the way.
+    if loss is demote:
+        await boss.call("POST", f"{HOUSE}/users/{ada.user_id}", {"role": "admin"})
+        assert (await town.call("POST", "/v1/account/accept_invite", accepted, key=None)).status_code == 200
+
+
+async def test_an_owners_invite_makes_no_owner_after_they_became_an_admin(town: Town) -> None:
+    boss = await town.sign_up("boss@example.org")
+    ada = await town.join("ada@example.org", "owner", by=boss)
+    for role in ("owner", "admin"):
+        body = {"email": f"{role}@example.org", "role": role}
+        assert (await ada.call("POST", f"{HOUSE}/invites", body)).status_code == 200
+    await boss.call("POST", f"{HOUSE}/users/{ada.user_id}", {"role": "admin"})
+    for role, status in (("owner", 400), ("admin", 200)):
+        token = re.search(r"/invite#(\S+)", await town.mail_to(f"{role}@example.org")).group(1)
+        body = {"token": token, "password": PASSWORD}
+        assert (await town.call("POST", "/v1/account/accept_invite", body, key=None)).status_code == status
+        town.client.cookies.clear()
+
+
+async def test_an_invite_of_the_command_line_counts(town: Town) -> None:
+    boss = await town.sign_up("boss@example.org")
+    invite = InviteUser(
+        email="eve@example.org", role="owner", public_url="http://x", organization_id=boss.organization_id
+    )
+    done = await perform_on_accounts(town.records, invite)
+    body = {"token": done.secret, "password": PASSWORD}
+    assert (await town.call("POST", "/v1/account/accept_invite", body, key=None)).status_code == 200
 
 
 async def test_what_counts_is_the_role_in_the_project_that_the_path_names(town: Town) -> None:

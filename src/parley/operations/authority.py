@@ -9,7 +9,7 @@ from parley.core.errors import InvalidRequest, MissingScope, NotFound
 from parley.core.limits import Limits
 from parley.core.principal import Scope, closure
 from parley.domain.accounts.model import Key, KeyRequest, Project
-from parley.domain.accounts.people import Role
+from parley.domain.accounts.people import Role, appointing_scope
 from parley.domain.audit.model import Change
 from parley.infra.db import Connection, Transaction
 from parley.operations.records import Records
@@ -53,8 +53,8 @@ def live_project_of(records: Records, connection: Connection, actor: Actor, proj
 
 
 def check_appointment(actor: Actor, *roles: Role) -> None:
-    """Only an owner makes, changes or removes an owner."""
-    require(actor, Scope.OWNER if Role.OWNER in roles else Scope.ADMIN)
+    """Raises MissingScope for roles that the actor may not give or take away."""
+    require(actor, appointing_scope(*roles))
 
 
 def within_maker(actor: Actor, request: KeyRequest) -> KeyRequest:
