@@ -60,7 +60,7 @@ class Gatekeeper:
         """The principal. Raises AuthenticationFailed, MissingScope, or RateLimited after many wrong keys."""
         principal = None
         if "authorization" not in http.headers:
-            principal = principal_of_session(http, self._keys, route.project_in(http.scope["path"]))
+            principal = principal_of_session(http, self._keys, route)
         if principal is None:
             principal = self._authenticate(http)
             _check_named_project(http, principal)
