@@ -67,6 +67,30 @@ async def test_every_route_that_changes_something_leaves_an_entry(town: Town) ->
     }
 
 
+@pytest.mark.parametrize("owner", ["member", "service account"])
+async def test_each_key_that_is_revoked_with_its_owner_leaves_an_entry(town: Town, owner: str) -> None:
+    ada = await town.sign_up("ada@example.org")
+    inside = f"{HOUSE}/projects/{await town.project_id(ada)}"
+    if owner == "member":
+        bob = await town.join("bob@example.org", "admin", by=ada)
+        made = [(await bob.call("POST", f"{inside}/api_keys", {"name": name})).json()["id"] for name in "ab"]
+        gone = (await bob.call("DELETE", f"{inside}/api_keys/{made.pop()}")).json()["id"]
+        path, type_ = f"{HOUSE}/users/{bob.user_id}", "user.deleted"
+    else:
+        account = (await ada.call("POST", f"{inside}/service_accounts", {"name": "bot"})).json()
+        made, gone = [account["api_key"]["id"]], ""
+        path, type_ = f"{inside}/service_accounts/{account['id']}", "service_account.deleted"
+    town.clock.advance(10)
+    assert (await ada.call("DELETE", path)).status_code == 200
+    now = int(town.clock.now())
+    entries = (await ada.call("GET", f"{HOUSE}/audit_logs?effective_at[gte]={now}")).json()["data"]
+    assert [entry["type"] for entry in entries] == [type_] + ["api_key.deleted"] * len(made)
+    assert gone not in {entry["resource_id"] for entry in entries}
+    for key_id, entry in zip(made, entries[1:], strict=True):
+        assert (entry["resource_id"], entry["actor"]["session"]["user"]["email"]) == (key_id, "ada@example.org")
+        assert (entry["before"]["revoked_at"], entry["after"]["revoked_at"]) == (None, town.clock.now())
+
+
 async def test_what_was_refused_leaves_no_entry(town: Town) -> None:
     before = await town.ok("GET", f"{HOUSE}/audit_logs")
     assert (await town.call("POST", f"{HOUSE}/projects/proj_x", {"name": "p"})).status_code == 404

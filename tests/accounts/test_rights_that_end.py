@@ -61,15 +61,25 @@ async def test_i7_what_runs_with_a_revoked_key_is_ended(town: Town) -> None:
     others.cancel()
 
 
-@pytest.mark.parametrize("change", [{"scopes": ["read"]}, {"scopes": ["completions"]}, {"expires_at": 1}])
+@pytest.mark.parametrize(
+    "change", [{"scopes": ["read"]}, {"scopes": ["completions"]}, {"models": ["davinci"]}, {"expires_at": 1}]
+)
 async def test_i7_what_runs_with_a_key_that_may_run_less_by_now_is_ended(town: Town, change: dict[str, object]) -> None:
-    key = await town.new_key(scopes=["chat", "completions"])
+    key = await town.new_key(scopes=["chat", "completions"], models=["gpt-4"])
     path = f"{HOUSE}/projects/{key['project_id']}/api_keys/{key['id']}"
     running = await running_as(town, key["id"])
-    await town.ok("POST", path, {"name": "another", "scopes": ["model.request"], "monthly_budget_usd": 1})
+    more = {"name": "another", "scopes": ["model.request"], "models": ["gpt-4", "davinci"], "monthly_budget_usd": 1}
+    await town.ok("POST", path, more)
     await town.ok("POST", f"{HOUSE}/projects/{key['project_id']}", {"name": "another"})
     assert not running.done()
     await town.ok("POST", path, change)
+    assert await is_ended(running)
+
+
+async def test_what_runs_with_a_key_for_every_model_is_ended_when_it_is_kept_to_some(town: Town) -> None:
+    key = await town.new_key()
+    running = await running_as(town, key["id"])
+    await town.ok("POST", f"{HOUSE}/projects/{key['project_id']}/api_keys/{key['id']}", {"models": ["gpt-4"]})
     assert await is_ended(running)
 
 
@@ -131,7 +141,8 @@ async def test_i7_a_body_that_takes_its_time_is_answered_as_its_key_stands_by_th
         yield b'"messages": [{"role": "user", "content": "hello"}]}'
 
     reply = await town.client.post("/v1/chat/completions", content=slowly(), headers=headers)
-    assert reply.status_code == (403 if "models" in change else 429 if change else 401), reply.text
+    # Fewer models end what has begun, as a revocation does.
+    assert reply.status_code == (429 if "limits" in change else 401), reply.text
 
 
 async def test_what_was_let_in_before_a_key_ran_out_is_answered(town: Town) -> None:

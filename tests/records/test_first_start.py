@@ -9,11 +9,13 @@ import pytest
 
 from parley.core.clock import FakeClock
 from parley.core.principal import Scope
+from parley.domain.accounts.model import OWNER_SCOPES, KeyRequest
 from parley.infra.db import DatabaseRefused
 from parley.infra.folder import DataFolderError
 from parley.operations.command_line import operator
 from parley.operations.first_start import ensure_owner
-from parley.operations.manage_keys import revoke_key
+from parley.operations.manage_keys import create_key, revoke_key
+from parley.operations.organizations import create_organization
 from parley.operations.records import open_records
 from tests.builders_records import BOOTSTRAP_KEY, settings_in
 
@@ -70,6 +72,21 @@ async def test_another_bootstrap_key_at_a_later_start_is_ignored_and_said(
         assert records.keys.authenticate("another-bootstrap-key-of-an-attacker") is None
     assert "PARLEY_BOOTSTRAP_KEY" in caplog.text
     assert "attacker" not in caplog.text
+
+
+@pytest.mark.parametrize("is_house", [True, False])
+async def test_a_key_that_somebody_calls_bootstrap_takes_nothing_from_the_operators(
+    tmp_path: Path, is_house: bool
+) -> None:
+    async with open_records(settings_in(tmp_path / "d"), FakeClock()) as records:
+        await ensure_owner(records, None)
+        actor = await operator(records)
+        other = await create_organization(records, actor, "other")
+        scopes = frozenset({Scope.ALL}) if is_house else OWNER_SCOPES
+        request = KeyRequest(name="bootstrap", scopes=scopes)
+        await create_key(records, actor if is_house else await operator(records, other.id), request)
+        await ensure_owner(records, BOOTSTRAP_KEY)
+        assert records.keys.authenticate(BOOTSTRAP_KEY).organization_id == actor.organization_id
 
 
 async def test_a_revoked_bootstrap_key_does_not_come_back_with_the_environment(tmp_path: Path) -> None:

@@ -58,12 +58,13 @@ class Gatekeeper:
 
     def admit(self, http: Request, route: Route) -> Principal:
         """The principal. Raises AuthenticationFailed, MissingScope, or RateLimited after many wrong keys."""
-        if "authorization" not in http.headers and (principal := principal_of_session(http, self._keys)) is not None:
-            _check_named_owner(http, principal)
-            self._check_may(principal, route)
-            return principal
-        principal = self._authenticate(http)
-        _check_named_owner(http, principal)
+        principal = None
+        if "authorization" not in http.headers:
+            principal = principal_of_session(http, self._keys, route)
+        if principal is None:
+            principal = self._authenticate(http)
+            _check_named_project(http, principal)
+        _check_named_organization(http, principal)
         self._check_may(principal, route)
         return principal
 
@@ -132,13 +133,17 @@ def _password(credentials: str) -> str:
     return "" if name else password
 
 
-def _check_named_owner(http: Request, principal: Principal) -> None:
-    """A client may name the organization and the project that it means; naming others than its own is refused."""
+def _check_named_organization(http: Request, principal: Principal) -> None:
+    """A client may name the organization that it means; naming another than its own is refused."""
     organization = http.headers.get("openai-organization")
     if organization and organization != principal.organization_id:
         raise AuthenticationFailed(
             "OpenAI-Organization header should match organization for API key", code="mismatched_organization"
         )
+
+
+def _check_named_project(http: Request, principal: Principal) -> None:
+    """The same of the project, for a key; a session's user may name any of theirs."""
     project = http.headers.get("openai-project")
     if project and project != principal.project_id:
         raise AuthenticationFailed("OpenAI-Project header should match project for API key", code="mismatched_project")

@@ -13,6 +13,7 @@ from parley.core.principal import Scope
 
 _RUN_ON = re.compile("v1(.+)", re.DOTALL)
 _PARAMETER = re.compile(r"\{(\w+)\}")
+_PROJECT = "{project_id}"
 
 # Parts of OpenAI's API that exist there and not here: a typing mistake is not what their callers have made.
 _NOT_SERVED = re.compile(
@@ -33,6 +34,11 @@ class Route:
     handler: Handler
     access: Access
     family: Scope | None = None
+
+    def project_in(self, path: str) -> str | None:
+        """The project that a path of this route names; None: it names none."""
+        parts = self.path.split("/")
+        return path.split("/")[parts.index(_PROJECT)] if _PROJECT in parts else None
 
 
 class Match(Struct, frozen=True):

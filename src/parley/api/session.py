@@ -5,6 +5,7 @@ from typing import Protocol
 
 from starlette.requests import Request
 
+from parley.api.routing import Route
 from parley.core.errors import AuthenticationFailed, PermissionDenied
 from parley.core.principal import Principal
 
@@ -32,9 +33,10 @@ def session_token(http: Request) -> str:
     return http.cookies.get(COOKIE, "")
 
 
-def principal_of_session(http: Request, sessions: Sessions) -> Principal | None:
+def principal_of_session(http: Request, sessions: Sessions, route: Route) -> Principal | None:
     """Who is logged in; None without a session that counts. Raises PermissionDenied for a change without the CSRF token.
 
+    What is done in a project that the path names is done with the rights in that one, whatever the header names.
     SameSite=Lax keeps the cookie from another site's posts already; the token holds where a browser does not know that.
     """
     token = session_token(http)
@@ -50,7 +52,9 @@ def principal_of_session(http: Request, sessions: Sessions) -> Principal | None:
     principal = found.principal(http.headers.get("openai-project"))
     if principal is None:
         raise AuthenticationFailed("OpenAI-Project header should match one of your projects", code="mismatched_project")
-    return principal
+    project_id = route.project_in(http.scope["path"])
+    # One that is not theirs is missing for them, as what is asked of it finds out.
+    return (found.principal(project_id) if project_id else None) or principal
 
 
 def cookie_header(token: str, *, max_age_seconds: int, is_secure: bool) -> str:

@@ -92,8 +92,9 @@ class Principal:
     scopes: frozenset[Scope]
     # None: every model. Otherwise the names (aliases or snapshots) that the key may use.
     allowed_models: frozenset[str] | None = None
-    # The person that the key or session belongs to; a service account's key has none.
+    # Whose the key or session is: a person's, or a service account's; or nobody's.
     user_id: str | None = None
+    service_account_id: str | None = None
     # None: every project of the organization. Otherwise those that it may see and change.
     project_ids: frozenset[str] | None = None
     # Whether limits and the balance may refuse: see the glossary, open and metered.

@@ -1,5 +1,6 @@
 """May this actor do that? What every operation on accounts asks first, and the note in the audit log that each leaves."""
 
+from collections.abc import Iterable
 from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 
@@ -7,8 +8,8 @@ from parley.core.actor import Actor
 from parley.core.errors import InvalidRequest, MissingScope, NotFound
 from parley.core.limits import Limits
 from parley.core.principal import Scope, closure
-from parley.domain.accounts.model import KeyRequest, Project
-from parley.domain.accounts.people import Role
+from parley.domain.accounts.model import Key, KeyRequest, Project
+from parley.domain.accounts.people import Role, appointing_scope
 from parley.domain.audit.model import Change
 from parley.infra.db import Connection, Transaction
 from parley.operations.records import Records
@@ -52,8 +53,8 @@ def live_project_of(records: Records, connection: Connection, actor: Actor, proj
 
 
 def check_appointment(actor: Actor, *roles: Role) -> None:
-    """Only an owner makes, changes or removes an owner."""
-    require(actor, Scope.OWNER if Role.OWNER in roles else Scope.ADMIN)
+    """Raises MissingScope for roles that the actor may not give or take away."""
+    require(actor, appointing_scope(*roles))
 
 
 def within_maker(actor: Actor, request: KeyRequest) -> KeyRequest:
@@ -123,6 +124,12 @@ def note(
         after=shown_after,
     )
     records.audit.note(transaction, actor, change, email=None if user is None else user.email)
+
+
+def note_revoked(records: Records, transaction: Transaction, actor: Actor, keys: Iterable[Key]) -> None:
+    """Note of each of these keys that it was revoked, in the unit of work that did it."""
+    for key in keys:
+        note(records, transaction, actor, "api_key.deleted", before=replace(key, revoked_at=None), after=key)
 
 
 def _is_session(actor: Actor) -> bool:

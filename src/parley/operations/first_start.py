@@ -3,8 +3,9 @@
 import logging
 from functools import partial
 
+from parley.core.principal import Scope
 from parley.domain.accounts.key_shape import new_secret
-from parley.domain.accounts.model import OWNER_SCOPES, KeyRequest
+from parley.domain.accounts.model import OWNER_SCOPES, Key, KeyRequest
 from parley.infra.db import Transaction
 from parley.infra.folder import write_private
 from parley.operations.records import Records
@@ -42,11 +43,18 @@ def _found(records: Records, owner_key: str, transaction: Transaction) -> None:
     transaction.on_commit_in_loop(follow)
 
 
+def _is_bootstrap(key: Key) -> bool:
+    """Whether a key of the first organization is, or was, the bootstrap key: whoever has keys there may call one of theirs so."""
+    return key.name == _BOOTSTRAP.name and Scope.OPERATOR in key.scopes and key.user_id is None
+
+
 async def _bootstrap(records: Records, secret: str) -> None:
     def issue(transaction: Transaction) -> bool:
-        if any(key.name == _BOOTSTRAP.name for key in records.accounts.all_keys(transaction.connection)):
+        connection = transaction.connection
+        house_id = records.accounts.house_id(connection)
+        if any(key.organization_id == house_id and _is_bootstrap(key) for key in records.accounts.all_keys(connection)):
             return False
-        project = records.accounts.default_project(transaction.connection)
+        project = records.accounts.default_project(connection, house_id)
         records.accounts.issue(transaction, project, _BOOTSTRAP, secret=secret)
         return True
 

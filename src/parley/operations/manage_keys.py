@@ -2,17 +2,18 @@
 
 from dataclasses import dataclass, replace
 
-from parley.core.actor import Actor
-from parley.core.errors import InvalidRequest, NotFound
+from parley.core.actor import Actor, ActorKind
+from parley.core.errors import InvalidRequest, NotFound, PermissionDenied
 from parley.core.limits import Limits
 from parley.core.pages import Page, PageRequest
-from parley.core.principal import Scope
+from parley.core.principal import Scope, closure
 from parley.domain.accounts.model import ADMIN_SCOPES, IssuedKey, Key, KeyRequest, Project
 from parley.infra.db import Connection, Transaction
 from parley.operations.authority import (
     checked_name,
     live_project_of,
     note,
+    note_revoked,
     project_of,
     require,
     within_maker,
@@ -39,9 +40,12 @@ async def create_key(
 ) -> IssuedKey:
     """A new key of the project, or, where none is named, of the organization's oldest; it counts when this returns.
 
-    Raises InvalidRequest for a model that nobody knows, MissingScope for more than the actor may.
+    Raises InvalidRequest for a model that nobody knows and for what administers in a project, MissingScope for more than
+    the actor may.
     """
-    request = _checked(records, actor, request)
+    if project_id is not None:
+        _check_is_projects(request.scopes)
+    request = within_maker(actor, _checked(records, actor, request))
 
     def issue(transaction: Transaction) -> IssuedKey:
         if project_id is None:
@@ -57,11 +61,15 @@ async def create_key(
 
 
 async def change_key(records: Records, actor: Actor, key_id: str, change: KeyChange, *, project_id: str) -> Key:
-    """The key as it is from now on. Raises NotFound, and what `create_key` raises."""
+    """The key as it is from now on; what the change does not name stays as it is, unless the change gives the key more.
+
+    Raises NotFound, PermissionDenied for more in another person's name, and what `create_key` raises.
+    """
 
     def work(transaction: Transaction) -> Key:
         live_project_of(records, transaction.connection, actor, project_id)
         key = _not_revoked(_project_key(records, transaction.connection, actor, project_id, key_id))
+        _check_is_projects(change.scopes or frozenset())
         wanted = KeyRequest(
             name=key.name if change.name is None else change.name,
             scopes=key.scopes if change.scopes is None else change.scopes,
@@ -71,6 +79,10 @@ async def change_key(records: Records, actor: Actor, key_id: str, change: KeyCha
             budget_nano=key.budget_nano if change.budget_nano is None else change.budget_nano,
         )
         checked = _checked(records, actor, wanted)
+        if _gives_more(key, checked):
+            if _is_anothers(actor, key):
+                raise PermissionDenied("You may only narrow a key that belongs to another person.", code="not_your_key")
+            checked = within_maker(actor, checked)
         changed = replace(
             key,
             name=checked.name,
@@ -92,8 +104,9 @@ async def change_key(records: Records, actor: Actor, key_id: str, change: KeyCha
 async def rotate_key(
     records: Records, actor: Actor, key_id: str, *, project_id: str | None, overlap_seconds: float
 ) -> IssuedKey:
-    """A new key that may what the old one may; the old one counts for `overlap_seconds` more. Raises NotFound.
+    """A new key that may what the old one may; the old one counts for `overlap_seconds` more.
 
+    Raises NotFound, PermissionDenied for another person's key: whoever gets the new secret acts in that person's name.
     Both draw on one budget and one set of limits, and so does whatever comes in their place.
     """
     if not 0 <= overlap_seconds <= MAX_OVERLAP_SECONDS:
@@ -104,6 +117,10 @@ async def rotate_key(
     def work(transaction: Transaction) -> IssuedKey:
         connection = transaction.connection
         old = _not_revoked(_key(records, connection, actor, project_id, key_id))
+        if _is_anothers(actor, old):
+            raise PermissionDenied(
+                "You may not rotate a key that belongs to another person. You may revoke it.", code="not_your_key"
+            )
         project = live_project_of(records, connection, actor, old.project_id)
         request = KeyRequest(
             name=old.name,
@@ -150,7 +167,7 @@ async def revoke_key(records: Records, actor: Actor, key_id: str, *, project_id:
         key = _key(records, transaction.connection, actor, project_id, key_id)
         revoked = records.accounts.revoke(transaction, key)
         if key.revoked_at is None:
-            note(records, transaction, actor, "api_key.deleted", before=key, after=revoked)
+            note_revoked(records, transaction, actor, [revoked])
         return revoked
 
     return await records.database.transaction(work)
@@ -187,13 +204,46 @@ async def identify_keys(records: Records, secrets: list[str]) -> list[Key | None
 def _checked(records: Records, actor: Actor, request: KeyRequest) -> KeyRequest:
     if not request.scopes:
         raise InvalidRequest("A key needs a scope.", param="scopes")
-    # Whoever may make the keys of a project makes none that administers.
     require(actor, Scope.KEYS if request.scopes.isdisjoint(ADMIN_SCOPES) else Scope.ADMIN)
     known = {name for name, _, _ in records.catalog.entries()}
     unknown = sorted((request.allowed_models or frozenset()) - known)
     if unknown:
         raise InvalidRequest(f"There is no model called {unknown[0][:80]!r}.", param="models")
-    return within_maker(actor, replace(request, name=checked_name(request.name)))
+    return replace(request, name=checked_name(request.name))
+
+
+def _check_is_projects(scopes: frozenset[Scope]) -> None:
+    """Raises InvalidRequest for what administers: such keys are in a list of their own, where whoever administers sees them."""
+    administrative = sorted(scopes & ADMIN_SCOPES)
+    if administrative:
+        raise InvalidRequest(
+            f"Invalid 'scopes': a key of a project cannot have {administrative[0].value!r}. Administrative keys are made "
+            "under /v1/organization/admin_api_keys.",
+            param="scopes",
+            code="invalid_value",
+        )
+
+
+def _is_anothers(actor: Actor, key: Key) -> bool:
+    """Whether the key belongs to another person than the actor. On the command line nothing does."""
+    return actor.kind is not ActorKind.COMMAND_LINE and key.user_id not in {None, actor.principal.user_id}
+
+
+def _gives_more(key: Key, wanted: KeyRequest) -> bool:
+    """Whether the key would get anything that it does not have."""
+    models = key.allowed_models
+    return (
+        not wanted.scopes <= closure(key.scopes)
+        or (models is not None and (wanted.allowed_models is None or not wanted.allowed_models <= models))
+        or _is_beyond(wanted.expires_at, key.expires_at)
+        or _is_beyond(wanted.budget_nano, key.budget_nano)
+        or wanted.limits.within(key.limits) != wanted.limits
+    )
+
+
+def _is_beyond(wanted: float | None, bound: float | None) -> bool:
+    """Whether one bound is looser than another; None: there is none."""
+    return bound is not None and (wanted is None or wanted > bound)
 
 
 def _end(records: Records, transaction: Transaction, old: Key, overlap_seconds: float) -> Key:

@@ -1,11 +1,13 @@
 """Members of an organization and the invites that make them: each verb one unit of work with its entry in the audit log."""
 
-from parley.core.actor import Actor
+from dataclasses import replace
+
+from parley.core.actor import Actor, ActorKind
 from parley.core.errors import InvalidRequest
 from parley.core.pages import Page, PageRequest
 from parley.domain.accounts.people import Invite, InviteRequest, Member, Role, normal_email
 from parley.infra.db import Transaction
-from parley.operations.authority import check_appointment, live_project_of, note
+from parley.operations.authority import check_appointment, live_project_of, note, note_revoked
 from parley.operations.letters import invite_letter
 from parley.operations.records import Records
 
@@ -43,7 +45,8 @@ async def remove_member(records: Records, actor: Actor, user_id: str) -> None:
     def work(transaction: Transaction) -> None:
         member = records.membership.member(transaction.connection, actor.organization_id, user_id)
         check_appointment(actor, member.role)
-        records.membership.remove_member(transaction, actor.organization_id, member)
+        revoked = records.membership.remove_member(transaction, actor.organization_id, member)
+        note_revoked(records, transaction, actor, revoked)
         note(records, transaction, actor, "user.deleted", before=_seen(actor, member))
 
     await records.database.transaction(work)
@@ -53,7 +56,12 @@ async def invite(records: Records, actor: Actor, request: InviteRequest, *, publ
     """Offer membership by mail; the token of the mail's link is returned for an operator who brings it otherwise."""
     email = normal_email(request.email)
     check_appointment(actor, request.role, *request.projects.values())
-    wanted = InviteRequest(email=email, role=request.role, projects=dict(request.projects))
+    wanted = replace(
+        request,
+        email=email,
+        user_id=actor.principal.user_id,
+        key_id=actor.principal.key_id if actor.kind is ActorKind.API_KEY else None,
+    )
 
     def work(transaction: Transaction) -> tuple[Invite, str, str]:
         connection = transaction.connection

@@ -13,6 +13,7 @@ from parley.operations.authority import (
     checked_name,
     live_project_of,
     note,
+    note_revoked,
     project_of,
     require,
     within_maker,
@@ -198,7 +199,7 @@ async def delete_service_account(records: Records, actor: Actor, project_id: str
     def work(transaction: Transaction) -> None:
         project = live_project_of(records, transaction.connection, actor, project_id)
         account = records.accounts.service_account(transaction.connection, project, account_id)
-        records.accounts.remove_service_account(transaction, account)
+        note_revoked(records, transaction, actor, records.accounts.remove_service_account(transaction, account))
         note(records, transaction, actor, "service_account.deleted", before=account)
 
     await records.database.transaction(work)

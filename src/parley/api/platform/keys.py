@@ -39,12 +39,14 @@ async def list_project_keys(call: Call) -> ASGIApp:
 async def create_project_key(call: Call) -> ASGIApp:
     """Make a key of a project; it is shown this once."""
     body = await _CREATE.read(call.http)
+    principal = call.require_principal()
     request = KeyRequest(
         name=body.name,
         scopes=_USUAL_SCOPES if body.scopes is None else frozenset(body.scopes),
         allowed_models=None if body.models is None else frozenset(body.models),
         expires_at=body.expires_at,
-        user_id=call.require_principal().user_id,
+        user_id=principal.user_id,
+        service_account_id=principal.service_account_id,
         limits=shapes.to_limits(body.limits) or NO_LIMITS,
         budget_nano=shapes.to_nano(body.monthly_budget_usd),
     )

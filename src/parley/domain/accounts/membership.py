@@ -7,10 +7,11 @@ from parley.core.errors import InvalidRequest, NotFound
 from parley.core.ids import new_id
 from parley.core.pages import Page, PageRequest
 from parley.domain.accounts.entrances import INVITE_SECONDS, new_token
-from parley.domain.accounts.model import Organization, Project
-from parley.domain.accounts.people import Invite, InviteRequest, Member, Role, User
+from parley.domain.accounts.model import Key, Organization, Project
+from parley.domain.accounts.people import Invite, InviteRequest, Member, Role, User, appointing_scope, role_scopes
 from parley.domain.accounts.ring import Ring
 from parley.domain.accounts.service import Accounts
+from parley.domain.accounts.standing import principal_of
 from parley.domain.accounts.store import entrances, keys, people
 from parley.infra.db import Connection, Transaction
 
@@ -71,18 +72,24 @@ class Membership:
         self._accounts.follow(transaction, organization_id)
         return replace(member, role=role)
 
-    def remove_member(self, transaction: Transaction, organization_id: str, member: Member) -> None:
-        """Take a member out: their keys here are revoked, their sessions here end. Raises InvalidRequest for the last owner."""
+    def remove_member(self, transaction: Transaction, organization_id: str, member: Member) -> list[Key]:
+        """Take a member out: their sessions here end, and their keys here are revoked, which are returned.
+
+        Raises InvalidRequest for the last owner.
+        """
         connection = transaction.connection
         self._keep_an_owner(connection, organization_id, member, None)
-        for key in keys.keys_of(connection, user_id=member.user.id):
-            if key.organization_id == organization_id:
-                self._accounts.revoke(transaction, key)
+        revoked = [
+            self._accounts.revoke(transaction, key)
+            for key in keys.keys_of(connection, user_id=member.user.id)
+            if key.organization_id == organization_id
+        ]
         for session in entrances.sessions_of(connection, member.user.id):
             if session.organization_id == organization_id:
                 entrances.delete_session(connection, session.id)
         people.delete_member(connection, organization_id, member.user.id)
         self._accounts.follow(transaction, organization_id)
+        return revoked
 
     def add_to_project(self, transaction: Transaction, project: Project, member: Member, role: Role) -> Member:
         """Raises InvalidRequest for one who is in it already."""
@@ -122,6 +129,8 @@ class Membership:
             email=request.email,
             role=request.role,
             projects=request.projects,
+            inviter_user_id=request.user_id,
+            inviter_key_id=request.key_id,
             digest=self._ring.digest(token),
             invited_at=now,
             expires_at=now + INVITE_SECONDS,
@@ -137,9 +146,10 @@ class Membership:
         return found
 
     def invite_of_token(self, connection: Connection, token: str) -> Invite:
-        """The invite that may still be accepted. Raises InvalidRequest: unknown, used and expired are told alike."""
+        """The invite that may still be accepted. Raises InvalidRequest: unknown, used, expired and void are told alike."""
         found = people.find_invite_by_digest(connection, self._ring.digest(token))
-        if found is None or found.status(self._clock.now()) != "pending":
+        is_open = found is not None and found.status(self._clock.now()) == "pending"
+        if found is None or not is_open or not self._is_still_given(connection, found):
             raise InvalidRequest("This invitation does not count any more. Ask for a new one.", code="invalid_token")
         return found
 
@@ -161,6 +171,21 @@ class Membership:
     def withdraw(self, transaction: Transaction, invite: Invite) -> None:
         """Delete an invite, accepted or not."""
         people.delete_invite(transaction.connection, invite.id)
+
+    def _is_still_given(self, connection: Connection, invite: Invite) -> bool:
+        """Whether who invites may give at this moment what the invite gives. The operator always may."""
+        if invite.inviter_user_id is None and invite.inviter_key_id is None:
+            return True
+        standing = self._accounts.standing_of(connection, invite.organization_id)
+        scope = appointing_scope(invite.role, *invite.projects.values())
+        if invite.inviter_key_id is None:
+            role = standing.roles.get((invite.organization_id, invite.inviter_user_id or ""))
+            return role is not None and scope in role_scopes(role, is_house=False)
+        key = keys.find_key(connection, invite.inviter_key_id)
+        who = None if key is None else principal_of(standing, key)
+        if who is None or (who.expires_at is not None and who.expires_at <= self._clock.now()):
+            return False
+        return who.may(scope)
 
     def _keep_an_owner(self, connection: Connection, organization_id: str, member: Member, role: Role | None) -> None:
         is_last = member.role is Role.OWNER and people.count_owners(connection, organization_id) == 1

@@ -62,6 +62,9 @@ class Invite:
     email: str
     role: Role
     projects: Mapping[str, Role]
+    # The person and the key that offered it; neither: it was the operator, on the command line.
+    inviter_user_id: str | None
+    inviter_key_id: str | None
     digest: bytes
     invited_at: float
     expires_at: float
@@ -76,11 +79,13 @@ class Invite:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InviteRequest:
-    """What the inviter says."""
+    """What the inviter says, and who it is."""
 
     email: str
     role: Role
     projects: Mapping[str, Role]
+    user_id: str | None = None
+    key_id: str | None = None
 
 
 def role_scopes(role: Role, *, is_house: bool) -> frozenset[Scope]:
@@ -92,6 +97,11 @@ def role_scopes(role: Role, *, is_house: bool) -> frozenset[Scope]:
 def reaches_every_project(role: Role) -> bool:
     """Whether the role counts in projects that its bearer is no member of."""
     return role in {Role.ADMIN, Role.OWNER}
+
+
+def appointing_scope(*roles: Role) -> Scope:
+    """What it takes to give these roles, or to take them away: only an owner makes, changes or removes an owner."""
+    return Scope.OWNER if Role.OWNER in roles else Scope.ADMIN
 
 
 def lower(one: Role, other: Role) -> Role:

@@ -89,11 +89,8 @@ class Accounts:
         self.follow(transaction, organization_id)
         return project
 
-    def default_project(self, connection: Connection, organization_id: str | None = None) -> Project:
-        """The oldest project of an organization that is not archived; None: of the first organization. Raises NotFound."""
-        if organization_id is None:
-            first = organizations.first_project(connection)
-            organization_id = None if first is None else first.organization_id
+    def default_project(self, connection: Connection, organization_id: str | None) -> Project:
+        """The oldest project of an organization that is not archived. Raises NotFound."""
         project = None if organization_id is None else organizations.first_project(connection, organization_id)
         if project is None:
             raise NotFound("There is no project yet.")
@@ -155,11 +152,11 @@ class Accounts:
     ) -> Page[ServiceAccount]:
         return organizations.list_service_accounts(connection, project.id, page)
 
-    def remove_service_account(self, transaction: Transaction, account: ServiceAccount) -> None:
-        """Forget it, and revoke its keys."""
-        for key in keys.keys_of(transaction.connection, service_account_id=account.id):
-            self.revoke(transaction, key)
+    def remove_service_account(self, transaction: Transaction, account: ServiceAccount) -> list[Key]:
+        """Forget it, and revoke its keys, which are returned."""
+        theirs = keys.keys_of(transaction.connection, service_account_id=account.id)
         organizations.delete_service_account(transaction.connection, account.id)
+        return [self.revoke(transaction, key) for key in theirs]
 
     def issue(
         self, transaction: Transaction, project: Project, request: KeyRequest, *, secret: str | None = None

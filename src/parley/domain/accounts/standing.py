@@ -30,6 +30,15 @@ class Standing:
         there = self.project_roles.get((project.id, user_id))
         return None if there is None else lower(role, there)
 
+    def roles_of(self, organization_id: str, user_id: str) -> dict[str, Role]:
+        """The projects that are the user's, by id, with the role that counts there; archived ones are nobody's."""
+        found = {
+            project.id: self.role_in(project, user_id)
+            for project in self.projects.values()
+            if project.organization_id == organization_id and project.archived_at is None
+        }
+        return {project_id: role for project_id, role in found.items() if role is not None}
+
     def is_metered(self, organization: Organization) -> bool:
         """Whether limits and the balance may refuse its requests."""
         return self.is_house_metered or not organization.is_house
@@ -58,15 +67,19 @@ def principal_of(standing: Standing, key: Key) -> Principal | None:
     if organization.status is not OrganizationStatus.ACTIVE or (project.archived_at is not None and not key.is_admin):
         return None
     scopes = key.scopes if organization.is_house else key.scopes - HOUSE_SCOPES
+    project_ids = None if key.is_admin else frozenset({project.id})
     if key.user_id is not None:
-        role = (
-            standing.roles.get((organization.id, key.user_id))
-            if key.is_admin
-            else standing.role_in(project, key.user_id)
-        )
-        if role is None:
+        role = standing.roles.get((organization.id, key.user_id))
+        there = standing.role_in(project, key.user_id)
+        if role is None or (there is None and not key.is_admin):
             return None
-        scopes = closure(scopes) & closure(role_scopes(role, is_house=organization.is_house))
+        scopes = closure(scopes) & closure(_scopes_in(organization, role, there))
+        if key.is_admin and not reaches_every_project(role):
+            project_ids = frozenset(standing.roles_of(organization.id, key.user_id))
+            # They may make keys in one of their projects and not in another, and this key tells none from the other.
+            scopes -= {Scope.KEYS}
+    if project.archived_at is not None:
+        scopes = closure(scopes) - _RUNS_MODELS - {Scope.ALL}
     return Principal(
         organization_id=key.organization_id,
         project_id=key.project_id,
@@ -74,7 +87,8 @@ def principal_of(standing: Standing, key: Key) -> Principal | None:
         scopes=scopes,
         allowed_models=key.allowed_models,
         user_id=key.user_id,
-        project_ids=None if key.is_admin else frozenset({key.project_id}),
+        service_account_id=key.service_account_id,
+        project_ids=project_ids,
         is_metered=standing.is_metered(organization),
         limits=key.limits,
         budget_nano=key.budget_nano,
@@ -90,12 +104,7 @@ def signed_in(standing: Standing, session: Session) -> SignedIn | None:
     if organization is None or role is None:
         return None
     is_active = organization.status is OrganizationStatus.ACTIVE
-    theirs: dict[str, Role] = {}
-    for project in standing.projects.values():
-        if project.organization_id == organization.id and project.archived_at is None:
-            there = standing.role_in(project, session.user_id)
-            if there is not None:
-                theirs[project.id] = there
+    theirs = standing.roles_of(organization.id, session.user_id)
     project_ids = None if reaches_every_project(role) else frozenset(theirs)
 
     def principal(project_id: str, scopes: frozenset[Scope]) -> Principal:
@@ -111,22 +120,30 @@ def signed_in(standing: Standing, session: Session) -> SignedIn | None:
         )
 
     principals = {
-        project_id: principal(project_id, role_scopes(there, is_house=organization.is_house))
-        for project_id, there in theirs.items()
+        project_id: principal(project_id, _scopes_in(organization, role, there)) for project_id, there in theirs.items()
     }
-    nothing = role_scopes(role, is_house=organization.is_house) - {Scope.ALL, Scope.KEYS}
-    usual = next(iter(principals.values()), None) or principal("", nothing)
+    usual = next(iter(principals.values()), None) or principal("", _scopes_in(organization, role, None))
     return SignedIn(session=session, principals=principals, usual=usual)
 
 
+def _scopes_in(organization: Organization, role: Role, there: Role | None) -> frozenset[Scope]:
+    """What a member may in a project where `there` counts; None: the project is not theirs, and nothing is done in it."""
+    if there is None:
+        return role_scopes(role, is_house=organization.is_house) - {Scope.ALL, Scope.KEYS}
+    return role_scopes(there, is_house=organization.is_house)
+
+
 def ends_work(before: Principal, after: Principal | None, now: float) -> bool:
-    """Whether what runs in a principal's name must not go on: it counts no more, or may run less than it might.
+    """Whether what runs in a principal's name must not go on: it counts no more, or may run less than it might, or fewer models.
 
     Where its time runs out as it was told, what was let in before is answered.
     """
     if after is None:
         return True
     if after.expires_at != before.expires_at and after.expires_at is not None and after.expires_at <= now:
+        return True
+    may_use, might_use = after.allowed_models, before.allowed_models
+    if may_use is not None and (might_use is None or not might_use <= may_use):
         return True
     # Hardly ever do scopes change, and a closure costs something.
     if after.scopes == before.scopes:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Row, bindparam, or_, select, update
 from parley.core.limits import Limits
 from parley.core.pages import Page, PageRequest, page_of
 from parley.core.principal import Scope
-from parley.domain.accounts.model import Key
+from parley.domain.accounts.model import ADMIN_SCOPES, Key
 from parley.domain.accounts.store.paging import paged
 from parley.domain.accounts.store.tables import keys
 
@@ -120,6 +120,7 @@ def set_last_used(connection: Connection, times: Mapping[str, float]) -> None:
 
 
 def _key(row: Row[tuple[object, ...]]) -> Key:
+    scopes = frozenset(Scope(scope) for scope in row.scopes)
     return Key(
         id=row.id,
         organization_id=row.organization_id,
@@ -127,7 +128,8 @@ def _key(row: Row[tuple[object, ...]]) -> Key:
         name=row.name,
         digest=row.digest,
         last_four=row.last_four,
-        scopes=frozenset(Scope(scope) for scope in row.scopes),
+        # A project's key could once be given what administers, by a change; in no list of admin keys, it counts for nothing.
+        scopes=scopes if row.is_admin else scopes - ADMIN_SCOPES,
         allowed_models=None if row.allowed_models is None else frozenset(row.allowed_models),
         created_at=row.created_at,
         revoked_at=row.revoked_at,

@@ -85,11 +85,10 @@ def find_any_project(connection: Connection, project_id: str) -> Project | None:
     return None if row is None else _project(row)
 
 
-def first_project(connection: Connection, organization_id: str | None = None) -> Project | None:
-    """The project that was made first: of the organization, or of all, which is the one of the first start."""
+def first_project(connection: Connection, organization_id: str) -> Project | None:
+    """The organization's project that was made first, of those that are not archived."""
     query = select(projects).order_by(projects.c.created_at, projects.c.id).limit(1)
-    if organization_id is not None:
-        query = query.where(projects.c.organization_id == organization_id, projects.c.archived_at.is_(None))
+    query = query.where(projects.c.organization_id == organization_id, projects.c.archived_at.is_(None))
     row = connection.execute(query).first()
     return None if row is None else _project(row)
 

@@ -102,6 +102,9 @@ invites = Table(
     Column("email", String(254), nullable=False),
     Column("role", String(16), nullable=False),
     Column("projects", JSON, nullable=False),
+    # Not foreign keys: who left is gone, and their invites are not.
+    Column("inviter_user_id", String(64), nullable=True),
+    Column("inviter_key_id", String(64), nullable=True),
     Column("digest", LargeBinary(32), nullable=False, unique=True),
     Column("invited_at", Double, nullable=False),
     Column("expires_at", Double, nullable=False),
