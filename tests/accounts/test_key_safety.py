@@ -90,7 +90,9 @@ def test_i9_a_million_random_strings_hold_no_key() -> None:
 def test_i9_a_key_is_found_in_any_text_and_nothing_else_is() -> None:
     secret = new_secret()
     assert list(find_secrets(f'OPENAI_API_KEY="{secret}"\n')) == [(16, secret)]
-    for text in (secret + "A", "x" + secret, secret[:-1], secret.lower(), secret.replace("sk-", "sk_")):
+    assert list(find_secrets(f"x{secret}A")) == [(1, secret)]
+    assert list(find_secrets(f"sk-{'a' * 34}{secret}")) == [(37, secret)]
+    for text in (secret[:-1], secret.lower(), secret.replace("sk-", "sk_")):
         assert list(find_secrets(text)) == []
 
 
