@@ -1,16 +1,20 @@
 """The audit log: every change is in it, whole and once, nobody can change it, and it can be taken away as a file."""
 
+import asyncio
 import csv
 import io
 import json
 import sqlite3
-from contextlib import closing
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing, contextmanager
 
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
 from parley.api.platform.commands import AddUpstream, RemoveModel, perform
 from parley.core.errors import NotFound
 from parley.core.upstream import UpstreamKind
+from parley.domain.audit.model import Change
 from parley.domain.catalog.entries import UpstreamEntry
 from parley.infra.db import Transaction
 from parley.operations.authority import note
@@ -197,3 +201,99 @@ async def test_the_log_comes_as_lines_or_as_a_table_that_no_spreadsheet_obeys(to
     assert [json.loads(line)["id"] for line in lines] == [row["id"] for row in table]
     assert table[0]["user_agent"] == "'=cmd()"
     assert json.loads(table[0]["after"])["name"] == "p"
+
+
+async def note_projects(town: Town, num: int) -> None:
+    actor, house = await operator(town.records), (await town.ok("GET", HOUSE))["id"]
+
+    def note_all(transaction: Transaction) -> None:
+        for number in range(num):
+            change = Change(
+                type="project.created", organization_id=house, resource_id=f"proj_{number}", after={"name": "=p"}
+            )
+            town.records.audit.note(transaction, actor, change)
+
+    await town.records.database.transaction(note_all)
+
+
+@contextmanager
+def told_of_parts(town: Town, tell: Callable[[bytes], Awaitable[None]]) -> Iterator[None]:
+    """`tell` is called with each part of each reply when it was sent."""
+    transport = town.client._transport
+    app = transport.app
+
+    async def telling(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_and_tell(message: Message) -> None:
+            await send(message)
+            if message["type"] == "http.response.body":
+                await tell(message.get("body", b""))
+
+        await app(scope, receive, send_and_tell)
+
+    transport.app = telling
+    yield
+    transport.app = app
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+async def test_a_long_log_comes_in_portions_whole_and_in_order_and_others_have_turns_between(
+    town: Town, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    await note_projects(town, 100)
+    path = f"{HOUSE}/audit_logs/export?format={form}"
+    at_once = (await town.call("GET", path)).text
+    rows = csv.DictReader(io.StringIO(at_once)) if form == "csv" else map(json.loads, at_once.splitlines())
+    assert [row["resource_id"] for row in rows][:100] == [f"proj_{number}" for number in reversed(range(100))]
+    monkeypatch.setattr("parley.api.platform.audit_logs.PORTION_ROWS", 7)
+    parts: list[bytes] = []
+    turns: list[tuple[int, int]] = []
+
+    async def note_turn(part: bytes) -> None:
+        parts.append(part)
+        num = len(parts)
+        asyncio.get_running_loop().call_soon(lambda: turns.append((num, len(parts))))
+
+    with told_of_parts(town, note_turn):
+        reply = await town.call("GET", path)
+    assert reply.text == at_once
+    filled = [part for part in parts if part]
+    assert len(filled) > 100 / 7
+    assert max(part.count(b"proj_") for part in filled) == 7
+    # The loop had its turn after each portion, before the next one came.
+    assert turns[: len(filled) - 1] == [(num, num) for num in range(1, len(filled))]
+
+
+async def test_a_log_longer_than_a_file_is_continued_where_the_file_says(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await note_projects(town, 20)
+    whole = (await town.call("GET", f"{HOUSE}/audit_logs/export")).text
+    monkeypatch.setattr("parley.api.platform.audit_logs.PORTION_ROWS", 4)
+    monkeypatch.setattr("parley.api.platform.audit_logs._MAX_EXPORTED", 6)
+    after, files = "", []
+    while after is not None:
+        reply = await town.call("GET", f"{HOUSE}/audit_logs/export?after={after}")
+        after = reply.headers.get("x-parley-next-after")
+        files.append(reply.text)
+    assert "".join(files) == whole
+    assert {file.count("\n") for file in files[:-1]} == {6}
+
+
+async def test_what_is_noted_while_the_log_is_taken_away_moves_none_of_it(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await note_projects(town, 20)
+    whole = (await town.call("GET", f"{HOUSE}/audit_logs/export")).text
+    monkeypatch.setattr("parley.api.platform.audit_logs.PORTION_ROWS", 4)
+    monkeypatch.setattr("parley.api.platform.audit_logs._MAX_EXPORTED", 18)
+    actor, house = await operator(town.records), (await town.ok("GET", HOUSE))["id"]
+    change = Change(type="project.created", organization_id=house, resource_id="proj_new")
+
+    async def note_one(_part: bytes) -> None:
+        await town.records.database.transaction(lambda t: town.records.audit.note(t, actor, change))
+
+    with told_of_parts(town, note_one):
+        taken = (await town.call("GET", f"{HOUSE}/audit_logs/export")).text
+    assert taken.splitlines() == whole.splitlines()[:18]
+    newest = (await town.ok("GET", f"{HOUSE}/audit_logs?limit=5"))["data"]
+    assert {entry["resource_id"] for entry in newest} == {"proj_new"}

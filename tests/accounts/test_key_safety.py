@@ -47,8 +47,10 @@ async def test_i1_a_key_is_looked_up_without_a_query_and_what_is_none_costs_noth
 
 async def test_i1_an_injection_in_a_parameter_is_a_value(town: Town) -> None:
     for text in INJECTIONS:
+        # A NUL is in nothing's name, and in no query.
+        answers = {400, 404} if "%00" in text else {200, 404}
         for path in (f"projects?after={text}", f"users/{text}", f"audit_logs?actor_ids[]={text}", f"invites/{text}"):
-            assert (await town.call("GET", f"/v1/organization/{path}")).status_code in {200, 404}
+            assert (await town.call("GET", f"/v1/organization/{path}")).status_code in answers
     assert (await town.call("GET", "/v1/organization/projects")).status_code == 200
 
 
@@ -90,7 +92,9 @@ def test_i9_a_million_random_strings_hold_no_key() -> None:
 def test_i9_a_key_is_found_in_any_text_and_nothing_else_is() -> None:
     secret = new_secret()
     assert list(find_secrets(f'OPENAI_API_KEY="{secret}"\n')) == [(16, secret)]
-    for text in (secret + "A", "x" + secret, secret[:-1], secret.lower(), secret.replace("sk-", "sk_")):
+    assert list(find_secrets(f"x{secret}A")) == [(1, secret)]
+    assert list(find_secrets(f"sk-{'a' * 34}{secret}")) == [(37, secret)]
+    for text in (secret[:-1], secret.lower(), secret.replace("sk-", "sk_")):
         assert list(find_secrets(text)) == []
 
 

@@ -277,6 +277,19 @@ async def test_a_key_for_one_family_is_refused_by_the_others(
     assert (await town.call("POST", path, {}, key=key)).status_code == status
 
 
+async def test_a_kept_reply_is_not_told_to_a_key_that_may_not_use_the_model(town: Town) -> None:
+    chat = {"model": "echo-1", "messages": [{"role": "user", "content": "hello"}]}
+    whole, equal = [(await town.new_key())["value"] for _ in range(2)]
+    narrow = (await town.new_key(models=["ada"]))["value"]
+    first, again, refused = [
+        await town.call("POST", "/v1/chat/completions", chat, key=key, idempotency_key="order-1")
+        for key in (whole, equal, narrow)
+    ]
+    assert again.json() == first.json()
+    assert again.headers["idempotent-replayed"] == "true"
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "idempotency_key_reused")
+
+
 async def test_a_keys_last_use_is_seen_at_once_and_kept(town: Town) -> None:
     key = await town.new_key()
     assert key["last_used_at"] is None

@@ -139,6 +139,18 @@ async def test_usage_is_exported_as_json_lines_with_the_names_of_what_it_is_grou
     assert (line["api_key"], line["project"]) == ("the app", "Default project")
 
 
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+async def test_a_long_export_comes_whole_and_in_its_order_portion_by_portion(
+    used: Town, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    span = f"start_time={DAY}&end_time={DAY + 86_401}"
+    path = f"/v1/organization/usage/export?{span}&group_by=project_id,model,endpoint&format={form}"
+    at_once = await used.call("GET", path)
+    assert at_once.text.count("\n") > 3
+    monkeypatch.setattr("parley.api.platform.usage_export.PORTION_ROWS", 2)
+    assert (await used.call("GET", path)).text == at_once.text
+
+
 async def test_usage_of_another_organization_is_nowhere(used: Town) -> None:
     ada = await used.sign_up("ada@example.org")
     for kind in ("usage/completions", "usage/images", "costs"):

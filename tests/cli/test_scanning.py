@@ -1,6 +1,7 @@
 """`parley keys scan`: finds keys by their checksum wherever they lie in a file, raises no false alarm, and revokes."""
 
 import asyncio
+import os
 import sqlite3
 from pathlib import Path
 
@@ -38,11 +39,43 @@ def test_a_key_is_found_once_wherever_the_portions_of_a_file_end(
         assert [(key.line, key.secret) for key in found_keys(tmp_path)] == [(offset + 1, secret)]
         (tmp_path / "f").write_bytes(b" " * offset + secret.encode())
         assert [key.secret for key in found_keys(tmp_path)] == [secret]
-        # The same characters inside a longer word are no key.
-        (tmp_path / "f").write_bytes(b" " * offset + b"x" + secret.encode() + b" ")
-        assert list(found_keys(tmp_path)) == []
-        (tmp_path / "f").write_bytes(b" " * offset + secret.encode() + b"x")
-        assert list(found_keys(tmp_path)) == []
+        (tmp_path / "f").write_bytes(b"x" * offset + secret.encode() + b"x")
+        assert [key.secret for key in found_keys(tmp_path)] == [secret]
+        (tmp_path / "f").write_text("\n" * offset + secret + "\n" * 70, encoding="utf-16")
+        assert [(key.line, key.secret) for key in found_keys(tmp_path)] == [(offset + 1, secret)]
+
+
+@pytest.mark.parametrize("before", ['{"keys": "sk-old\\n', "Bearer%20", "api_key%3D", "key\\u003d", "\x1b[31m", "key_"])
+def test_a_key_is_found_behind_what_escapes_and_colours_end_with(tmp_path: Path, before: str) -> None:
+    secret = new_secret()
+    (tmp_path / "f").write_text(f'first\nx {before}{secret}" y')
+    assert [(key.line, key.secret) for key in found_keys(tmp_path)] == [(2, secret)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_a_key_is_found_in_a_file_of_wide_characters(tmp_path: Path, encoding: str) -> None:
+    secret = new_secret()
+    (tmp_path / "f.reg").write_text(f'Windows\nKEY="{secret}"', encoding=encoding)
+    assert [(key.line, key.secret) for key in found_keys(tmp_path)] == [(2, secret)]
+
+
+def test_a_folder_that_may_be_listed_and_not_entered_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "closed" / "file").write_text(new_secret())
+    secret = new_secret()
+    (tmp_path / "open").write_text(secret)
+    stat = os.stat
+
+    def stat_of_others(path: object, **options: bool) -> os.stat_result:
+        # As the kernel answers everybody but root.
+        if "closed/" in str(path):
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, **options)  # type: ignore[call-overload,no-any-return] # handed on as it came
+
+    monkeypatch.setattr(os, "stat", stat_of_others)
+    assert [key.secret for key in found_keys(tmp_path)] == [secret]
 
 
 def test_links_are_not_followed_and_what_cannot_be_read_is_passed_over(tmp_path: Path) -> None:
@@ -80,6 +113,18 @@ def test_scan_names_what_counts_and_revokes_it_when_told(tmp_path: Path) -> None
     again = run(command, scan)
     assert (again.exit_code, "none of them counts" in again.stderr) == (0, True)
     assert DataFolder(folder).owner_key_path.exists()
+
+
+def test_the_name_of_a_file_neither_moves_the_cursor_nor_begins_a_line(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    asyncio.run(owner_key_in(folder))
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "\x1b[2J\n\x9bgr\xfcn").write_text(new_secret())
+    (tmp_path / "tree" / "\udcff").write_text(new_secret())
+    shown = CliRunner().invoke(command, ["scan", str(tmp_path / "tree"), "--data", str(folder)]).stdout
+    assert len(shown.splitlines()) == 2
+    assert "\\x1b[2J\\n\\x9bgr\xfcn:1: ..." in shown
+    assert "\\udcff:1: ..." in shown
 
 
 def test_a_key_whose_time_beside_its_successor_has_passed_does_not_count(tmp_path: Path) -> None:

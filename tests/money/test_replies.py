@@ -1,5 +1,7 @@
 """A9: what is kept of a request under its client's key, for how long, and which keys are none."""
 
+from dataclasses import replace
+
 import pytest
 from starlette.requests import Request
 from starlette.responses import Response
@@ -60,25 +62,48 @@ def http(key, body=b"{}", content_type="application/json"):
 async def test_what_is_no_key_is_refused(tmp_path, key):
     async with open_money(tmp_path / "parley.db") as bench:
         with pytest.raises(InvalidRequest, match="Idempotency-Key"):
-            async with Repeats(bench.replies).claimed(http(key), "proj_a"):
+            async with Repeats(bench.replies).claimed(http(key), principal()):
                 pass
 
 
 async def test_a_twin_waits_and_another_request_under_the_key_is_refused(tmp_path):
     async with open_money(tmp_path / "parley.db") as bench:
         repeats = Repeats(bench.replies)
-        async with repeats.claimed(http("order-2"), "proj_a") as claimed:
+        async with repeats.claimed(http("order-2"), principal()) as claimed:
             assert claimed.reply is None
             with pytest.raises(Conflict):
-                async with repeats.claimed(http("order-2"), "proj_a"):
+                async with repeats.claimed(http("order-2"), principal()):
                     pass
             with pytest.raises(InvalidRequest, match="different"):
-                async with repeats.claimed(http("order-2", b'{"n": 2}'), "proj_a"):
+                async with repeats.claimed(http("order-2", b'{"n": 2}'), principal()):
                     pass
-            async with repeats.claimed(http("order-2"), "proj_b") as other:
+            async with repeats.claimed(http("order-2"), principal(project_id="proj_b")) as other:
                 assert other.reply is None
-        async with repeats.claimed(http("order-2"), "proj_a") as again:
+        async with repeats.claimed(http("order-2"), principal()) as again:
             assert again.reply is None
+
+
+async def test_a_key_with_other_models_makes_another_request_and_one_with_the_same_does_not(tmp_path):
+    def of(key_id, *models):
+        return replace(principal(key_id=key_id), allowed_models=frozenset(models))
+
+    async with open_money(tmp_path / "parley.db") as bench:
+        repeats = Repeats(bench.replies)
+        async with repeats.claimed(http("order-5"), of("key_a", "ada", "gpt-4")) as first:
+            with pytest.raises(Conflict):
+                async with repeats.claimed(http("order-5"), of("key_b", "gpt-4", "ada")):
+                    pass
+            for other in (of("key_b", "ada"), of("key_b"), principal(key_id="key_b")):
+                with pytest.raises(InvalidRequest, match="different"):
+                    async with repeats.claimed(http("order-5"), other):
+                        pass
+        await settle(bench, claim=first.claim)
+        await repeats.keep(first.claim, "req_1", Response(b"{}"))
+        async with repeats.claimed(http("order-5"), of("key_b", "gpt-4", "ada")) as again:
+            assert again.reply.body == b"{}"
+        with pytest.raises(InvalidRequest, match="different"):
+            async with repeats.claimed(http("order-5"), of("key_b", "ada")):
+                pass
 
 
 def form(boundary, *values):
@@ -89,22 +114,22 @@ def form(boundary, *values):
 async def test_a_form_that_is_sent_again_with_another_boundary_is_the_same_request(tmp_path):
     async with open_money(tmp_path / "parley.db") as bench:
         repeats = Repeats(bench.replies)
-        async with repeats.claimed(form("first", "a", "b"), "proj_a"):
+        async with repeats.claimed(form("first", "a", "b"), principal()):
             with pytest.raises(Conflict):
-                async with repeats.claimed(form("second", "a", "b"), "proj_a"):
+                async with repeats.claimed(form("second", "a", "b"), principal()):
                     pass
             # One value that reads like two is another request.
             one = 'a\r\n--first\r\nContent-Disposition: form-data; name="v"\r\n\r\nb'
             for other in (form("second", "a", "c"), form("second", "ab"), form("second", one)):
                 with pytest.raises(InvalidRequest, match="different"):
-                    async with repeats.claimed(other, "proj_a"):
+                    async with repeats.claimed(other, principal()):
                         pass
 
 
 async def test_a9_a_reply_that_cannot_be_kept_any_more_is_sent_all_the_same(tmp_path):
     async with open_money(tmp_path / "parley.db") as bench:
         repeats = Repeats(bench.replies)
-        async with repeats.claimed(http("order-3"), "proj_a") as claimed:
+        async with repeats.claimed(http("order-3"), principal()) as claimed:
             # Its request is charged by now; then the database fails.
             await bench.database.aclose()
             await repeats.keep(claimed.claim, "req_1", Response(b"{}"))

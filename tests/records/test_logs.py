@@ -104,6 +104,21 @@ def test_a_key_is_on_no_line_wherever_it_was_put(style: str) -> None:
     assert text.count("[redacted]") >= 8
 
 
+@pytest.mark.parametrize("style", ["json", "text"])
+@pytest.mark.parametrize("before", ["key_", "OPENAI_API_KEY_", "Key", "7", "sk-old_", "é"])
+def test_a_key_that_stands_right_behind_a_word_is_on_no_line(style: str, before: str) -> None:
+    log, stream = written(style)
+    log.info("request finished", extra={"path": f"/v1/models/{before}{KEY}"})
+    assert KEY[3:] not in stream.getvalue()
+    assert "[redacted]" in stream.getvalue()
+
+
+def test_words_that_end_like_the_beginning_of_a_key_stay() -> None:
+    log, stream = written("text")
+    log.info("disk-space-low, task-12345678, risk-assessment")
+    assert "disk-space-low, task-12345678, risk-assessment" in stream.getvalue()
+
+
 def test_a_traceback_stays_on_its_json_line() -> None:
     log, stream = written("json")
     try:

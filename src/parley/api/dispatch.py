@@ -55,7 +55,7 @@ class Dispatcher:
         if repeats is None:
             raise RuntimeError("there is nowhere to look for repeated requests")
         scope = call.http.scope
-        async with repeats.claimed(call.http, call.require_principal().project_id) as claimed:
+        async with repeats.claimed(call.http, call.require_principal()) as claimed:
             if claimed.reply is not None:
                 reception_of(scope).levels = self._services.levels_of(call.require_principal(), None)
                 await claimed.reply(scope, receive, send)

@@ -78,6 +78,7 @@ class Guard:
         _check_host(headers)
         _check_codings(headers)
         reception.is_suspect = False
+        _check_query(scope["query_string"])
         try:
             await self._app(scope, body.receive, send)
         finally:
@@ -106,6 +107,12 @@ def _check_host(headers: Headers) -> None:
     hosts = headers.getlist("host")
     if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
         raise InvalidRequest("The request must have exactly one Host header, with a host name and perhaps a port.")
+
+
+def _check_query(query: bytes) -> None:
+    """Nothing that is looked for has a NUL in it, and PostgreSQL knows no text with one. The parser lets no plain one in."""
+    if b"%00" in query:
+        raise InvalidRequest("The URL's query must not have a NUL (%00) in it.")
 
 
 def _check_codings(headers: RequestHeaders) -> None:

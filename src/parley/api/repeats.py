@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from parley.api.form import between_boundaries
 from parley.core.claim import Claim
 from parley.core.errors import Conflict, InvalidRequest
+from parley.core.principal import Principal
 from parley.domain.idempotency.service import Replies
 from parley.infra.db import DatabaseFailed
 
@@ -42,7 +44,7 @@ class Repeats:
         self._running: dict[tuple[str, str], bytes] = {}
 
     @asynccontextmanager
-    async def claimed(self, http: Request, project_id: str) -> AsyncIterator[Claimed]:
+    async def claimed(self, http: Request, principal: Principal) -> AsyncIterator[Claimed]:
         """The claim that the request makes by its header, for as long as it runs.
 
         Raises Conflict while its twin runs, and InvalidRequest for a key that was used for another request, or whose
@@ -54,8 +56,8 @@ class Repeats:
                 "The Idempotency-Key header may have up to 255 printable ASCII characters without spaces.",
                 code="invalid_idempotency_key",
             )
-        fingerprint = _fingerprint(http.url.path, http.headers.get("content-type"), await http.body())
-        place = (project_id, key)
+        fingerprint = _fingerprint(http, await http.body(), principal.allowed_models)
+        place = (principal.project_id, key)
         running = self._running.get(place)
         if running is not None:
             if running != fingerprint:
@@ -66,7 +68,7 @@ class Repeats:
             )
         self._running[place] = fingerprint
         try:
-            claim = Claim(project_id=project_id, key=key, fingerprint=fingerprint)
+            claim = Claim(project_id=principal.project_id, key=key, fingerprint=fingerprint)
             yield Claimed(claim=claim, reply=await self._kept(claim))
         finally:
             del self._running[place]
@@ -96,10 +98,11 @@ class Repeats:
         return Response(found.body, found.status, media_type="application/json", headers=headers)
 
 
-def _fingerprint(path: str, content_type: str | None, body: bytes) -> bytes:
-    """The same for what is sent again."""
-    digest = hashlib.sha256(path.encode() + b"\n")
-    first, *others = between_boundaries(content_type, body)
+def _fingerprint(http: Request, body: bytes, allowed_models: frozenset[str] | None) -> bytes:
+    """The same for what is sent again, by any key that may use the same models."""
+    rights = b"" if allowed_models is None else msgspec.json.encode(sorted(allowed_models))
+    digest = hashlib.sha256(rights + http.url.path.encode() + b"\n")
+    first, *others = between_boundaries(http.headers.get("content-type"), body)
     digest.update(first)
     for part in others:
         # Where each begins is said, as its boundary would.

@@ -95,6 +95,9 @@ class RouteTable:
         methods = self._exact.get(path)
         if methods is not None:
             return methods, {}
+        if "\0" in path:
+            # Nothing has it in its name: PostgreSQL keeps no NUL in a text.
+            return None, {}
         for pattern, methods in self._patterns:
             found = pattern.fullmatch(path)
             if found:

@@ -72,7 +72,7 @@ class EventStream(Generic[E]):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            async with _ClientWatched(receive, self._stall_seconds) as sending:
+            async with ClientWatched(receive, self._stall_seconds) as sending:
                 async with aclosing(self._events(send, sending)) as events:
                     async for event in events:
                         if isinstance(event, Finished):
@@ -136,7 +136,7 @@ async def collect(run: OpenRun[E], http: Request, *, is_kept: bool = False) -> l
     client is there or not: it is what the client gets that comes back for it. The body must have been read.
     """
     try:
-        async with nullcontext() if is_kept else _ClientWatched(http.receive, None):
+        async with nullcontext() if is_kept else ClientWatched(http.receive, None):
             events = [event async for event in run]
             reception_of(http.scope).interruption.let_finish()
             return events
@@ -174,7 +174,7 @@ class _Sending:
         return self._since is not None and self._clock() - self._since >= seconds
 
 
-class _ClientWatched:
+class ClientWatched:
     """Run the body while the client is there; raise ClientGone in its place when it leaves or stops reading.
 
     A body that sends nothing has no `stall_seconds`.

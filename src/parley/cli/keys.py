@@ -11,7 +11,7 @@ from parley.cli.failures import CommandFailed, in_one_line
 from parley.cli.options import folder_option
 from parley.cli.scanning import found_keys
 from parley.cli.state import change_state
-from parley.cli.tables import print_table
+from parley.cli.tables import escaped, print_table
 from parley.core.clock import SystemClock
 from parley.core.principal import Scope
 from parley.infra.folder import DataFolder
@@ -104,7 +104,7 @@ def scan(path: Path, is_revoking: bool, data: Path | None) -> None:
             portion = secrets[start : start + 500]
             known |= dict(zip(portion, change_state(settings, IdentifyKeys(secrets=portion)).found, strict=True))
     for key in found:
-        click.echo(f"{key.path}:{key.line}: ...{key.secret[-4:]} {_described(known[key.secret])}")
+        click.echo(f"{escaped(str(key.path))}:{key.line}: ...{key.secret[-4:]} {_described(known[key.secret])}")
     live = [line.id for line in known.values() if line is not None and _does_count(line)]
     if not live:
         click.echo(f"{len(found)} keys found, none of them counts.", err=True)

@@ -1,7 +1,8 @@
 """Finds keys of ours in a tree of files."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,32 +31,27 @@ def found_keys(root: Path) -> Iterator[FoundKey]:
         folders.sort()
         for name in sorted(names):
             path = Path(folder) / name
-            if path.is_file() and not path.is_symlink():
-                yield from _in_file(path)
+            # Also where a folder may be listed and not entered.
+            with suppress(OSError):
+                if path.is_file() and not path.is_symlink():
+                    yield from _in_file(path)
 
 
 def _in_file(path: Path) -> Iterator[FoundKey]:
-    try:
-        with path.open("rb") as file:
-            yield from _in_portions(path, iter(lambda: file.read(_PORTION_BYTES), b""))
-    except OSError:
-        return
+    with suppress(OSError), path.open("rb") as file:
+        yield from _in_portions(path, iter(lambda: file.read(_PORTION_BYTES), b""))
 
 
-def _in_portions(path: Path, portions: Iterator[bytes]) -> Iterator[FoundKey]:
+def _in_portions(path: Path, portions: Iterable[bytes]) -> Iterator[FoundKey]:
     """Look at each portion together with the end of the one before it."""
     before, start, num_lines, told = "", 0, 1, -1
-    portion = next(portions, b"")
-    while portion:
-        following = next(portions, b"")
-        text = before + portion.decode("latin-1")
+    for portion in portions:
+        # Without zeros, a wide character of a key is as a narrow one.
+        text = before + portion.replace(b"\0", b"").decode("latin-1")
         for offset, secret in find_secrets(text):
-            # Whether a word goes on beyond either end of the text is seen in the portion that has it whole.
-            is_cut = (offset == 0 and start > 0) or (offset + len(secret) == len(text) and following)
-            if not is_cut and start + offset > told:
+            if start + offset > told:
                 told = start + offset
                 yield FoundKey(path=path, line=num_lines + text.count("\n", 0, offset), secret=secret)
         before = text[-_OVERLAP_BYTES:]
         num_lines += text.count("\n", 0, len(text) - len(before))
         start += len(text) - len(before)
-        portion = following

@@ -14,6 +14,11 @@ def shown_size(num_bytes: int) -> str:
     return f"{num_bytes / 1e9:,.2f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:,.1f} MB"
 
 
+def escaped(text: str) -> str:
+    """A text that others chose, without what would begin a line or move a terminal's cursor."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text)
+
+
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Write rows under their headings to stdout."""
     table = Table(box=None, header_style="bold", pad_edge=False)

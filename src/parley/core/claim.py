@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """`fingerprint` is a digest of the endpoint and the body: under one key there is one request."""
+    """`fingerprint` is a digest of the endpoint, the body and the models that its sender may use.
+
+    Under one key there is one request.
+    """
 
     project_id: str
     key: str

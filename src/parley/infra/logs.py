@@ -12,7 +12,10 @@ from typing import TextIO
 
 import msgspec
 
-_SECRET = re.compile(r"\bsk-[A-Za-z0-9_-]{8,}|(?<=[Bb]earer )\S+")
+# A key: also right behind a word, where it is as long as no word's end. Then PostgreSQL's words on a row that it refused.
+_SECRET = re.compile(
+    r"(?<![A-Za-z0-9])sk-[A-Za-z0-9_-]{8,}|sk-[A-Za-z0-9_-]{20,}|(?<=[Bb]earer )\S+|(?<=DETAIL:  )[^\n]+"
+)
 _REDACTED = "[redacted]"
 # Attributes that every LogRecord has; whatever else a record carries was handed in as a field.
 _FIRST_ATTRIBUTES = tuple(vars(logging.makeLogRecord({})))
@@ -25,13 +28,13 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class Redactor:
-    """Replaces API keys in a line: everything that looks like one, and the `secrets` that were named."""
+    """Replaces what is secret in a line: all that looks like an API key, a row's values, and the `secrets` that were named."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         named = [secret for secret in sorted(secrets, key=len, reverse=True) if secret]
         self._pattern = re.compile("|".join([*map(re.escape, named), _SECRET.pattern]))
         # One of these is in every text that the pattern matches; most texts have none, and are done with.
-        self._marks = ("sk-", "earer ", *named)
+        self._marks = ("sk-", "earer ", "DETAIL:  ", *named)
 
     def clean(self, text: str) -> str:
         """`text` without secrets."""

@@ -21,6 +21,8 @@ def open_engine(url: str, *, may_write: bool) -> Engine:
     return create_engine(
         "postgresql+psycopg" + url.removeprefix("postgresql"),
         pool_size=2,
+        # A statement that fails is logged, and its values may be digests and addresses.
+        hide_parameters=True,
         # A reader that meets a server that was restarted connects again.
         pool_pre_ping=not may_write,
         execution_options=options,

@@ -121,7 +121,12 @@ def quick_check(path: Path) -> str:
 
 def _engine(path: Path, *, begin: str, pragmas: tuple[str, ...]) -> Engine:
     engine = create_engine(
-        f"sqlite:///{path}", poolclass=QueuePool, pool_size=2, connect_args={"check_same_thread": False, "timeout": 5.0}
+        f"sqlite:///{path}",
+        poolclass=QueuePool,
+        pool_size=2,
+        # A statement that fails is logged, and its values may be digests and addresses.
+        hide_parameters=True,
+        connect_args={"check_same_thread": False, "timeout": 5.0},
     )
 
     @event.listens_for(engine, "connect")

@@ -19,18 +19,30 @@ class Form(StrEnum):
     JSON_LINES = "jsonl"
 
 
-MEDIA_TYPES: Mapping[Form, str] = MappingProxyType({Form.CSV: "text/csv", Form.JSON_LINES: "application/jsonl"})
+MEDIA_TYPES: Mapping[Form, str] = MappingProxyType(
+    {Form.CSV: "text/csv; charset=utf-8", Form.JSON_LINES: "application/jsonl"}
+)
 
 
 def written(columns: Sequence[str], rows: Iterable[Sequence[object]], form: Form) -> Iterator[str]:
-    """The lines of a file, each with its end; of CSV the first one names the columns. Texts become no formulas."""
+    """A whole file, line by line."""
+    return chain([heading(columns, form)], lines(columns, rows, form))
+
+
+def heading(columns: Sequence[str], form: Form) -> str:
+    """What a file begins with: of CSV the line that names the columns."""
+    return "".join(lines(columns, [columns], form)) if form is Form.CSV else ""
+
+
+def lines(columns: Sequence[str], rows: Iterable[Sequence[object]], form: Form) -> Iterator[str]:
+    """A line for each row, with its end. Texts become no formulas."""
     if form is Form.JSON_LINES:
         for row in rows:
             yield json.dumps(dict(zip(columns, row, strict=True))) + "\n"
         return
     line = io.StringIO()
     writer = csv.writer(line)
-    for row in chain([columns], rows):
+    for row in rows:
         writer.writerow([_cell(value) for value in row])
         yield line.getvalue()
         line.seek(0)

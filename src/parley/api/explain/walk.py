@@ -1,5 +1,6 @@
 """Walks a decoded JSON value along a wire type to the first thing that is wrong with it."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from types import NoneType, UnionType
 from typing import Any
@@ -125,6 +126,8 @@ def _string_faults(value: str, string: shape.StrType, path: str) -> Iterator[Inv
         yield wording.string_too_short(path, least=string.min_length, length=len(value))
     if string.max_length is not None and len(value) > string.max_length:
         yield wording.string_too_long(path, most=string.max_length, length=len(value))
+    if string.pattern is not None and re.search(string.pattern, value) is None:
+        yield wording.no_match(path, string.pattern)
 
 
 def _number_faults(value: float, bounds: shape.IntType | shape.FloatType, path: str) -> Iterator[InvalidRequest]:

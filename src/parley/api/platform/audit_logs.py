@@ -1,6 +1,6 @@
 """`/v1/organization/audit_logs`: who changed what, from where; and all of it as one file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Literal
 
 from msgspec import UNSET, UnsetType
@@ -9,7 +9,7 @@ from starlette.types import ASGIApp
 from parley.api.call import Call
 from parley.api.openai.opening import json_reply
 from parley.api.openai.schemas.shared import ReplyStruct
-from parley.api.platform.files import file_reply
+from parley.api.platform.files import PORTION_ROWS, Rows, file_reply
 from parley.api.platform.listing import integer, page_request_either_way, text, texts
 from parley.core.actor import ActorKind
 from parley.core.pages import Page, PageRequest
@@ -62,7 +62,7 @@ class ListAuditLogs(ReplyStruct, kw_only=True):
 
 async def list_audit_logs(call: Call) -> ASGIApp:
     """The changes of the organization, the newest first."""
-    found = await _read(call, page_request_either_way(call.http))
+    found = await _read(call, _wanted(call), page_request_either_way(call.http))
     data = [_to_wire(entry) for entry in found.items]
     return json_reply(
         ListAuditLogs(
@@ -79,14 +79,36 @@ async def export_audit_logs(call: Call) -> ASGIApp:
 
     Where it is longer than one file may be, `x-parley-next-after` says what `after` continues it with.
     """
-    found = await _read(call, PageRequest(limit=_MAX_EXPORTED, after=text(call.http, "after")))
-    if found.has_more:
-        call.reply_headers["x-parley-next-after"] = found.items[-1].id
-    return file_reply(call, "audit_log", EXPORTED, [exported(entry) for entry in found.items])
+    wanted, after = _wanted(call), text(call.http, "after")
+    records, organization_id = call.records, call.require_principal().organization_id
+    whole = PageRequest(limit=_MAX_EXPORTED, after=after)
+    last_id = await records.database.read(
+        lambda connection: records.audit.last_of_page(connection, organization_id, wanted, whole)
+    )
+    if last_id is not None:
+        call.reply_headers["x-parley-next-after"] = last_id
+    return file_reply(call, "audit_log", EXPORTED, _exported(call, wanted, after, last_id))
 
 
-async def _read(call: Call, page: PageRequest) -> Page[AuditEntry]:
-    wanted = AuditFilter(
+async def _exported(
+    call: Call, wanted: AuditFilter, after: str | None, last_id: str | None
+) -> AsyncGenerator[Rows, None]:
+    """The entries behind `after`, up to the one with `last_id`; None: to the oldest.
+
+    What is added meanwhile is newer than all of them.
+    """
+    has_more = True
+    while has_more:
+        page = await _read(call, wanted, PageRequest(limit=PORTION_ROWS, after=after))
+        ids = [entry.id for entry in page.items]
+        num = ids.index(last_id) + 1 if last_id in ids else len(ids)
+        yield [exported(entry) for entry in page.items[:num]]
+        has_more = page.has_more and last_id not in ids
+        after = ids[-1] if ids else None
+
+
+def _wanted(call: Call) -> AuditFilter:
+    return AuditFilter(
         since=_bound(call, "gte", "gt", 1),
         until=_bound(call, "lte", "lt", -1),
         types=texts(call.http, "event_types"),
@@ -95,6 +117,9 @@ async def _read(call: Call, page: PageRequest) -> Page[AuditEntry]:
         actor_emails=texts(call.http, "actor_emails"),
         resource_ids=texts(call.http, "resource_ids"),
     )
+
+
+async def _read(call: Call, wanted: AuditFilter, page: PageRequest) -> Page[AuditEntry]:
     records, organization_id = call.records, call.require_principal().organization_id
     return await records.database.read(
         lambda connection: records.audit.list_entries(connection, organization_id, wanted, page)

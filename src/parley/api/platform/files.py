@@ -1,17 +1,72 @@
 """Replies that are files: CSV or JSON lines, as the query's `format` asks."""
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import aclosing
 
-from starlette.responses import Response
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from parley.api.call import Call
 from parley.api.platform.listing import choice
-from parley.operations.exports import MEDIA_TYPES, Form, written
+from parley.api.stream import STALL_SECONDS, ClientWatched
+from parley.operations.exports import MEDIA_TYPES, Form, heading, lines
+
+# So many of a file's rows are in memory as text at once.
+PORTION_ROWS = 1_000
+Rows = Sequence[Sequence[object]]
 
 
-def file_reply(call: Call, name: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> ASGIApp:
+class FileReply:
+    """A file as an ASGI application. It owns `portions`: each is sent before the next one is made, and none is made for a
+    client that left. A failure between two of them breaks the reply off, which its missing end tells.
+    """
+
+    def __init__(self, portions: AsyncGenerator[bytes, None], headers: Mapping[str, str]) -> None:
+        self._portions = portions
+        self._headers = headers
+
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        head = [(name.encode(), value.encode()) for name, value in self._headers.items()]
+        async with ClientWatched(receive, STALL_SECONDS) as sending, aclosing(self._portions) as portions:
+            # What fails before the first one is there keeps its status.
+            first = await anext(portions, b"")
+            await send({"type": "http.response.start", "status": 200, "headers": head})
+            async for portion in _after(first, portions):
+                sending.begin()
+                await send({"type": "http.response.body", "body": portion, "more_body": True})
+                sending.end()
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _after(first: bytes, portions: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    yield first
+    async for portion in portions:
+        yield portion
+
+
+def file_reply(call: Call, name: str, columns: Sequence[str], portions: AsyncGenerator[Rows, None]) -> ASGIApp:
     """The rows as a file that browsers keep under `name`. Raises InvalidRequest for a format that is none."""
     form = Form(choice(call.http, "format", tuple(Form), Form.JSON_LINES))
-    headers = {"content-disposition": f'attachment; filename="{name}.{form.value}"', **call.reply_headers}
-    return Response("".join(written(columns, rows, form)), media_type=MEDIA_TYPES[form], headers=headers)
+    headers = {
+        "content-type": MEDIA_TYPES[form],
+        "content-disposition": f'attachment; filename="{name}.{form.value}"',
+        **call.reply_headers,
+    }
+    return FileReply(_written(columns, portions, form), headers)
+
+
+async def _written(
+    columns: Sequence[str], portions: AsyncGenerator[Rows, None], form: Form
+) -> AsyncGenerator[bytes, None]:
+    """The file's text, off the loop."""
+    start = heading(columns, form)
+    async with aclosing(portions):
+        async for rows in portions:
+            yield await asyncio.to_thread(_text, start, lines(columns, rows, form))
+            start = ""
+    # Of a file without rows.
+    yield start.encode()
+
+
+def _text(start: str, lines_of_file: Iterable[str]) -> bytes:
+    return (start + "".join(lines_of_file)).encode()

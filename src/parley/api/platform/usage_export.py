@@ -1,6 +1,6 @@
 """`/v1/organization/usage/export`: usage and costs of every endpoint as one file."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from functools import partial
 from types import MappingProxyType
 
@@ -8,7 +8,7 @@ from starlette.types import ASGIApp
 
 from parley.api.call import Call
 from parley.api.platform.buckets import WIDTHS, asked_groups, asked_span, asked_sums
-from parley.api.platform.files import file_reply
+from parley.api.platform.files import PORTION_ROWS, Rows, file_reply
 from parley.api.platform.listing import choice
 from parley.core.errors import InvalidRequest
 from parley.domain.usage.model import Dimension
@@ -43,4 +43,10 @@ async def export_usage(call: Call) -> ASGIApp:
             param="start_time",
             code="too_many_rows",
         )
-    return file_reply(call, "usage", table.columns, table.rows)
+    return file_reply(call, "usage", table.columns, _portions(table.rows))
+
+
+async def _portions(rows: Rows) -> AsyncGenerator[Rows, None]:
+    """The rows that are here already: what is left of them to do is to write them."""
+    for start in range(0, len(rows), PORTION_ROWS):
+        yield rows[start : start + PORTION_ROWS]

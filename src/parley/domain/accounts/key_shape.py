@@ -9,8 +9,11 @@ from parley.core.ids import base62, random_base62
 _PREFIX = "sk-"
 _NUM_RANDOM = 30
 _NUM_CHECKSUM = 6
-# No letter or digit of a longer word on either side.
-_CANDIDATE = re.compile(rf"(?<![0-9A-Za-z])sk-[0-9A-Za-z]{{{_NUM_RANDOM + _NUM_CHECKSUM}}}(?![0-9A-Za-z])")
+_DIGITS = rf"[0-9A-Za-z]{{{_NUM_RANDOM + _NUM_CHECKSUM}}}"
+_KEY = re.compile(_PREFIX + _DIGITS)
+# Whatever stands around it, such as an escape that ends with a letter: the checksum tells a key. Only the prefix is
+# passed by, so that what looks like a key hides none that begins in it.
+_CANDIDATE = re.compile(rf"{_PREFIX}(?=({_DIGITS}))")
 
 
 def new_secret() -> str:
@@ -22,14 +25,15 @@ def new_secret() -> str:
 def has_valid_checksum(secret: str) -> bool:
     """Whether a text is a key that `new_secret` could have made."""
     body, checksum = secret[:-_NUM_CHECKSUM], secret[-_NUM_CHECKSUM:]
-    return _CANDIDATE.fullmatch(secret) is not None and checksum == _checksum(body)
+    return _KEY.fullmatch(secret) is not None and checksum == _checksum(body)
 
 
 def find_secrets(text: str) -> Iterator[tuple[int, str]]:
     """Every key in `text` with the offset of its first character."""
     for found in _CANDIDATE.finditer(text):
-        if has_valid_checksum(found.group()):
-            yield found.start(), found.group()
+        secret = _PREFIX + found[1]
+        if has_valid_checksum(secret):
+            yield found.start(), secret
 
 
 def _checksum(body: str) -> str:

@@ -33,6 +33,12 @@ class AuditLog:
         store.insert(transaction.connection, entry)
         return entry
 
+    def last_of_page(
+        self, connection: Connection, organization_id: str | None, wanted: AuditFilter, page: PageRequest
+    ) -> str | None:
+        """The id of the last entry of a page behind a cursor, where others follow it; without reading the page."""
+        return store.last_of_page(connection, organization_id, wanted, page)
+
     def list_entries(
         self,
         connection: Connection,

@@ -58,22 +58,45 @@ def list_entries(
     connection: Connection, organization_id: str | None, wanted: AuditFilter, page: PageRequest
 ) -> Page[AuditEntry]:
     """Entries of one organization, or of all, the newest first; a cursor that is none of them is as none."""
-    query, own = _filtered(select(_log), wanted), select(_log.c.position)
-    if organization_id is not None:
-        query = query.where(_log.c.organization_id == organization_id)
-        own = own.where(_log.c.organization_id == organization_id)
-    cursor = page.after if page.before is None else page.before
-    position = None if cursor is None else connection.execute(own.where(_log.c.id == cursor)).scalar()
-    if position is not None and page.before is not None:
+    query = _filtered(select(_log), organization_id, wanted)
+    if (position := _position(connection, organization_id, page.before)) is not None:
         newer = query.where(_log.c.position > position).order_by(_log.c.position).limit(page.limit + 1)
         return page_ahead([_entry(row) for row in connection.execute(newer)], page.limit)
+    query = _behind(query, _position(connection, organization_id, page.after))
+    return page_of([_entry(row) for row in connection.execute(query.limit(page.limit + 1))], page.limit)
+
+
+def last_of_page(
+    connection: Connection, organization_id: str | None, wanted: AuditFilter, page: PageRequest
+) -> str | None:
+    """The id of the last entry of a page behind a cursor, where others follow it."""
+    query = _filtered(select(_log.c.id), organization_id, wanted)
+    query = _behind(query, _position(connection, organization_id, page.after))
+    ids = connection.execute(query.offset(page.limit - 1).limit(2)).scalars().all()
+    return ids[0] if len(ids) == 2 else None
+
+
+def _position(connection: Connection, organization_id: str | None, cursor: str | None) -> int | None:
+    """Where the entry stands that a cursor names; None: it names none."""
+    if cursor is None:
+        return None
+    query = select(_log.c.position).where(_log.c.id == cursor)
+    if organization_id is not None:
+        query = query.where(_log.c.organization_id == organization_id)
+    position: int | None = connection.execute(query).scalar()
+    return position
+
+
+def _behind(query: Select[Any], position: int | None) -> Select[Any]:
+    """The newest first; of those behind a position, where there is one."""
     if position is not None:
         query = query.where(_log.c.position < position)
-    rows = connection.execute(query.order_by(_log.c.position.desc()).limit(page.limit + 1))
-    return page_of([_entry(row) for row in rows], page.limit)
+    return query.order_by(_log.c.position.desc())
 
 
-def _filtered(query: Select[Any], wanted: AuditFilter) -> Select[Any]:
+def _filtered(query: Select[Any], organization_id: str | None, wanted: AuditFilter) -> Select[Any]:
+    if organization_id is not None:
+        query = query.where(_log.c.organization_id == organization_id)
     if wanted.since is not None:
         query = query.where(_log.c.effective_at >= wanted.since)
     if wanted.until is not None:

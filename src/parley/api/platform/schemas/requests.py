@@ -8,13 +8,15 @@ from parley.api.openai.schemas.shared import RequestStruct
 from parley.core.principal import Scope
 from parley.domain.accounts.passwords import MAX_CHARACTERS, MIN_CHARACTERS
 
-Name = Annotated[str, Meta(min_length=1, max_length=256)]
-Email = Annotated[str, Meta(min_length=3, max_length=254, extra_json_schema={"format": "email"})]
-Password = Annotated[str, Meta(max_length=1024)]
+# What is kept, and looked for among what is kept: PostgreSQL has no NUL in a text.
+Text = Annotated[str, Meta(pattern=r"^[^\x00]*$")]
+Name = Annotated[Text, Meta(min_length=1, max_length=256)]
+Email = Annotated[Text, Meta(min_length=3, max_length=254, extra_json_schema={"format": "email"})]
+Password = Annotated[Text, Meta(max_length=1024)]
 NewPassword = Annotated[
-    str, Meta(max_length=1024, extra_json_schema={"minLength": MIN_CHARACTERS, "maxLength": MAX_CHARACTERS})
+    Text, Meta(max_length=1024, extra_json_schema={"minLength": MIN_CHARACTERS, "maxLength": MAX_CHARACTERS})
 ]
-Token = Annotated[str, Meta(max_length=256)]
+Token = Annotated[Text, Meta(max_length=256)]
 # OpenAI's words beside ours: a reader is a viewer, a project's member a developer.
 RoleName = Literal["owner", "admin", "developer", "viewer", "reader", "member"]
 Cap = Annotated[int, Meta(ge=0, le=2**53)]
@@ -25,10 +27,10 @@ Dollars = Annotated[float, Meta(ge=0, le=10_000_000, description="US dollars in 
 class CreateTopUpRequest(RequestStruct, kw_only=True):
     amount_usd: Annotated[float, Meta(gt=0, le=10_000_000, description="US dollars.")]
     payment: (
-        Annotated[str, Meta(min_length=1, max_length=100, description="A name for it; the same one counts once.")]
+        Annotated[Text, Meta(min_length=1, max_length=100, description="A name for it; the same one counts once.")]
         | None
     ) = None
-    note: Annotated[str, Meta(max_length=1000)] | None = None
+    note: Annotated[Text, Meta(max_length=1000)] | None = None
 
 
 class CreateProjectRequest(RequestStruct, kw_only=True):
@@ -44,12 +46,12 @@ class UpdateUserRequest(RequestStruct, kw_only=True):
 
 
 class AddProjectUserRequest(RequestStruct, kw_only=True):
-    user_id: Annotated[str, Meta(max_length=64)]
+    user_id: Annotated[Text, Meta(max_length=64)]
     role: RoleName
 
 
 class InviteProjectRequest(RequestStruct, kw_only=True):
-    id: Annotated[str, Meta(max_length=64)]
+    id: Annotated[Text, Meta(max_length=64)]
     role: RoleName
 
 
@@ -80,7 +82,7 @@ class CreateKeyRequest(RequestStruct, kw_only=True):
 
     name: Name
     scopes: Annotated[list[Scope], Meta(min_length=1, max_length=32)] | None = None
-    models: Annotated[list[Annotated[str, Meta(max_length=256)]], Meta(max_length=256)] | None = None
+    models: Annotated[list[Annotated[Text, Meta(max_length=256)]], Meta(max_length=256)] | None = None
     expires_at: Time | None = None
     limits: KeyLimits | None = None
     monthly_budget_usd: Dollars | None = None
@@ -91,7 +93,7 @@ class UpdateKeyRequest(RequestStruct, kw_only=True):
 
     name: Name | None = None
     scopes: Annotated[list[Scope], Meta(min_length=1, max_length=32)] | None = None
-    models: Annotated[list[Annotated[str, Meta(max_length=256)]], Meta(max_length=256)] | None = None
+    models: Annotated[list[Annotated[Text, Meta(max_length=256)]], Meta(max_length=256)] | None = None
     expires_at: Time | None = None
     limits: KeyLimits | None = None
     monthly_budget_usd: Dollars | None = None
@@ -118,14 +120,14 @@ class UpdateOrganizationRequest(RequestStruct, kw_only=True):
 
     name: Name | None = None
     status: Literal["active", "pending", "suspended"] | None = None
-    tier: Annotated[str, Meta(min_length=1, max_length=32)] | None = None
+    tier: Annotated[Text, Meta(min_length=1, max_length=32)] | None = None
 
 
 class SignUpRequest(RequestStruct, kw_only=True):
     email: Email
     password: NewPassword
-    name: Annotated[str, Meta(max_length=256)] | None = None
-    organization_name: Annotated[str, Meta(max_length=256)] | None = None
+    name: Annotated[Text, Meta(max_length=256)] | None = None
+    organization_name: Annotated[Text, Meta(max_length=256)] | None = None
 
 
 class VerifyRequest(RequestStruct, kw_only=True):
@@ -133,13 +135,13 @@ class VerifyRequest(RequestStruct, kw_only=True):
 
     email: Email
     password: Password
-    code: Annotated[str, Meta(max_length=32)]
+    code: Annotated[Text, Meta(max_length=32)]
 
 
 class LogInRequest(RequestStruct, kw_only=True):
     email: Email
     password: Password
-    organization_id: Annotated[str, Meta(max_length=64)] | None = None
+    organization_id: Annotated[Text, Meta(max_length=64)] | None = None
 
 
 class AskResetRequest(RequestStruct, kw_only=True):
@@ -154,7 +156,7 @@ class ResetRequest(RequestStruct, kw_only=True):
 class AcceptInviteRequest(RequestStruct, kw_only=True):
     token: Token
     password: NewPassword
-    name: Annotated[str, Meta(max_length=256)] | None = None
+    name: Annotated[Text, Meta(max_length=256)] | None = None
 
 
 class UpdateRateLimitRequest(RequestStruct, kw_only=True):
