@@ -34,14 +34,17 @@ class Doors:
         self._ring = ring
         self._clock = clock
 
+    def check_room(self, transaction: Transaction) -> None:
+        """Raises Overloaded when too many sign-ups wait for their code; whose they are makes no difference."""
+        entrances.delete_expired(transaction.connection, self._clock.now())
+        if entrances.count_sign_ups(transaction.connection) >= _MAX_SIGN_UPS:
+            raise Overloaded("Too many people are signing up at the moment.", retry_after_seconds=60.0)
+
     def begin_sign_up(
         self, transaction: Transaction, *, email: str, name: str, organization_name: str, password_hash: str
     ) -> str:
-        """Keep a sign-up until its code comes; returns the code. Raises Overloaded when too many wait."""
+        """Keep a sign-up until its code comes; returns the code."""
         code, now = new_code(), self._clock.now()
-        entrances.delete_expired(transaction.connection, now)
-        if entrances.count_sign_ups(transaction.connection) >= _MAX_SIGN_UPS:
-            raise Overloaded("Too many people are signing up at the moment.", retry_after_seconds=60.0)
         sign_up = SignUp(
             email=email,
             name=name,
@@ -106,20 +109,23 @@ class Doors:
         )
         return token
 
-    def reset_password(self, transaction: Transaction, token: str, password_hash: str) -> User:
-        """Set a new password, once for each link, and end every session of the user. Raises InvalidRequest."""
-        connection = transaction.connection
+    def user_of_reset(self, connection: Connection, token: str) -> User:
+        """Whose password the link sets. Raises InvalidRequest: unknown, used and expired are told alike."""
         reset = entrances.find_reset(connection, self._ring.digest(token))
         user = None if reset is None else people.find_user(connection, reset.user_id)
         if reset is None or user is None or reset.expires_at <= self._clock.now():
             raise InvalidRequest("This link does not count any more. Ask for a new one.", code="invalid_token")
+        return user
+
+    def set_password(self, transaction: Transaction, user: User, password_hash: str) -> None:
+        """Set a new password. Every session of the user ends, and no link counts that sets another."""
+        connection = transaction.connection
         entrances.delete_resets(connection, user.id)
         people.set_password(connection, user.id, password_hash)
         ended = entrances.sessions_of(connection, user.id)
         for session in ended:
             entrances.delete_session(connection, session.id)
         transaction.on_commit(lambda: self._ring.dismiss(sessions=ended))
-        return user
 
     def session(self, connection: Connection, session_id: str) -> Session | None:
         return entrances.find_session(connection, session_id)

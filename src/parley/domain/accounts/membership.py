@@ -6,13 +6,22 @@ from parley.core.clock import Clock
 from parley.core.errors import InvalidRequest, NotFound
 from parley.core.ids import new_id
 from parley.core.pages import Page, PageRequest
+from parley.domain.accounts.attempts import Attempts
 from parley.domain.accounts.entrances import INVITE_SECONDS, new_token
 from parley.domain.accounts.model import Organization, Project
 from parley.domain.accounts.people import Invite, InviteRequest, Member, Role, User
 from parley.domain.accounts.ring import Ring
-from parley.domain.accounts.service import Accounts
+from parley.domain.accounts.service import Accounts, check_room
 from parley.domain.accounts.store import entrances, keys, people
 from parley.infra.db import Connection, Transaction
+
+_HOUR = 3_600.0
+# Nobody who writes to people that they know needs more. The first organization may invite as many as it will.
+MAX_OPEN_INVITES = 100
+_MAX_INVITES_AN_HOUR = 50
+_MAX_INVITES_AN_HOUR_TO_ONE = 5
+# Members and open invites: every change of an organization reads them all.
+MAX_PEOPLE = 1_000
 
 
 class Membership:
@@ -22,6 +31,8 @@ class Membership:
         self._accounts = accounts
         self._ring = ring
         self._clock = clock
+        self._invites_from = Attempts(clock, most=_MAX_INVITES_AN_HOUR, window_seconds=_HOUR)
+        self._invites_to = Attempts(clock, most=_MAX_INVITES_AN_HOUR_TO_ONE, window_seconds=_HOUR)
 
     def add_user(self, transaction: Transaction, *, email: str, name: str, password_hash: str | None) -> User:
         """A new user. The caller has seen that the address is nobody's yet."""
@@ -113,12 +124,22 @@ class Membership:
         people.delete_project_member(transaction.connection, project.id, member.user.id)
         self._accounts.follow(transaction, project.organization_id)
 
-    def invite(self, transaction: Transaction, organization_id: str, request: InviteRequest) -> tuple[Invite, str]:
-        """A new invite, and the token that its mail brings."""
+    def count_invite(self, organization: Organization, email: str) -> None:
+        """Count an invite that is about to be made, for who sends it and for who gets it. Raises RateLimited."""
+        if not organization.is_house:
+            self._invites_from.count(organization.id)
+        self._invites_to.count(email)
+
+    def invite(
+        self, transaction: Transaction, organization: Organization, request: InviteRequest
+    ) -> tuple[Invite, str]:
+        """A new invite, and the token that its mail brings. Raises InvalidRequest where too many are open already."""
+        if not organization.is_house:
+            self._check_room(transaction.connection, organization.id)
         token, now = new_token(), self._clock.now()
         invite = Invite(
             id=new_id("invite-"),
-            organization_id=organization_id,
+            organization_id=organization.id,
             email=request.email,
             role=request.role,
             projects=request.projects,
@@ -161,6 +182,12 @@ class Membership:
     def withdraw(self, transaction: Transaction, invite: Invite) -> None:
         """Delete an invite, accepted or not."""
         people.delete_invite(transaction.connection, invite.id)
+
+    def _check_room(self, connection: Connection, organization_id: str) -> None:
+        num_open = people.count_open_invites(connection, organization_id, self._clock.now())
+        check_room(num_open, MAX_OPEN_INVITES, "open invitations", "Delete one, or wait until one is accepted.")
+        num_people = num_open + people.count_members(connection, organization_id)
+        check_room(num_people, MAX_PEOPLE, "members and open invitations", "Remove one first.")
 
     def _keep_an_owner(self, connection: Connection, organization_id: str, member: Member, role: Role | None) -> None:
         is_last = member.role is Role.OWNER and people.count_owners(connection, organization_id) == 1

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from parley.core.clock import Clock
-from parley.core.errors import NotFound
+from parley.core.errors import InvalidRequest, NotFound
 from parley.core.ids import new_id
 from parley.core.pages import Page, PageRequest
 from parley.domain.accounts.key_shape import new_secret
@@ -25,6 +25,15 @@ from parley.infra.db import Connection, Transaction
 NEW_TIER = "free"
 # That of the first organization, for the case that its operator has it metered: who operates the installation is no trial.
 HOUSE_TIER = "paid"
+# Of an organization that is not the first one. Some of its changes read all of them on the one thread that writes.
+MAX_PROJECTS = 100
+MAX_KEYS = 1_000
+
+
+def check_room(num: int, most: int, what: str, remedy: str) -> None:
+    """Raises InvalidRequest where an organization has as many of something as it may have."""
+    if num >= most:
+        raise InvalidRequest(f"An organization has at most {most} {what}. {remedy}", code="limit_reached")
 
 
 class Accounts:
@@ -83,7 +92,10 @@ class Accounts:
         self.follow(transaction, organization.id)
 
     def add_project(self, transaction: Transaction, organization_id: str, name: str) -> Project:
-        """A new project; the sessions of those who reach every project see it at once."""
+        """A new project; the sessions of those who reach every project see it at once. Raises InvalidRequest for too many."""
+        if not self.organization(transaction.connection, organization_id).is_house:
+            num = organizations.count_projects(transaction.connection, organization_id)
+            check_room(num, MAX_PROJECTS, "projects that are not archived", "Archive one first.")
         project = Project(id=new_id("proj_"), organization_id=organization_id, name=name, created_at=self._clock.now())
         organizations.insert_project(transaction.connection, project)
         self.follow(transaction, organization_id)
@@ -164,7 +176,13 @@ class Accounts:
     def issue(
         self, transaction: Transaction, project: Project, request: KeyRequest, *, secret: str | None = None
     ) -> IssuedKey:
-        """Make a key of `project`: a fresh one, or the `secret` that the operator chose. It counts once it is durable."""
+        """Make a key of `project`: a fresh one, or the `secret` that the operator chose. It counts once it is durable.
+
+        Raises InvalidRequest where the organization has too many.
+        """
+        if not self.organization(transaction.connection, project.organization_id).is_house:
+            num = keys.count_live_keys(transaction.connection, project.organization_id)
+            check_room(num, MAX_KEYS, "keys that are not revoked", "Revoke one first.")
         secret = new_secret() if secret is None else secret
         key = Key(
             id=new_id("key_"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from sqlalchemy import Connection, Row, bindparam, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, func, or_, select, update
 
 from parley.core.limits import Limits
 from parley.core.pages import Page, PageRequest, page_of
@@ -64,6 +64,15 @@ def live_keys(connection: Connection, organization_id: str | None = None) -> lis
     if organization_id is not None:
         query = query.where(keys.c.organization_id == organization_id)
     return [_key(row) for row in connection.execute(query)]
+
+
+def count_live_keys(connection: Connection, organization_id: str) -> int:
+    """How many of the organization are not revoked."""
+    return connection.execute(
+        select(func.count())
+        .select_from(keys)
+        .where(keys.c.organization_id == organization_id, keys.c.revoked_at.is_(None))
+    ).scalar_one()
 
 
 def find_key(connection: Connection, key_id: str) -> Key | None:

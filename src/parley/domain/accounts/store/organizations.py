@@ -102,6 +102,15 @@ def all_projects(connection: Connection, organization_id: str | None = None) -> 
     return [_project(row) for row in connection.execute(query)]
 
 
+def count_projects(connection: Connection, organization_id: str) -> int:
+    """How many of the organization are not archived."""
+    return connection.execute(
+        select(func.count())
+        .select_from(projects)
+        .where(projects.c.organization_id == organization_id, projects.c.archived_at.is_(None))
+    ).scalar_one()
+
+
 def list_projects(
     connection: Connection,
     organization_id: str,

@@ -98,6 +98,23 @@ def count_owners(connection: Connection, organization_id: str) -> int:
     ).scalar_one()
 
 
+def count_members(connection: Connection, organization_id: str) -> int:
+    return connection.execute(
+        select(func.count()).select_from(members).where(members.c.organization_id == organization_id)
+    ).scalar_one()
+
+
+def count_open_invites(connection: Connection, organization_id: str, now: float) -> int:
+    """The invites that may still be accepted."""
+    return connection.execute(
+        select(func.count())
+        .select_from(invites)
+        .where(
+            invites.c.organization_id == organization_id, invites.c.accepted_at.is_(None), invites.c.expires_at > now
+        )
+    ).scalar_one()
+
+
 def insert_project_member(connection: Connection, project_id: str, member: Member) -> None:
     connection.execute(
         project_members.insert().values(
