@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from parley.domain.accounts import membership, service
-from tests.builders_accounts import Person, Town
+from parley.domain.accounts import doors, membership, service
+from tests.builders_accounts import PASSWORD, Person, Town
 
 ORGANIZATION = "/v1/organization"
 
@@ -63,3 +63,32 @@ async def test_an_organization_has_so_many_members_and_open_invites(
     town.clock.advance(7 * 86_400)
     assert await statuses(ada, path, bodies) == [200] * 3 + [400] * 2
     assert await statuses(town, path, bodies) == [200] * 5
+
+
+async def test_a_user_has_so_many_sessions_and_the_oldest_end(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doors, "MAX_SESSIONS", 2)
+    sessions = [await town.sign_up("ada@example.org")]
+    for _ in range(2):
+        town.clock.advance(1)
+        body = {"email": "ada@example.org", "password": PASSWORD}
+        sessions.append(town.entered(await town.call("POST", "/v1/account/log_in", body, key=None)))
+    assert [(await one.call("GET", "/v1/account/session")).status_code for one in sessions] == [401, 200, 200]
+
+
+async def test_a_change_leaves_the_keys_that_it_does_not_concern_as_they_are(town: Town) -> None:
+    ada = await town.sign_up("ada@example.org")
+    secret, project_id = (await town.new_key(ada))["value"], await town.project_id(ada)
+    before = town.records.keys.authenticate(secret)
+    path = f"{ORGANIZATION}/projects"
+    assert (await ada.call("POST", f"{path}/{project_id}", {"name": "renamed"})).status_code == 200
+    other = (await ada.call("POST", path, {"name": "other"})).json()["id"]
+    bob = await town.join("bob@example.org", "developer", by=ada)
+    assert (await ada.call("POST", f"{path}/{other}/users", {"user_id": bob.user_id, "role": "member"})).is_success
+    assert (await bob.call("GET", f"{path}/{other}")).status_code == 200
+    assert (await ada.call("POST", f"{ORGANIZATION}/users/{bob.user_id}", {"role": "reader"})).is_success
+    assert (await ada.call("POST", f"{path}/{other}/archive")).status_code == 200
+    assert (await bob.call("GET", f"{path}/{other}")).status_code == 404
+    assert (await ada.call("DELETE", f"{ORGANIZATION}/users/{bob.user_id}")).status_code == 200
+    assert (await bob.call("GET", path)).status_code == 401
+    # Nobody made it anew: it is the same object.
+    assert town.records.keys.authenticate(secret) is before

@@ -24,6 +24,8 @@ from parley.infra.db import Connection, Transaction
 
 # Sign-ups that wait for their code; far more than come true in a quarter of an hour.
 _MAX_SIGN_UPS = 10_000
+# Of one user: more browsers than anybody has. A change of an organization's projects reads the sessions of its people.
+MAX_SESSIONS = 50
 
 
 class Doors:
@@ -75,10 +77,11 @@ class Doors:
         return sign_up
 
     def open_session(self, transaction: Transaction, user: User, organization_id: str) -> tuple[Session, str]:
-        """Log a user in to an organization of theirs: a new session, and the token for its cookie."""
+        """Log a user in to an organization of theirs: a new session, and the token for its cookie. Beyond so many the oldest end."""
         connection = transaction.connection
         token, now = new_token(), self._clock.now()
-        entrances.delete_expired(connection, now)
+        self._end(transaction, entrances.expired_sessions(connection, now))
+        self._end(transaction, entrances.sessions_of(connection, user.id)[: -MAX_SESSIONS + 1])
         session = Session(
             id=new_id("sess_"),
             digest=self._ring.digest(token),
@@ -88,16 +91,14 @@ class Doors:
             expires_at=now + SESSION_SECONDS,
         )
         entrances.insert_session(connection, session)
-        standing = self._accounts.standing_of(connection, organization_id)
-        transaction.on_commit(lambda: self._ring.admit_session(standing, session))
+        self._accounts.follow_session(transaction, session)
         return session, token
 
     def close_session(self, transaction: Transaction, session_id: str) -> None:
         """Log a session out."""
         session = entrances.find_session(transaction.connection, session_id)
         if session is not None:
-            entrances.delete_session(transaction.connection, session_id)
-            transaction.on_commit(lambda: self._ring.dismiss(sessions=[session]))
+            self._end(transaction, [session])
 
     def begin_reset(self, transaction: Transaction, user: User) -> str:
         """The token of a link that sets a new password; an earlier link no longer counts."""
@@ -122,13 +123,15 @@ class Doors:
         connection = transaction.connection
         entrances.delete_resets(connection, user.id)
         people.set_password(connection, user.id, password_hash)
-        ended = entrances.sessions_of(connection, user.id)
-        for session in ended:
-            entrances.delete_session(connection, session.id)
-        transaction.on_commit(lambda: self._ring.dismiss(sessions=ended))
+        self._end(transaction, entrances.sessions_of(connection, user.id))
 
     def session(self, connection: Connection, session_id: str) -> Session | None:
         return entrances.find_session(connection, session_id)
+
+    def _end(self, transaction: Transaction, ended: list[Session]) -> None:
+        for session in ended:
+            entrances.delete_session(transaction.connection, session.id)
+        transaction.on_commit(lambda: self._ring.dismiss(sessions=ended))
 
     def _code_digest(self, email: str, code: str) -> bytes:
         return self._ring.digest(f"sign-up:{email}:{code}")

@@ -12,7 +12,7 @@ from parley.domain.accounts.model import Organization, Project
 from parley.domain.accounts.people import Invite, InviteRequest, Member, Role, User
 from parley.domain.accounts.ring import Ring
 from parley.domain.accounts.service import Accounts, check_room
-from parley.domain.accounts.store import entrances, keys, people
+from parley.domain.accounts.store import entrances, keys, organizations, people
 from parley.infra.db import Connection, Transaction
 
 _HOUR = 3_600.0
@@ -62,7 +62,7 @@ class Membership:
             raise InvalidRequest("That user is a member of the organization already.", code="already_member")
         member = Member(user=user, role=role, added_at=self._clock.now())
         people.insert_member(transaction.connection, organization_id, member)
-        self._accounts.follow(transaction, organization_id)
+        self._accounts.follow_member(transaction, organization_id, user.id)
         return member
 
     def member(self, connection: Connection, organization_id: str, user_id: str) -> Member:
@@ -79,7 +79,7 @@ class Membership:
         """Raises InvalidRequest where the organization would have no owner left."""
         self._keep_an_owner(transaction.connection, organization_id, member, role)
         people.set_role(transaction.connection, organization_id, member.user.id, role)
-        self._accounts.follow(transaction, organization_id)
+        self._accounts.follow_member(transaction, organization_id, member.user.id)
         return replace(member, role=role)
 
     def remove_member(self, transaction: Transaction, organization_id: str, member: Member) -> None:
@@ -89,11 +89,15 @@ class Membership:
         for key in keys.keys_of(connection, user_id=member.user.id):
             if key.organization_id == organization_id:
                 self._accounts.revoke(transaction, key)
-        for session in entrances.sessions_of(connection, member.user.id):
-            if session.organization_id == organization_id:
-                entrances.delete_session(connection, session.id)
+        ended = [
+            session
+            for session in entrances.sessions_of(connection, member.user.id)
+            if session.organization_id == organization_id
+        ]
+        for session in ended:
+            entrances.delete_session(connection, session.id)
         people.delete_member(connection, organization_id, member.user.id)
-        self._accounts.follow(transaction, organization_id)
+        transaction.on_commit(lambda: self._ring.dismiss(sessions=ended))
 
     def add_to_project(self, transaction: Transaction, project: Project, member: Member, role: Role) -> Member:
         """Raises InvalidRequest for one who is in it already."""
@@ -101,7 +105,7 @@ class Membership:
             raise InvalidRequest("That user is a member of the project already.", code="already_member")
         added = Member(user=member.user, role=role, added_at=self._clock.now())
         people.insert_project_member(transaction.connection, project.id, added)
-        self._accounts.follow(transaction, project.organization_id)
+        self._accounts.follow_member(transaction, project.organization_id, member.user.id)
         return added
 
     def project_member(self, connection: Connection, project: Project, user_id: str) -> Member:
@@ -116,13 +120,13 @@ class Membership:
 
     def change_project_role(self, transaction: Transaction, project: Project, member: Member, role: Role) -> Member:
         people.set_project_role(transaction.connection, project.id, member.user.id, role)
-        self._accounts.follow(transaction, project.organization_id)
+        self._accounts.follow_member(transaction, project.organization_id, member.user.id)
         return replace(member, role=role)
 
     def remove_from_project(self, transaction: Transaction, project: Project, member: Member) -> None:
         """Take a member out of a project: their keys of it no longer count, unless their role reaches it anyway."""
         people.delete_project_member(transaction.connection, project.id, member.user.id)
-        self._accounts.follow(transaction, project.organization_id)
+        self._accounts.follow_member(transaction, project.organization_id, member.user.id)
 
     def count_invite(self, organization: Organization, email: str) -> None:
         """Count an invite that is about to be made, for who sends it and for who gets it. Raises RateLimited."""
@@ -172,9 +176,8 @@ class Membership:
         connection = transaction.connection
         people.set_accepted(connection, invite, self._clock.now())
         member = self.add_member(transaction, invite.organization_id, user, invite.role)
-        standing = self._accounts.standing_of(connection, invite.organization_id)
         for project_id, role in invite.projects.items():
-            project = standing.projects.get(project_id)
+            project = organizations.find_project(connection, invite.organization_id, project_id)
             if project is not None and project.archived_at is None:
                 self.add_to_project(transaction, project, member, role)
         return member

@@ -92,16 +92,22 @@ def all_sessions(connection: Connection, organization_id: str | None = None) -> 
 
 
 def sessions_of(connection: Connection, user_id: str) -> list[Session]:
-    return [_session(row) for row in connection.execute(select(sessions).where(sessions.c.user_id == user_id))]
+    """A user's sessions, the oldest first."""
+    query = select(sessions).where(sessions.c.user_id == user_id).order_by(sessions.c.created_at, sessions.c.id)
+    return [_session(row) for row in connection.execute(query)]
 
 
 def delete_session(connection: Connection, session_id: str) -> None:
     connection.execute(delete(sessions).where(sessions.c.id == session_id))
 
 
+def expired_sessions(connection: Connection, now: float) -> list[Session]:
+    return [_session(row) for row in connection.execute(select(sessions).where(sessions.c.expires_at <= now))]
+
+
 def delete_expired(connection: Connection, now: float) -> None:
-    """Forget what does not count any more: sign-ups, resets and sessions."""
-    for table in (sign_ups, resets, sessions):
+    """Forget what does not count any more: sign-ups and resets."""
+    for table in (sign_ups, resets):
         connection.execute(delete(table).where(table.c.expires_at <= now))
 
 
