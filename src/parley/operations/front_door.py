@@ -124,13 +124,13 @@ class FrontDoor:
         self._codes.count(visitor.address or "unknown")
         email = normal_email(email)
         self._codes_of.count(email)
-        doors = self._records.doors
-        waiting = await self._records.database.read(lambda connection: doors.find_sign_up(connection, email))
+        code, doors = code.strip(), self._records.doors
+        waiting = await self._records.database.read(lambda connection: doors.find_sign_up(connection, email, code))
         password_hash = None if waiting is None else waiting.password_hash
         is_right = await self._passwords.is_right(password, password_hash)
 
         def work(transaction: Transaction) -> Entered | None:
-            sign_up = doors.try_code(transaction, email, code.strip() if is_right else "")
+            sign_up = doors.try_code(transaction, email, code if is_right else "")
             if sign_up is None or sign_up.password_hash != password_hash:
                 return None
             user = self._user(transaction.connection, email)

@@ -1,7 +1,5 @@
 """The accounts' verbs on the ways in: sign-ups, sessions, resets of a password."""
 
-import hmac
-
 from parley.core.clock import Clock
 from parley.core.errors import InvalidRequest, Overloaded
 from parley.core.ids import new_id
@@ -45,7 +43,7 @@ class Doors:
     def begin_sign_up(
         self, transaction: Transaction, *, email: str, name: str, organization_name: str, password_hash: str
     ) -> str:
-        """Keep a sign-up until its code comes; returns the code."""
+        """Keep a sign-up until its code comes; returns the code. Another one of the address waits beside it."""
         code, now = new_code(), self._clock.now()
         sign_up = SignUp(
             email=email,
@@ -60,20 +58,20 @@ class Doors:
         entrances.replace_sign_up(transaction.connection, sign_up)
         return code
 
-    def find_sign_up(self, connection: Connection, email: str) -> SignUp | None:
-        """The sign-up that waits for its code."""
-        return entrances.find_sign_up(connection, email)
-
-    def try_code(self, transaction: Transaction, email: str, code: str) -> SignUp | None:
-        """The sign-up that the code completes, which is used up with that; None: the code is wrong, which is counted."""
-        connection = transaction.connection
-        sign_up = entrances.find_sign_up(connection, email)
+    def find_sign_up(self, connection: Connection, email: str, code: str) -> SignUp | None:
+        """The sign-up that waits for this code; None: the code is wrong, or does not count any more."""
+        sign_up = entrances.find_sign_up(connection, email, self._code_digest(email, code))
         if sign_up is None or sign_up.expires_at <= self._clock.now() or sign_up.num_tries >= MAX_CODE_TRIES:
             return None
-        if not hmac.compare_digest(sign_up.digest, self._code_digest(email, code)):
-            entrances.count_try(connection, email)
-            return None
-        entrances.delete_sign_up(connection, email)
+        return sign_up
+
+    def try_code(self, transaction: Transaction, email: str, code: str) -> SignUp | None:
+        """The sign-up that the code completes, which uses up all of the address; None: the code is wrong, which is counted."""
+        sign_up = self.find_sign_up(transaction.connection, email, code)
+        if sign_up is None:
+            entrances.count_try(transaction.connection, email)
+        else:
+            entrances.delete_sign_ups(transaction.connection, email)
         return sign_up
 
     def open_session(self, transaction: Transaction, user: User, organization_id: str) -> tuple[Session, str]:
