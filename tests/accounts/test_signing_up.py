@@ -71,6 +71,17 @@ async def test_a_strangers_sign_up_is_not_completed_by_the_owner_of_the_address(
     assert (reply.status_code, reply.json()["error"]["code"]) == (400, "invalid_code")
 
 
+async def test_another_sign_up_of_an_address_leaves_the_code_that_waits(town: Town) -> None:
+    await town.ok("POST", SIGN_UP, {"email": "ada@example.org", "password": PASSWORD}, key=None)
+    mine = re.search(r"\b(\d{6})\b", await town.mail_to("ada@example.org")).group()
+    await town.ok("POST", SIGN_UP, {"email": "ada@example.org", "password": "the strangers own"}, key=None)
+    theirs = re.search(r"\b(\d{6})\b", await town.mail_to("ada@example.org", num=2)).group()
+    body = {"email": "ada@example.org", "code": mine, "password": PASSWORD}
+    town.entered(await town.call("POST", VERIFY, body, key=None))
+    late = {"email": "ada@example.org", "code": theirs, "password": "the strangers own"}
+    assert (await town.call("POST", VERIFY, late, key=None)).json()["error"]["code"] == "invalid_code"
+
+
 async def test_one_address_may_sign_up_five_times_an_hour(town: Town) -> None:
     statuses = [
         (await town.call("POST", SIGN_UP, {"email": f"p{n}@example.org", "password": PASSWORD}, key=None)).status_code

@@ -1,5 +1,7 @@
 """Mail: by SMTP where there is a server, else into the outbox, which the command line shows; never lost, never logged."""
 
+import asyncio
+import contextlib
 import logging
 import socket
 import threading
@@ -14,7 +16,7 @@ from parley.cli.outbox import command
 from parley.core.clock import FakeClock
 from parley.core.errors import Overloaded
 from parley.infra import mail
-from parley.infra.mail import Letter, mail_room
+from parley.infra.mail import Letter, MailRoom, mail_room
 from tests.builders_records import settings_in
 
 LETTER = Letter(to="ada@example.org", subject="Your code", text="Your code is 123456.\n")
@@ -61,10 +63,22 @@ def smtp_server(received: list[str], *, refuses: bool = False) -> Iterator[int]:
         listener.close()
 
 
+def post(room: MailRoom, letter: Letter, organization_id: str | None = None) -> None:
+    with room.place(organization_id) as place:
+        place.letter = letter
+
+
+async def until_there_is_room(room: MailRoom) -> None:
+    while True:
+        with contextlib.suppress(Overloaded), room.place():
+            return
+        await asyncio.sleep(0.001)
+
+
 async def posted(folder: Path, **settings: object) -> None:
     folder.mkdir(exist_ok=True)
     async with mail_room(settings_in(folder, **settings), folder / "outbox", FakeClock()) as room:
-        room.post(LETTER)
+        post(room, LETTER)
 
 
 def shown(folder: Path, *options: str) -> str:
@@ -114,18 +128,58 @@ async def test_the_oldest_mails_make_room_for_new_ones(tmp_path: Path, monkeypat
     monkeypatch.setattr(mail, "_MAX_IN_OUTBOX", 3)
     async with mail_room(settings_in(tmp_path), tmp_path / "outbox", FakeClock()) as room:
         for num in range(5):
-            room.post(Letter(to="ada@example.org", subject=f"number {num}", text="x"))
+            post(room, Letter(to="ada@example.org", subject=f"number {num}", text="x"))
     text = shown(tmp_path)
     assert [num for num in range(5) if f"number {num}" in text] == [2, 3, 4]
 
 
 async def test_too_many_letters_at_once_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mail, "_MAX_WAITING", 3)
+    monkeypatch.setattr(mail, "_MAX_WAITING", 6)
     async with mail_room(settings_in(tmp_path), tmp_path / "outbox", FakeClock()) as room:
         for _ in range(3):
-            room.post(LETTER)
+            post(room, LETTER)
         with pytest.raises(Overloaded):
-            room.post(LETTER)
+            post(room, LETTER)
+
+
+async def test_invites_leave_places_to_those_of_others_and_to_codes_and_resets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mail, "_MAX_WAITING", 20)
+    async with mail_room(settings_in(tmp_path), tmp_path / "outbox", FakeClock()) as room:
+        for organization_id in ("org-1", "org-2", "org-3", "org-4", "org-5"):
+            post(room, LETTER, organization_id)
+            post(room, LETTER, organization_id)
+            with pytest.raises(Overloaded):
+                post(room, LETTER, organization_id)
+        with pytest.raises(Overloaded):
+            post(room, LETTER, "org-6")
+        for _ in range(10):
+            post(room, LETTER)
+
+
+async def test_a_code_is_carried_before_the_invites_that_wait(tmp_path: Path) -> None:
+    async with mail_room(settings_in(tmp_path), tmp_path / "outbox", FakeClock()) as room:
+        post(room, Letter(to="bob@example.org", subject="an invite", text="x"), "org-1")
+        post(room, LETTER)
+    text = shown(tmp_path)
+    assert 0 < text.index("Your code") < text.index("an invite")
+
+
+async def test_a_place_without_a_letter_and_one_whose_letter_went_are_free_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mail, "_MAX_WAITING", 2)
+    folder = tmp_path / "outbox"
+    async with mail_room(settings_in(tmp_path), folder, FakeClock()) as room:
+        with room.place():
+            pass
+        with pytest.raises(ValueError, match="refused"), room.place():
+            raise ValueError("refused")
+        for _ in range(2):
+            await until_there_is_room(room)
+            post(room, LETTER)
+    assert len(list(folder.iterdir())) == 2
 
 
 @pytest.mark.parametrize(
@@ -135,8 +189,8 @@ async def test_a_letter_that_cannot_be_written_is_left_out_and_those_behind_it_g
     tmp_path: Path, caplog: pytest.LogCaptureFixture, to: str
 ) -> None:
     async with mail_room(settings_in(tmp_path), tmp_path / "outbox", FakeClock()) as room:
-        room.post(Letter(to=to, subject="Your code", text="Your code is 654321.\n"))
-        room.post(LETTER)
+        post(room, Letter(to=to, subject="Your code", text="Your code is 654321.\n"))
+        post(room, LETTER)
     text = shown(tmp_path)
     assert "Your code is 123456." in text
     assert "654321" not in text
@@ -145,7 +199,7 @@ async def test_a_letter_that_cannot_be_written_is_left_out_and_those_behind_it_g
 
 async def test_what_others_chose_cannot_move_the_terminals_cursor(tmp_path: Path) -> None:
     async with mail_room(settings_in(tmp_path), tmp_path / "outbox", FakeClock()) as room:
-        room.post(Letter(to="ada@example.org", subject="s", text="before\x1b[2Jafter\n"))
+        post(room, Letter(to="ada@example.org", subject="s", text="before\x1b[2Jafter\n"))
     text = shown(tmp_path)
     assert "\x1b" not in text
     assert "before[2Jafter" in text

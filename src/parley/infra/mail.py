@@ -6,9 +6,10 @@ import itertools
 import logging
 import smtplib
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -23,6 +24,7 @@ from parley.infra.folder import write_private
 from parley.infra.settings import Settings
 
 _SMTP_SECONDS = 20.0
+# Half of them are for invites, of which one organization has a fifth; the other half is for codes and resets.
 _MAX_WAITING = 1_000
 _MAX_IN_OUTBOX = 1_000
 
@@ -88,33 +90,84 @@ class Outbox:
             old.unlink(missing_ok=True)
 
 
+@dataclass(slots=True)
+class Place:
+    """A place for one letter: what lies on it when it is left is carried."""
+
+    letter: Letter | None = None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Waiting:
+    """What waits, in its order: codes and resets, invites, and the end of work. `organization_id`: whose invite it is."""
+
+    rank: int
+    number: int
+    letter: Letter | None = field(compare=False)
+    organization_id: str | None = field(compare=False)
+
+
 class MailRoom:
-    """Letters that wait to be carried, in their order. Whoever posts one does not wait, nor learns by time what became of it."""
+    """Letters that wait to be carried. Whoever leaves one does not wait, nor learns by time what became of it."""
 
     def __init__(self, carrier: Carrier, outbox: Outbox, *, sender: str, clock: Clock) -> None:
         self._carrier = carrier
         self._outbox = outbox
         self._sender = sender
         self._clock = clock
-        self._waiting: asyncio.Queue[Letter | None] = asyncio.Queue(_MAX_WAITING + 1)
+        self._waiting: asyncio.PriorityQueue[_Waiting] = asyncio.PriorityQueue(_MAX_WAITING + 1)
+        self._numbers = itertools.count()
+        # Places that are taken, by the organization whose invites they are for; None: for codes and resets.
+        self._taken: Counter[str | None] = Counter()
 
-    def post(self, letter: Letter) -> None:
-        """Have a letter carried. Raises Overloaded when too many wait."""
-        if self._waiting.qsize() >= _MAX_WAITING:
+    @contextmanager
+    def place(self, organization_id: str | None = None) -> Iterator[Place]:
+        """A place for an organization's invite, or for a code or a reset. Raises Overloaded where there is none left.
+
+        It is taken before anything is kept that a letter shall tell of, and given back where it is left empty.
+        """
+        if not self._has_room(organization_id):
             raise Overloaded("Too many mails are waiting to be sent.", retry_after_seconds=30.0)
-        self._waiting.put_nowait(letter)
+        self._taken[organization_id] += 1
+        place = Place()
+        try:
+            yield place
+        finally:
+            if place.letter is None:
+                self._give_back(organization_id)
+            else:
+                self._put(0 if organization_id is None else 1, place.letter, organization_id)
 
     async def run(self) -> None:
         """Carry letters until `close`, and those that wait then."""
-        while (letter := await self._waiting.get()) is not None:
+        while True:
+            next_one = await self._waiting.get()
+            if next_one.letter is None:
+                return
             try:
-                await asyncio.to_thread(self._carry, letter)
+                await asyncio.to_thread(self._carry, next_one.letter)
             except Exception as error:  # noqa: BLE001 - one letter ends neither the server nor those behind it
                 _log.error("a letter could not be written", extra={"error": type(error).__name__})
+            self._give_back(next_one.organization_id)
 
     def close(self) -> None:
         """Let `run` end behind the letters that wait."""
-        self._waiting.put_nowait(None)
+        self._put(2, None, None)
+
+    def _has_room(self, organization_id: str | None) -> bool:
+        half = _MAX_WAITING // 2
+        if organization_id is None:
+            return self._taken[None] < half
+        num_invites = self._taken.total() - self._taken[None]
+        return num_invites < half and self._taken[organization_id] < _MAX_WAITING // 10
+
+    def _put(self, rank: int, letter: Letter | None, organization_id: str | None) -> None:
+        self._waiting.put_nowait(_Waiting(rank, next(self._numbers), letter, organization_id))
+
+    def _give_back(self, organization_id: str | None) -> None:
+        self._taken[organization_id] -= 1
+        if not self._taken[organization_id]:
+            del self._taken[organization_id]
 
     def _carry(self, letter: Letter) -> None:
         message = self._message(letter)

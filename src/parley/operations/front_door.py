@@ -21,6 +21,7 @@ from parley.operations.records import Records
 
 _HOUR = 3_600.0
 _QUARTER = 900.0
+_DAY = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,27 +70,32 @@ class FrontDoor:
         self._records = records
         self._passwords = passwords
         self.rules = rules
-        # By client address, then by account: neither many accounts from one place nor one account from many.
+        # By client address, then by e-mail address: neither many accounts from one place nor one account from many.
+        # Each counts apart: subjects that are made up for one push none out of another.
         self._sign_ups = Attempts(clock, most=5, window_seconds=_HOUR)
+        self._sign_ups_of = Attempts(clock, most=5, window_seconds=_HOUR)
         self._codes = Attempts(clock, most=20, window_seconds=_QUARTER)
+        self._codes_of = Attempts(clock, most=20, window_seconds=_DAY)
         self._log_ins = Attempts(clock, most=10, window_seconds=_QUARTER)
+        self._log_ins_of = Attempts(clock, most=10, window_seconds=_QUARTER)
         self._resets = Attempts(clock, most=5, window_seconds=_HOUR)
+        self._resets_of = Attempts(clock, most=5, window_seconds=_HOUR)
 
     async def sign_up(self, visitor: Actor, applicant: Applicant) -> None:
         """Mail a code to the address. Whether it has an account already, only its reader learns.
 
-        Raises PermissionDenied where sign-up is closed or not for that domain, RateLimited, InvalidRequest.
+        Raises PermissionDenied where sign-up is closed or not for that domain, RateLimited, InvalidRequest, Overloaded.
         """
         self._sign_ups.count(visitor.address or "unknown")
         email = normal_email(applicant.email)
         self._check_rules(email)
         name = checked_name(applicant.name or email.partition("@")[0])
         organization_name = checked_name(applicant.organization_name or name)
-        # Hashed in either case, so that the reply takes as long.
-        password_hash = await self._passwords.hash(applicant.password)
+        self._sign_ups_of.count(email)
 
         def work(transaction: Transaction) -> str | None:
-            if self._records.membership.user_by_email(transaction.connection, email) is not None:
+            self._records.doors.check_room(transaction)
+            if self._is_somewhere(transaction.connection, self._user(transaction.connection, email)):
                 return None
             return self._records.doors.begin_sign_up(
                 transaction,
@@ -99,32 +105,43 @@ class FrontDoor:
                 password_hash=password_hash,
             )
 
-        code = await self._records.database.transaction(work)
-        letter = known_letter(email, public_url=self.rules.public_url) if code is None else code_letter(email, code)
-        self._records.mail.post(letter)
+        with self._records.mail.place() as place:
+            # Hashed in either case, so that the reply takes as long.
+            password_hash = await self._passwords.hash(applicant.password)
+            code = await self._records.database.transaction(work)
+            known = known_letter(email, public_url=self.rules.public_url)
+            place.letter = known if code is None else code_letter(email, code)
 
     async def verify(self, visitor: Actor, *, email: str, code: str, password: str) -> Entered:
         """Make the user, with an organization of their own, and log them in. Raises InvalidRequest for a wrong code.
+
+        Who has an account and belongs nowhere any more keeps it and gets the new password: the code shows that the
+        address is theirs, as the link of a reset would.
 
         The password is asked for again: a stranger may have signed up with this address and a password of theirs, and
         the owner of the address must not complete that with the code of the stranger's mail.
         """
         self._codes.count(visitor.address or "unknown")
         email = normal_email(email)
-        doors = self._records.doors
-        waiting = await self._records.database.read(lambda connection: doors.find_sign_up(connection, email))
+        self._codes_of.count(email)
+        code, doors = code.strip(), self._records.doors
+        waiting = await self._records.database.read(lambda connection: doors.find_sign_up(connection, email, code))
         password_hash = None if waiting is None else waiting.password_hash
         is_right = await self._passwords.is_right(password, password_hash)
 
         def work(transaction: Transaction) -> Entered | None:
-            sign_up = doors.try_code(transaction, email, code.strip() if is_right else "")
+            sign_up = doors.try_code(transaction, email, code if is_right else "")
             if sign_up is None or sign_up.password_hash != password_hash:
                 return None
-            if self._records.membership.user_by_email(transaction.connection, email) is not None:
+            user = self._user(transaction.connection, email)
+            if self._is_somewhere(transaction.connection, user):
                 return None
-            user = self._records.membership.add_user(
-                transaction, email=email, name=sign_up.name, password_hash=sign_up.password_hash
-            )
+            if user is None:
+                user = self._records.membership.add_user(
+                    transaction, email=email, name=sign_up.name, password_hash=sign_up.password_hash
+                )
+            else:
+                doors.set_password(transaction, user, sign_up.password_hash)
             status = OrganizationStatus.PENDING if self.rules.needs_approval else OrganizationStatus.ACTIVE
             project = self._records.accounts.found(transaction, sign_up.organization_name, status=status)
             member = self._records.membership.add_member(transaction, project.organization_id, user, Role.OWNER)
@@ -154,22 +171,20 @@ class FrontDoor:
         """A new session, whatever session the browser had. Raises AuthenticationFailed, RateLimited."""
         email = normal_email(email)
         # Counted before the password is looked at, so that guesses side by side are counted too.
-        self._log_ins.count(f"address {visitor.address}")
-        self._log_ins.count(f"account {email}")
-        user = await self._records.database.read(
-            lambda connection: self._records.membership.user_by_email(connection, email)
-        )
+        self._log_ins.count(visitor.address or "unknown")
+        self._log_ins_of.count(email)
+        user = await self._records.database.read(lambda connection: self._user(connection, email))
         is_right = await self._passwords.is_right(password, None if user is None else user.password_hash)
         if not is_right or user is None:
             raise AuthenticationFailed("The e-mail address or the password is wrong.", code="invalid_login")
-        self._log_ins.forget(f"account {email}")
+        self._log_ins_of.forget(email)
 
         def work(transaction: Transaction) -> Entered:
             self._check_unchanged(transaction.connection, user)
-            theirs = [
-                organization.id
-                for organization, _ in self._records.membership.organizations_of(transaction.connection, user)
-            ]
+            found = self._records.membership.organizations_of(transaction.connection, user)
+            # Without a name the oldest membership, but where nothing can be done only if there is no other.
+            found.sort(key=lambda one: one[0].status is not OrganizationStatus.ACTIVE)
+            theirs = [organization.id for organization, _ in found]
             if not theirs or (organization_id is not None and organization_id not in theirs):
                 raise AuthenticationFailed("You are no member of that organization.", code="no_organization")
             return self._enter(transaction, visitor, user, organization_id or theirs[0])
@@ -186,26 +201,32 @@ class FrontDoor:
         await self._records.database.transaction(work)
 
     async def ask_reset(self, visitor: Actor, *, email: str) -> None:
-        """Mail a link to the address, if it has an account. Raises RateLimited."""
+        """Mail a link to the address, if it has an account. Raises RateLimited, Overloaded."""
         email = normal_email(email)
-        self._resets.count(f"address {visitor.address}")
-        self._resets.count(f"account {email}")
+        self._resets.count(visitor.address or "unknown")
+        self._resets_of.count(email)
 
         def work(transaction: Transaction) -> str | None:
-            user = self._records.membership.user_by_email(transaction.connection, email)
+            user = self._user(transaction.connection, email)
             return None if user is None else self._records.doors.begin_reset(transaction, user)
 
-        token = await self._records.database.transaction(work)
-        if token is not None:
-            self._records.mail.post(reset_letter(email, token, public_url=self.rules.public_url))
+        # Taken for an unknown address too: both are answered alike, however full the mail room is.
+        with self._records.mail.place() as place:
+            token = await self._records.database.transaction(work)
+            if token is not None:
+                place.letter = reset_letter(email, token, public_url=self.rules.public_url)
 
     async def reset(self, visitor: Actor, *, token: str, password: str) -> None:
         """Set a new password, once for each link; every session of the user ends. Raises InvalidRequest."""
         self._codes.count(visitor.address or "unknown")
+        doors = self._records.doors
+        # A link that does not count is not worth the work of hashing.
+        await self._records.database.read(lambda connection: doors.user_of_reset(connection, token))
         password_hash = await self._passwords.hash(password)
 
         def work(transaction: Transaction) -> User:
-            user = self._records.doors.reset_password(transaction, token, password_hash)
+            user = doors.user_of_reset(transaction.connection, token)
+            doors.set_password(transaction, user, password_hash)
             for organization, _ in self._records.membership.organizations_of(transaction.connection, user):
                 by = _as_user(visitor, user, organization.id)
                 note(
@@ -218,7 +239,7 @@ class FrontDoor:
             return user
 
         user = await self._records.database.transaction(work)
-        self._log_ins.forget(f"account {user.email}")
+        self._log_ins_of.forget(user.email)
 
     async def accept_invite(self, visitor: Actor, *, token: str, name: str, password: str) -> Entered:
         """Join an organization: as the user that the address has already, with their password, or as a new one.
@@ -260,9 +281,16 @@ class FrontDoor:
 
         return await self._records.database.transaction(work)
 
+    def _user(self, connection: Connection, email: str) -> User | None:
+        return self._records.membership.user_by_email(connection, email)
+
+    def _is_somewhere(self, connection: Connection, user: User | None) -> bool:
+        """Whether it is somebody's who belongs to an organization: only an invite leads them into another."""
+        return user is not None and bool(self._records.membership.organizations_of(connection, user))
+
     def _check_unchanged(self, connection: Connection, user: User) -> None:
         """Hashing takes its time: a password that was reset meanwhile opens nothing any more. Raises AuthenticationFailed."""
-        now = self._records.membership.user_by_email(connection, user.email)
+        now = self._user(connection, user.email)
         if now is None or now.password_hash != user.password_hash:
             raise AuthenticationFailed("The e-mail address or the password is wrong.", code="invalid_login")
 

@@ -53,7 +53,10 @@ async def remove_member(records: Records, actor: Actor, user_id: str) -> None:
 
 
 async def invite(records: Records, actor: Actor, request: InviteRequest, *, public_url: str) -> tuple[Invite, str]:
-    """Offer membership by mail; the token of the mail's link is returned for an operator who brings it otherwise."""
+    """Offer membership by mail; the token of the mail's link is returned for an operator who brings it otherwise.
+
+    Raises RateLimited, and Overloaded where too many mails wait; nothing was made then.
+    """
     email = normal_email(request.email)
     check_appointment(actor, request.role, *request.projects.values())
     wanted = replace(
@@ -63,17 +66,21 @@ async def invite(records: Records, actor: Actor, request: InviteRequest, *, publ
         key_id=actor.principal.key_id if actor.kind is ActorKind.API_KEY else None,
     )
 
-    def work(transaction: Transaction) -> tuple[Invite, str, str]:
-        connection = transaction.connection
-        for project_id in wanted.projects:
-            live_project_of(records, connection, actor, project_id)
-        organization = records.accounts.organization(connection, actor.organization_id)
-        made, token = records.membership.invite(transaction, organization.id, wanted)
-        note(records, transaction, actor, "invite.sent", after=made)
-        return made, token, organization.name
+    organization = await records.database.read(
+        lambda connection: records.accounts.organization(connection, actor.organization_id)
+    )
 
-    made, token, organization_name = await records.database.transaction(work)
-    records.mail.post(invite_letter(made, token, organization_name=organization_name, public_url=public_url))
+    def work(transaction: Transaction) -> tuple[Invite, str]:
+        for project_id in wanted.projects:
+            live_project_of(records, transaction.connection, actor, project_id)
+        made, token = records.membership.invite(transaction, organization, wanted)
+        note(records, transaction, actor, "invite.sent", after=made)
+        return made, token
+
+    with records.mail.place(organization.id) as place:
+        records.membership.count_invite(organization, email)
+        made, token = await records.database.transaction(work)
+        place.letter = invite_letter(made, token, organization_name=organization.name, public_url=public_url)
     return made, token
 
 

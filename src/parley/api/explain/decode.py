@@ -21,15 +21,22 @@ _CONTAINERS = frozenset({dict, list})
 
 
 class JsonBody(Generic[T]):
-    """The JSON body of one endpoint: a strict struct and the decoder made for it."""
+    """The JSON body of one endpoint: a strict struct and the decoder made for it.
 
-    def __init__(self, wire_type: type[T]) -> None:
+    `must_say_type`: the request has to say that it is JSON, which another site's page cannot without asking us first.
+    """
+
+    def __init__(self, wire_type: type[T], *, must_say_type: bool = False) -> None:
         self.wire_type = wire_type
+        self._must_say_type = must_say_type
         self._decoder = msgspec.json.Decoder(wire_type)
 
     async def read(self, http: Request) -> T:
         """The body of `http`, checked. Raises InvalidRequest that names the first fault."""
-        _check_content_type(http.headers.get("content-type"))
+        header = http.headers.get("content-type")
+        if header is None and self._must_say_type:
+            raise wording.no_content_type()
+        _check_content_type(header)
         body = await http.body()
         decoded = self._decode_fast(body)
         if decoded is not None:

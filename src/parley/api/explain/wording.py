@@ -51,6 +51,15 @@ def unsupported_content_type(media_type: str, header: str, *, accepted: str = "a
     )
 
 
+def no_content_type() -> InvalidRequest:
+    """The body is not said to be what it must be said to be."""
+    return InvalidRequest(
+        "This API method only accepts 'application/json' requests. Please try again with the header "
+        "'Content-Type: application/json'.",
+        code="unsupported_content_type",
+    )
+
+
 def missing(path: str) -> InvalidRequest:
     """A required field is not there."""
     return InvalidRequest(f"Missing required parameter: '{path}'.", param=path, code="missing_required_parameter")

@@ -9,15 +9,17 @@ from parley.api.openai.opening import json_reply
 from parley.api.platform import shapes
 from parley.api.platform.schemas import replies, requests
 from parley.api.session import cookie_header, session_token
+from parley.core.errors import AuthenticationFailed
 from parley.domain.accounts.entrances import SESSION_SECONDS
 from parley.operations.front_door import Applicant, Entered
 
-_SIGN_UP = JsonBody(requests.SignUpRequest)
-_VERIFY = JsonBody(requests.VerifyRequest)
-_LOG_IN = JsonBody(requests.LogInRequest)
-_ASK_RESET = JsonBody(requests.AskResetRequest)
-_RESET = JsonBody(requests.ResetRequest)
-_ACCEPT = JsonBody(requests.AcceptInviteRequest)
+# A session's cookie is set by these: no page of another site may send them unasked.
+_SIGN_UP = JsonBody(requests.SignUpRequest, must_say_type=True)
+_VERIFY = JsonBody(requests.VerifyRequest, must_say_type=True)
+_LOG_IN = JsonBody(requests.LogInRequest, must_say_type=True)
+_ASK_RESET = JsonBody(requests.AskResetRequest, must_say_type=True)
+_RESET = JsonBody(requests.ResetRequest, must_say_type=True)
+_ACCEPT = JsonBody(requests.AcceptInviteRequest, must_say_type=True)
 
 
 async def sign_up(call: Call) -> ASGIApp:
@@ -94,7 +96,8 @@ async def _session(call: Call, token: str) -> replies.SessionUser:
     records = call.records
     found = records.keys.recognise(token)
     if found is None:
-        raise RuntimeError("a session ended while it was being shown")
+        # It ended while it was being opened or shown: its user was removed, or has a new password.
+        raise AuthenticationFailed("The e-mail address or the password is wrong.", code="invalid_login")
     session = found.session
     users, organization = await records.database.read(
         lambda connection: (

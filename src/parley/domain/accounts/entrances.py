@@ -13,7 +13,7 @@ MAX_CODE_TRIES = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignUp:
-    """A person who has yet to show that the address is theirs; there is no user before that. One for each address."""
+    """A person who has yet to show that the address is theirs; there is no user before that."""
 
     email: str
     name: str

@@ -6,14 +6,23 @@ from parley.core.clock import Clock
 from parley.core.errors import InvalidRequest, NotFound
 from parley.core.ids import new_id
 from parley.core.pages import Page, PageRequest
+from parley.domain.accounts.attempts import Attempts
 from parley.domain.accounts.entrances import INVITE_SECONDS, new_token
 from parley.domain.accounts.model import Key, Organization, Project
 from parley.domain.accounts.people import Invite, InviteRequest, Member, Role, User, appointing_scope, role_scopes
 from parley.domain.accounts.ring import Ring
-from parley.domain.accounts.service import Accounts
+from parley.domain.accounts.service import Accounts, check_room
 from parley.domain.accounts.standing import principal_of
-from parley.domain.accounts.store import entrances, keys, people
+from parley.domain.accounts.store import entrances, keys, organizations, people
 from parley.infra.db import Connection, Transaction
+
+_HOUR = 3_600.0
+# Nobody who writes to people that they know needs more. The first organization may invite as many as it will.
+MAX_OPEN_INVITES = 100
+_MAX_INVITES_AN_HOUR = 50
+_MAX_INVITES_AN_HOUR_TO_ONE = 5
+# Members and open invites: every change of an organization reads them all.
+MAX_PEOPLE = 1_000
 
 
 class Membership:
@@ -23,6 +32,8 @@ class Membership:
         self._accounts = accounts
         self._ring = ring
         self._clock = clock
+        self._invites_from = Attempts(clock, most=_MAX_INVITES_AN_HOUR, window_seconds=_HOUR)
+        self._invites_to = Attempts(clock, most=_MAX_INVITES_AN_HOUR_TO_ONE, window_seconds=_HOUR)
 
     def add_user(self, transaction: Transaction, *, email: str, name: str, password_hash: str | None) -> User:
         """A new user. The caller has seen that the address is nobody's yet."""
@@ -52,7 +63,7 @@ class Membership:
             raise InvalidRequest("That user is a member of the organization already.", code="already_member")
         member = Member(user=user, role=role, added_at=self._clock.now())
         people.insert_member(transaction.connection, organization_id, member)
-        self._accounts.follow(transaction, organization_id)
+        self._accounts.follow_member(transaction, organization_id, user.id)
         return member
 
     def member(self, connection: Connection, organization_id: str, user_id: str) -> Member:
@@ -69,7 +80,7 @@ class Membership:
         """Raises InvalidRequest where the organization would have no owner left."""
         self._keep_an_owner(transaction.connection, organization_id, member, role)
         people.set_role(transaction.connection, organization_id, member.user.id, role)
-        self._accounts.follow(transaction, organization_id)
+        self._accounts.follow_member(transaction, organization_id, member.user.id)
         return replace(member, role=role)
 
     def remove_member(self, transaction: Transaction, organization_id: str, member: Member) -> list[Key]:
@@ -84,11 +95,15 @@ class Membership:
             for key in keys.keys_of(connection, user_id=member.user.id)
             if key.organization_id == organization_id
         ]
-        for session in entrances.sessions_of(connection, member.user.id):
-            if session.organization_id == organization_id:
-                entrances.delete_session(connection, session.id)
+        ended = [
+            session
+            for session in entrances.sessions_of(connection, member.user.id)
+            if session.organization_id == organization_id
+        ]
+        for session in ended:
+            entrances.delete_session(connection, session.id)
         people.delete_member(connection, organization_id, member.user.id)
-        self._accounts.follow(transaction, organization_id)
+        transaction.on_commit(lambda: self._ring.dismiss(sessions=ended))
         return revoked
 
     def add_to_project(self, transaction: Transaction, project: Project, member: Member, role: Role) -> Member:
@@ -97,7 +112,7 @@ class Membership:
             raise InvalidRequest("That user is a member of the project already.", code="already_member")
         added = Member(user=member.user, role=role, added_at=self._clock.now())
         people.insert_project_member(transaction.connection, project.id, added)
-        self._accounts.follow(transaction, project.organization_id)
+        self._accounts.follow_member(transaction, project.organization_id, member.user.id)
         return added
 
     def project_member(self, connection: Connection, project: Project, user_id: str) -> Member:
@@ -112,20 +127,30 @@ class Membership:
 
     def change_project_role(self, transaction: Transaction, project: Project, member: Member, role: Role) -> Member:
         people.set_project_role(transaction.connection, project.id, member.user.id, role)
-        self._accounts.follow(transaction, project.organization_id)
+        self._accounts.follow_member(transaction, project.organization_id, member.user.id)
         return replace(member, role=role)
 
     def remove_from_project(self, transaction: Transaction, project: Project, member: Member) -> None:
         """Take a member out of a project: their keys of it no longer count, unless their role reaches it anyway."""
         people.delete_project_member(transaction.connection, project.id, member.user.id)
-        self._accounts.follow(transaction, project.organization_id)
+        self._accounts.follow_member(transaction, project.organization_id, member.user.id)
 
-    def invite(self, transaction: Transaction, organization_id: str, request: InviteRequest) -> tuple[Invite, str]:
-        """A new invite, and the token that its mail brings."""
+    def count_invite(self, organization: Organization, email: str) -> None:
+        """Count an invite that is about to be made, for who sends it and for who gets it. Raises RateLimited."""
+        if not organization.is_house:
+            self._invites_from.count(organization.id)
+        self._invites_to.count(email)
+
+    def invite(
+        self, transaction: Transaction, organization: Organization, request: InviteRequest
+    ) -> tuple[Invite, str]:
+        """A new invite, and the token that its mail brings. Raises InvalidRequest where too many are open already."""
+        if not organization.is_house:
+            self._check_room(transaction.connection, organization.id)
         token, now = new_token(), self._clock.now()
         invite = Invite(
             id=new_id("invite-"),
-            organization_id=organization_id,
+            organization_id=organization.id,
             email=request.email,
             role=request.role,
             projects=request.projects,
@@ -161,9 +186,8 @@ class Membership:
         connection = transaction.connection
         people.set_accepted(connection, invite, self._clock.now())
         member = self.add_member(transaction, invite.organization_id, user, invite.role)
-        standing = self._accounts.standing_of(connection, invite.organization_id)
         for project_id, role in invite.projects.items():
-            project = standing.projects.get(project_id)
+            project = organizations.find_project(connection, invite.organization_id, project_id)
             if project is not None and project.archived_at is None:
                 self.add_to_project(transaction, project, member, role)
         return member
@@ -186,6 +210,12 @@ class Membership:
         if who is None or (who.expires_at is not None and who.expires_at <= self._clock.now()):
             return False
         return who.may(scope)
+
+    def _check_room(self, connection: Connection, organization_id: str) -> None:
+        num_open = people.count_open_invites(connection, organization_id, self._clock.now())
+        check_room(num_open, MAX_OPEN_INVITES, "open invitations", "Delete one, or wait until one is accepted.")
+        num_people = num_open + people.count_members(connection, organization_id)
+        check_room(num_people, MAX_PEOPLE, "members and open invitations", "Remove one first.")
 
     def _keep_an_owner(self, connection: Connection, organization_id: str, member: Member, role: Role | None) -> None:
         is_last = member.role is Role.OWNER and people.count_owners(connection, organization_id) == 1

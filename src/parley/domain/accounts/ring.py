@@ -114,6 +114,13 @@ class Ring:
         self._sessions.update(new_sessions)
         self._tell(gone)
 
+    def follow(self, standing: Standing, keys: Iterable[Key], sessions: Iterable[Session]) -> None:
+        """Let each of these count, or not, as `standing` says; all others stay as they are."""
+        for key in keys:
+            self.admit(standing, key)
+        for session in sessions:
+            self.admit_session(standing, session)
+
     def admit(self, standing: Standing, key: Key) -> None:
         """Let one key count, or not, as `standing` says."""
         principal = principal_of(standing, key)
@@ -126,10 +133,15 @@ class Ring:
                 self._tell({key.id})
 
     def admit_session(self, standing: Standing, session: Session) -> None:
-        """Let one session count, as `standing` says."""
+        """Let one session count, or not, as `standing` says."""
         found = signed_in(standing, session)
-        if found is not None:
+        if found is None:
+            self.dismiss(sessions=[session])
+        else:
+            _, before = self._sessions.get(session.digest, (_NOBODY, None))
             self._sessions[session.digest] = (session.digest, found)
+            if before is not None and ends_session_work(before, found, self._clock.now()):
+                self._tell({session.id})
 
     def dismiss(self, keys: Iterable[Key] = (), sessions: Iterable[Session] = ()) -> None:
         """Let these no longer count, from now on."""

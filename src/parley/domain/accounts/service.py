@@ -1,11 +1,13 @@
 """The accounts' verbs on organizations, projects, service accounts and keys."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from parley.core.clock import Clock
-from parley.core.errors import NotFound
+from parley.core.errors import InvalidRequest, NotFound
 from parley.core.ids import new_id
 from parley.core.pages import Page, PageRequest
+from parley.domain.accounts.entrances import Session
 from parley.domain.accounts.key_shape import new_secret
 from parley.domain.accounts.model import (
     IssuedKey,
@@ -25,6 +27,15 @@ from parley.infra.db import Connection, Transaction
 NEW_TIER = "free"
 # That of the first organization, for the case that its operator has it metered: who operates the installation is no trial.
 HOUSE_TIER = "paid"
+# Of an organization that is not the first one. Some of its changes read all of them on the one thread that writes.
+MAX_PROJECTS = 100
+MAX_KEYS = 1_000
+
+
+def check_room(num: int, most: int, what: str, remedy: str) -> None:
+    """Raises InvalidRequest where an organization has as many of something as it may have."""
+    if num >= most:
+        raise InvalidRequest(f"An organization has at most {most} {what}. {remedy}", code="limit_reached")
 
 
 class Accounts:
@@ -79,14 +90,23 @@ class Accounts:
 
     def change_organization(self, transaction: Transaction, organization: Organization) -> None:
         """Store its name, status and tier; its keys and sessions follow."""
-        organizations.update_organization(transaction.connection, organization)
-        self.follow(transaction, organization.id)
+        connection = transaction.connection
+        organizations.update_organization(connection, organization)
+        live, sessions = (
+            keys.live_keys(connection, organization.id),
+            entrances.all_sessions(connection, organization.id),
+        )
+        standing = self._standing(connection, organization.id, _people(live, sessions))
+        transaction.on_commit(lambda: self._ring.replace(organization.id, standing, live, sessions))
 
     def add_project(self, transaction: Transaction, organization_id: str, name: str) -> Project:
-        """A new project; the sessions of those who reach every project see it at once."""
+        """A new project; the sessions of those who reach every project see it at once. Raises InvalidRequest for too many."""
+        if not self.organization(transaction.connection, organization_id).is_house:
+            num = organizations.count_projects(transaction.connection, organization_id)
+            check_room(num, MAX_PROJECTS, "projects that are not archived", "Archive one first.")
         project = Project(id=new_id("proj_"), organization_id=organization_id, name=name, created_at=self._clock.now())
         organizations.insert_project(transaction.connection, project)
-        self.follow(transaction, organization_id)
+        self._follow_project(transaction, project)
         return project
 
     def default_project(self, connection: Connection, organization_id: str | None) -> Project:
@@ -126,8 +146,10 @@ class Accounts:
 
     def change_project(self, transaction: Transaction, project: Project) -> None:
         """Store its name and end; with the end its keys no longer count."""
+        before = self.project(transaction.connection, project.organization_id, project.id)
         organizations.update_project(transaction.connection, project)
-        self.follow(transaction, project.organization_id)
+        if project.archived_at != before.archived_at:
+            self._follow_project(transaction, project)
 
     def add_service_account(self, transaction: Transaction, project: Project, name: str) -> ServiceAccount:
         account = ServiceAccount(
@@ -161,7 +183,13 @@ class Accounts:
     def issue(
         self, transaction: Transaction, project: Project, request: KeyRequest, *, secret: str | None = None
     ) -> IssuedKey:
-        """Make a key of `project`: a fresh one, or the `secret` that the operator chose. It counts once it is durable."""
+        """Make a key of `project`: a fresh one, or the `secret` that the operator chose. It counts once it is durable.
+
+        Raises InvalidRequest where the organization has too many.
+        """
+        if not self.organization(transaction.connection, project.organization_id).is_house:
+            num = keys.count_live_keys(transaction.connection, project.organization_id)
+            check_room(num, MAX_KEYS, "keys that are not revoked", "Revoke one first.")
         secret = new_secret() if secret is None else secret
         key = Key(
             id=new_id("key_"),
@@ -181,15 +209,13 @@ class Accounts:
             counted_as=request.counted_as,
         )
         keys.insert_key(transaction.connection, key)
-        standing = self._standing(transaction.connection, key.organization_id)
-        transaction.on_commit(lambda: self._ring.admit(standing, key))
+        self._follow(transaction, key.organization_id, [key])
         return IssuedKey(key=key, secret=secret)
 
     def change_key(self, transaction: Transaction, key: Key) -> None:
         """Store what may change of a key; it counts so from now on."""
         keys.update_key(transaction.connection, key)
-        standing = self._standing(transaction.connection, key.organization_id)
-        transaction.on_commit(lambda: self._ring.admit(standing, key))
+        self._follow(transaction, key.organization_id, [key])
 
     def revoke(self, transaction: Transaction, key: Key) -> Key:
         """Let a key no longer count. Revoking it again changes nothing."""
@@ -233,13 +259,20 @@ class Accounts:
         """Keep when keys were last used."""
         keys.set_last_used(transaction.connection, times)
 
-    def follow(self, transaction: Transaction, organization_id: str) -> None:
-        """Let the keys and sessions of an organization count as the database says, once this is committed."""
+    def follow_member(self, transaction: Transaction, organization_id: str, user_id: str) -> None:
+        """Let the keys and sessions of a member count as the database says, once this is committed."""
         connection = transaction.connection
-        standing = self._standing(connection, organization_id)
-        live = keys.live_keys(connection, organization_id)
-        sessions = entrances.all_sessions(connection, organization_id)
-        transaction.on_commit(lambda: self._ring.replace(organization_id, standing, live, sessions))
+        live = keys.live_keys(connection, organization_id, user_id=user_id)
+        sessions = [
+            session
+            for session in entrances.sessions_of(connection, user_id)
+            if session.organization_id == organization_id
+        ]
+        self._follow(transaction, organization_id, live, sessions)
+
+    def follow_session(self, transaction: Transaction, session: Session) -> None:
+        """Let a session count, once this is committed."""
+        self._follow(transaction, session.organization_id, [], [session])
 
     def fill(self, connection: Connection) -> None:
         """Let every key and session count that the database has: at the start, before anybody asks."""
@@ -250,15 +283,37 @@ class Accounts:
         """How things stand in one organization."""
         return self._standing(connection, organization_id)
 
-    def _standing(self, connection: Connection, organization_id: str | None) -> Standing:
+    def _follow_project(self, transaction: Transaction, project: Project) -> None:
+        """Its keys, and all that reaches beyond one project."""
+        connection, organization_id = transaction.connection, project.organization_id
+        live = keys.live_keys(connection, organization_id, project_id=project.id)
+        self._follow(transaction, organization_id, live, entrances.all_sessions(connection, organization_id))
+
+    def _follow(
+        self, transaction: Transaction, organization_id: str, live: list[Key], sessions: Sequence[Session] = ()
+    ) -> None:
+        """Only what a change concerns is read again: others wait for the thread that does it."""
+        standing = self._standing(transaction.connection, organization_id, _people(live, sessions))
+        transaction.on_commit(lambda: self._ring.follow(standing, live, sessions))
+
+    def _standing(
+        self, connection: Connection, organization_id: str | None, user_ids: frozenset[str] | None = None
+    ) -> Standing:
+        """How things stand in an organization, or in all; with `user_ids` the roles of these people alone."""
         if organization_id is None:
             found = organizations.all_organizations(connection)
         else:
             found = [self.organization(connection, organization_id)]
         return Standing(
             organizations={organization.id: organization for organization in found},
-            projects={project.id: project for project in organizations.all_projects(connection, organization_id)},
-            roles=people.roles(connection, organization_id),
-            project_roles=people.project_roles(connection, organization_id),
+            projects={project.id: project for project in organizations.used_projects(connection, organization_id)},
+            roles=people.roles(connection, organization_id, user_ids),
+            project_roles=people.project_roles(connection, organization_id, user_ids),
             is_house_metered=self._is_house_metered,
         )
+
+
+def _people(live: Sequence[Key], sessions: Sequence[Session]) -> frozenset[str]:
+    """Whose keys and sessions these are."""
+    owners = {key.user_id for key in live if key.user_id is not None}
+    return frozenset(owners | {session.user_id for session in sessions})

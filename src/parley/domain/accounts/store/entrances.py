@@ -1,14 +1,14 @@
 """SQL on sign-ups, sessions and resets."""
 
-from sqlalchemy import Connection, Row, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, select, update
 
 from parley.domain.accounts.entrances import Reset, Session, SignUp
 from parley.domain.accounts.store.tables import resets, sessions, sign_ups
 
 
 def replace_sign_up(connection: Connection, sign_up: SignUp) -> None:
-    """Keep a sign-up in the place of an earlier one of its address."""
-    connection.execute(delete(sign_ups).where(sign_ups.c.email == sign_up.email))
+    """Keep a sign-up, in the place of one of its address that has the same code by chance."""
+    connection.execute(delete(sign_ups).where(_is(sign_up.email, sign_up.digest)))
     connection.execute(
         sign_ups.insert().values(
             email=sign_up.email,
@@ -23,8 +23,8 @@ def replace_sign_up(connection: Connection, sign_up: SignUp) -> None:
     )
 
 
-def find_sign_up(connection: Connection, email: str) -> SignUp | None:
-    row = connection.execute(select(sign_ups).where(sign_ups.c.email == email)).first()
+def find_sign_up(connection: Connection, email: str, digest: bytes) -> SignUp | None:
+    row = connection.execute(select(sign_ups).where(_is(email, digest))).first()
     if row is None:
         return None
     return SignUp(
@@ -44,11 +44,11 @@ def count_sign_ups(connection: Connection) -> int:
 
 
 def count_try(connection: Connection, email: str) -> None:
-    """One more wrong code."""
+    """One more wrong code, for each sign-up of the address that waits."""
     connection.execute(update(sign_ups).where(sign_ups.c.email == email).values(num_tries=sign_ups.c.num_tries + 1))
 
 
-def delete_sign_up(connection: Connection, email: str) -> None:
+def delete_sign_ups(connection: Connection, email: str) -> None:
     connection.execute(delete(sign_ups).where(sign_ups.c.email == email))
 
 
@@ -92,17 +92,27 @@ def all_sessions(connection: Connection, organization_id: str | None = None) -> 
 
 
 def sessions_of(connection: Connection, user_id: str) -> list[Session]:
-    return [_session(row) for row in connection.execute(select(sessions).where(sessions.c.user_id == user_id))]
+    """A user's sessions, the oldest first."""
+    query = select(sessions).where(sessions.c.user_id == user_id).order_by(sessions.c.created_at, sessions.c.id)
+    return [_session(row) for row in connection.execute(query)]
 
 
 def delete_session(connection: Connection, session_id: str) -> None:
     connection.execute(delete(sessions).where(sessions.c.id == session_id))
 
 
+def expired_sessions(connection: Connection, now: float) -> list[Session]:
+    return [_session(row) for row in connection.execute(select(sessions).where(sessions.c.expires_at <= now))]
+
+
 def delete_expired(connection: Connection, now: float) -> None:
-    """Forget what does not count any more: sign-ups, resets and sessions."""
-    for table in (sign_ups, resets, sessions):
+    """Forget what does not count any more: sign-ups and resets."""
+    for table in (sign_ups, resets):
         connection.execute(delete(table).where(table.c.expires_at <= now))
+
+
+def _is(email: str, digest: bytes) -> ColumnElement[bool]:
+    return and_(sign_ups.c.email == email, sign_ups.c.digest == digest)
 
 
 def _session(row: Row[tuple[object, ...]]) -> Session:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from sqlalchemy import Connection, Row, bindparam, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, func, or_, select, update
 
 from parley.core.limits import Limits
 from parley.core.pages import Page, PageRequest, page_of
@@ -58,12 +58,31 @@ def all_keys(connection: Connection) -> list[Key]:
     return [_key(row) for row in connection.execute(select(keys).order_by(keys.c.created_at, keys.c.id))]
 
 
-def live_keys(connection: Connection, organization_id: str | None = None) -> list[Key]:
-    """The keys that are not revoked, of the organization or of all."""
+def live_keys(
+    connection: Connection,
+    organization_id: str | None = None,
+    *,
+    user_id: str | None = None,
+    project_id: str | None = None,
+) -> list[Key]:
+    """The keys that are not revoked: of the organization or of all; of a person alone; of a project, with the admin keys."""
     query = select(keys).where(keys.c.revoked_at.is_(None))
     if organization_id is not None:
         query = query.where(keys.c.organization_id == organization_id)
+    if user_id is not None:
+        query = query.where(keys.c.user_id == user_id)
+    if project_id is not None:
+        query = query.where(or_(keys.c.project_id == project_id, keys.c.is_admin))
     return [_key(row) for row in connection.execute(query)]
+
+
+def count_live_keys(connection: Connection, organization_id: str) -> int:
+    """How many of the organization are not revoked."""
+    return connection.execute(
+        select(func.count())
+        .select_from(keys)
+        .where(keys.c.organization_id == organization_id, keys.c.revoked_at.is_(None))
+    ).scalar_one()
 
 
 def find_key(connection: Connection, key_id: str) -> Key | None:

@@ -1,6 +1,6 @@
 """SQL on users, members and invites."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from sqlalchemy import Connection, Row, Select, Table, func, select, update
@@ -98,6 +98,23 @@ def count_owners(connection: Connection, organization_id: str) -> int:
     ).scalar_one()
 
 
+def count_members(connection: Connection, organization_id: str) -> int:
+    return connection.execute(
+        select(func.count()).select_from(members).where(members.c.organization_id == organization_id)
+    ).scalar_one()
+
+
+def count_open_invites(connection: Connection, organization_id: str, now: float) -> int:
+    """The invites that may still be accepted."""
+    return connection.execute(
+        select(func.count())
+        .select_from(invites)
+        .where(
+            invites.c.organization_id == organization_id, invites.c.accepted_at.is_(None), invites.c.expires_at > now
+        )
+    ).scalar_one()
+
+
 def insert_project_member(connection: Connection, project_id: str, member: Member) -> None:
     connection.execute(
         project_members.insert().values(
@@ -133,17 +150,25 @@ def delete_project_member(connection: Connection, project_id: str, user_id: str)
     )
 
 
-def roles(connection: Connection, organization_id: str | None = None) -> dict[tuple[str, str], Role]:
-    """(organization, user) -> role, of the organization or of all."""
+def roles(
+    connection: Connection, organization_id: str | None = None, user_ids: Collection[str] | None = None
+) -> dict[tuple[str, str], Role]:
+    """(organization, user) -> role, of the organization or of all, of these people or of all."""
     query = select(members)
+    if user_ids is not None:
+        query = query.where(members.c.user_id.in_(user_ids))
     if organization_id is not None:
         query = query.where(members.c.organization_id == organization_id)
     return {(row.organization_id, row.user_id): Role(row.role) for row in connection.execute(query)}
 
 
-def project_roles(connection: Connection, organization_id: str | None = None) -> dict[tuple[str, str], Role]:
-    """(project, user) -> role, in the projects of the organization or in all."""
+def project_roles(
+    connection: Connection, organization_id: str | None = None, user_ids: Collection[str] | None = None
+) -> dict[tuple[str, str], Role]:
+    """(project, user) -> role, in the projects of the organization or in all, of these people or of all."""
     query = select(project_members)
+    if user_ids is not None:
+        query = query.where(project_members.c.user_id.in_(user_ids))
     if organization_id is not None:
         own = select(projects.c.id).where(projects.c.organization_id == organization_id)
         query = query.where(project_members.c.project_id.in_(own.scalar_subquery()))
