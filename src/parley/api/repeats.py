@@ -91,8 +91,8 @@ class Repeats:
             raise _reused("for a different request")
         if found.body is None:
             raise _reused(
-                f"for this same request ({found.request_id}), which is finished and charged; its reply is not kept, "
-                "because it was streamed or is too large"
+                f"for this same request ({found.request_id}), which is finished and charged; its reply is not kept: it "
+                "was streamed, is too large, or the server ended before it could be kept"
             )
         headers = {"idempotent-replayed": "true", "x-parley-original-request": found.request_id}
         return Response(found.body, found.status, media_type="application/json", headers=headers)

@@ -29,19 +29,14 @@ class FileReply:
         head = [(name.encode(), value.encode()) for name, value in self._headers.items()]
         async with ClientWatched(receive, STALL_SECONDS) as sending, aclosing(self._portions) as portions:
             # What fails before the first one is there keeps its status.
-            first = await anext(portions, b"")
+            portion = await anext(portions, None)
             await send({"type": "http.response.start", "status": 200, "headers": head})
-            async for portion in _after(first, portions):
+            while portion is not None:
                 sending.begin()
                 await send({"type": "http.response.body", "body": portion, "more_body": True})
                 sending.end()
+                portion = await anext(portions, None)
         await send({"type": "http.response.body", "body": b""})
-
-
-async def _after(first: bytes, portions: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    yield first
-    async for portion in portions:
-        yield portion
 
 
 def file_reply(call: Call, name: str, columns: Sequence[str], portions: AsyncGenerator[Rows, None]) -> ASGIApp:
