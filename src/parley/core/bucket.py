@@ -45,13 +45,14 @@ class Bucket:
         self.credit = min(self.credit - amount * self.window_ns, self.capacity * self.window_ns)
 
     def correct(self, amount: int, *, taken_of: int) -> None:
-        """As `take`, for what was taken while it had room for `taken_of` units: since then that was resized with the rest."""
-        if taken_of and taken_of != self.capacity:
-            self.credit = min(
-                self.credit - amount * self.window_ns * self.capacity // taken_of, self.capacity * self.window_ns
-            )
-        else:
-            self.take(amount)
+        """As `take`, for what was taken while it had room for `taken_of` units, which was resized since then with the rest.
+
+        What was used beyond it is never more than it was.
+        """
+        units = amount * self.window_ns
+        if taken_of and not (amount > 0 and self.capacity > taken_of):
+            units = units * self.capacity // taken_of
+        self.credit = min(self.credit - units, self.capacity * self.window_ns)
 
     @property
     def level(self) -> int:

@@ -92,3 +92,14 @@ def test_what_was_taken_before_a_resize_comes_back_in_proportion() -> None:
     bucket.resize(0)
     bucket.correct(-1_000, taken_of=1_000)
     assert bucket.level == 0
+
+
+def test_what_was_used_beyond_what_was_taken_is_no_more_in_a_bucket_that_grew() -> None:
+    bucket = Bucket.full(1_000, 60, 0.0)
+    bucket.take(500)
+    bucket.resize(1_000_000)
+    bucket.correct(4_000, taken_of=1_000)
+    assert bucket.level == 496_000
+    bucket.resize(1_000)
+    bucket.correct(4_000, taken_of=1_000_000)
+    assert bucket.level == 492
