@@ -86,6 +86,26 @@ def end_sessions(url: str) -> None:
     )
 
 
+def crash(folder: Path) -> None:
+    """Have the server of a cluster end as it would without power, and start it again."""
+    user = "postgres" if os.getuid() == 0 else None
+    command = [_program("pg_ctl"), "-D", str(folder / "data"), "-w", "-m", "immediate", "restart"]
+    options = f"-c listen_addresses= -c unix_socket_directories={folder}"
+    output = subprocess.DEVNULL
+    environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
+    subprocess.run(
+        [*command, "-o", options], check=True, user=user, cwd=folder, stdout=output, stderr=output, env=environment
+    )
+
+
+def stop(folder: Path) -> None:
+    """End a server that `crash` has started."""
+    user = "postgres" if os.getuid() == 0 else None
+    command = [_program("pg_ctl"), "-D", str(folder / "data"), "-w", "-m", "fast", "stop"]
+    environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
+    subprocess.run(command, check=True, user=user, cwd=folder, stdout=subprocess.DEVNULL, env=environment)
+
+
 class CuttingProxy:
     """A unix socket in front of the server that cuts one connection at its next COMMIT: before it, or before its answer."""
 

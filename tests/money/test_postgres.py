@@ -11,9 +11,9 @@ from sqlalchemy.exc import IntegrityError
 from parley.core.usage import Usage
 from parley.domain.billing.audit import check_chain
 from parley.domain.billing.verify import Position
-from parley.infra.db import Database, DatabaseFailed, DatabaseRefused
+from parley.infra.db import Database, DatabaseFailed, DatabaseRefused, Transaction
 from tests.builders_billing import open_money
-from tests.postgres import CuttingProxy, end_sessions, execute
+from tests.postgres import MISSING, CuttingProxy, crash, end_sessions, execute, is_installed, running_cluster, stop
 
 USED = Usage(input_tokens=10, output_tokens=5)
 CHARGE = 35
@@ -74,6 +74,36 @@ async def test_a17_a_unit_of_work_whose_commit_is_not_answered_is_done_once(post
         await bench.top_up(77)
         await bench.grant(11)
         assert (proxy.num_cuts, bench.available) == (1, 88)
+
+
+async def test_a17_what_a_crash_of_the_server_took_is_done_again():
+    """A server that crashed gives the ids of transactions again that it lost: by them it would say that ours was committed."""
+    if not is_installed():
+        pytest.skip(MISSING)
+    with running_cluster() as folder:
+        url = f"postgresql://parley@/postgres?host={folder}"
+        try:
+            async with open_money(url) as bench:
+                await bench.top_up(10_000)
+                execute(url, "CREATE TABLE elsewhere (number int)")
+                num_tries = 0
+
+                def work(transaction: Transaction) -> None:
+                    nonlocal num_tries
+                    num_tries += 1
+                    bench.billing.top_up(transaction, "org-a", 77, key="second", note="")
+                    if num_tries == 1:
+                        crash(folder)
+                        for number in range(20):
+                            execute(url, f"INSERT INTO elsewhere VALUES ({number})")
+
+                await bench.database.transaction(work)
+                await bench.settle(bench.hold("req_1"), USED)
+                assert num_tries == 2
+            async with open_money(url) as again:
+                assert again.available == 10_077 - CHARGE
+        finally:
+            stop(folder)
 
 
 async def test_a17_what_is_written_after_an_idle_session_ended_is_written(postgres_url):

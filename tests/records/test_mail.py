@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
@@ -180,6 +181,24 @@ async def test_a_place_without_a_letter_and_one_whose_letter_went_are_free_again
             await until_there_is_room(room)
             post(room, LETTER)
     assert len(list(folder.iterdir())) == 2
+
+
+async def test_a_server_that_stops_waits_for_a_mail_server_that_is_not_there_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def carry(_: object, message: EmailMessage) -> None:
+        tried.append(message["Subject"])
+        raise TimeoutError
+
+    monkeypatch.setattr(mail.SmtpCarrier, "carry", carry)
+    async with mail_room(settings_in(tmp_path, smtp_host="127.0.0.1"), tmp_path / "outbox", FakeClock()) as room:
+        for num in range(5):
+            post(room, Letter(to="ada@example.org", subject=f"number {num}", text="x"))
+    assert len(tried) == 1
+    text = shown(tmp_path)
+    assert all(f"number {num}" in text for num in range(5))
 
 
 @pytest.mark.parametrize(

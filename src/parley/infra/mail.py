@@ -7,7 +7,7 @@ import logging
 import smtplib
 import ssl
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -38,6 +38,9 @@ class Letter:
     to: str
     subject: str
     text: str
+
+
+_Letter = Letter | Callable[[], Awaitable[Letter | None]]
 
 
 class Carrier(Protocol):
@@ -92,9 +95,10 @@ class Outbox:
 
 @dataclass(slots=True)
 class Place:
-    """A place for one letter: what lies on it when it is left is carried."""
+    """A place for one letter: what lies on it when it is left is carried. One that is yet to be written is written then, so
+    that who left it does not wait for that."""
 
-    letter: Letter | None = None
+    letter: _Letter | None = None
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -103,7 +107,7 @@ class _Waiting:
 
     rank: int
     number: int
-    letter: Letter | None = field(compare=False)
+    letter: _Letter | None = field(compare=False)
     organization_id: str | None = field(compare=False)
 
 
@@ -119,6 +123,9 @@ class MailRoom:
         self._numbers = itertools.count()
         # Places that are taken, by the organization whose invites they are for; None: for codes and resets.
         self._taken: Counter[str | None] = Counter()
+        # Whether the server stops, and whether the last letter could not be sent.
+        self._is_closing = False
+        self._is_failing = False
 
     @contextmanager
     def place(self, organization_id: str | None = None) -> Iterator[Place]:
@@ -145,13 +152,16 @@ class MailRoom:
             if next_one.letter is None:
                 return
             try:
-                await asyncio.to_thread(self._carry, next_one.letter)
+                letter = next_one.letter if isinstance(next_one.letter, Letter) else await next_one.letter()
+                if letter is not None:
+                    await asyncio.to_thread(self._carry, letter)
             except Exception as error:  # noqa: BLE001 - one letter ends neither the server nor those behind it
                 _log.error("a letter could not be written", extra={"error": type(error).__name__})
             self._give_back(next_one.organization_id)
 
     def close(self) -> None:
-        """Let `run` end behind the letters that wait."""
+        """Let `run` end behind the letters that wait. From the first on that cannot be sent they go to the outbox."""
+        self._is_closing = True
         self._put(2, None, None)
 
     def _has_room(self, organization_id: str | None) -> bool:
@@ -161,7 +171,7 @@ class MailRoom:
         num_invites = self._taken.total() - self._taken[None]
         return num_invites < half and self._taken[organization_id] < _MAX_WAITING // 10
 
-    def _put(self, rank: int, letter: Letter | None, organization_id: str | None) -> None:
+    def _put(self, rank: int, letter: _Letter | None, organization_id: str | None) -> None:
         self._waiting.put_nowait(_Waiting(rank, next(self._numbers), letter, organization_id))
 
     def _give_back(self, organization_id: str | None) -> None:
@@ -171,9 +181,13 @@ class MailRoom:
 
     def _carry(self, letter: Letter) -> None:
         message = self._message(letter)
+        # A server that stops does not wait for each letter until another server has not answered.
+        carrier = self._outbox if self._is_closing and self._is_failing else self._carrier
         try:
-            self._carrier.carry(message)
+            carrier.carry(message)
+            self._is_failing = self._is_closing and self._is_failing
         except OSError as error:
+            self._is_failing = True
             _log.error("mail could not be sent, it is in the outbox", extra={"error": type(error).__name__})
             with contextlib.suppress(OSError):
                 self._outbox.carry(message)

@@ -1,5 +1,6 @@
 """PostgreSQL as we run it: engines, the lock that lets one process write, and what to do when a commit is not answered."""
 
+import secrets
 import time
 
 from sqlalchemy import Connection, Engine, create_engine, text
@@ -44,7 +45,8 @@ class PostgresSession:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._transaction_id: str | None = None
+        # Of the transaction that runs, or was committed last.
+        self._mark: str | None = None
 
     def connect(self) -> Connection:
         """A connection that holds the lock. Raises DatabaseRefused when another process holds it."""
@@ -62,10 +64,15 @@ class PostgresSession:
         return connection
 
     def begun(self, connection: Connection) -> None:
-        """A transaction has begun: note its id, by which the server can say later what became of it."""
+        """A transaction has begun: leave a mark in it, by which can be seen later whether it was committed.
+
+        The server's own word is by the transaction's id, and after a crash it gives an id again that was not on the disk yet.
+        """
         # Not that of the one before, which was committed, where this one has none yet: the session may have ended in between.
-        self._transaction_id = None
-        self._transaction_id = connection.execute(text("SELECT pg_current_xact_id()::text")).scalar_one()
+        self._mark = None
+        mark = secrets.token_hex(16)
+        connection.execute(text("UPDATE commit_marks SET mark = :mark"), {"mark": mark})
+        self._mark = mark
 
     def resume(self, error: DBAPIError) -> tuple[Connection, bool] | None:
         """After a failure: a new connection, and whether the transaction was committed all the same.
@@ -74,23 +81,18 @@ class PostgresSession:
         """
         if not error.connection_invalidated:
             return None
-        transaction_id, self._transaction_id = self._transaction_id, None
+        mark, self._mark = self._mark, None
         deadline = time.monotonic() + _RECONNECT_SECONDS
         while True:
             try:
+                # The lock is ours then, so that its session, and the transaction, have ended.
                 connection = self.connect()
-                break
-            except DatabaseRefused:
-                # The server may not have noticed yet that the old connection, which holds the lock, is gone.
+                return connection, mark is not None and _last_mark(connection) == mark
+            except (DatabaseRefused, DBAPIError):
+                # The server may be starting, or not have noticed yet that the old connection, which holds the lock, is gone.
                 if time.monotonic() >= deadline:
                     raise
                 time.sleep(_PAUSE_SECONDS)
-        if transaction_id is None:
-            return connection, False
-        while (status := _status(connection, transaction_id)) == "in progress":
-            # The lock is ours, so its session has ended; it is being rolled back.
-            time.sleep(_PAUSE_SECONDS)
-        return connection, status == "committed"
 
 
 def _lock(connection: Connection) -> bool:
@@ -98,8 +100,8 @@ def _lock(connection: Connection) -> bool:
         return bool(connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK}).scalar())
 
 
-def _status(connection: Connection, transaction_id: str) -> str | None:
+def _last_mark(connection: Connection) -> str | None:
+    """That of the last transaction that was committed."""
     with connection.begin():
-        query = text("SELECT pg_xact_status(CAST(:id AS xid8))")
-        status: str | None = connection.execute(query, {"id": transaction_id}).scalar()
-        return status
+        mark: str | None = connection.execute(text("SELECT mark FROM commit_marks")).scalar()
+        return mark

@@ -12,6 +12,7 @@ from parley.domain.accounts.model import OrganizationStatus
 from parley.domain.accounts.passwords import Passwords
 from parley.domain.accounts.people import Member, Role, User, normal_email
 from parley.infra.db import Connection, Transaction
+from parley.infra.mail import Letter
 from parley.infra.settings import Settings
 from parley.operations.authority import checked_name, note
 from parley.operations.credit import grant_at_sign_up
@@ -73,9 +74,11 @@ class FrontDoor:
         # By client address, then by e-mail address: neither many accounts from one place nor one account from many.
         # Each counts apart: subjects that are made up for one push none out of another.
         self._sign_ups = Attempts(clock, most=5, window_seconds=_HOUR)
-        self._sign_ups_of = Attempts(clock, most=5, window_seconds=_HOUR)
+        self._sign_ups_of = Attempts(clock, most=10, window_seconds=_HOUR)
         self._codes = Attempts(clock, most=20, window_seconds=_QUARTER)
-        self._codes_of = Attempts(clock, most=20, window_seconds=_DAY)
+        self._codes_of = Attempts(clock, most=100, window_seconds=_DAY)
+        # Of one client for one e-mail address: the least of these, so that no client alone locks an address out.
+        self._codes_from_to = Attempts(clock, most=20, window_seconds=_DAY)
         self._log_ins = Attempts(clock, most=10, window_seconds=_QUARTER)
         self._log_ins_of = Attempts(clock, most=10, window_seconds=_QUARTER)
         self._resets = Attempts(clock, most=5, window_seconds=_HOUR)
@@ -123,6 +126,7 @@ class FrontDoor:
         """
         self._codes.count(visitor.address or "unknown")
         email = normal_email(email)
+        self._codes_from_to.count(f"{visitor.address} {email}")
         self._codes_of.count(email)
         code, doors = code.strip(), self._records.doors
         waiting = await self._records.database.read(lambda connection: doors.find_sign_up(connection, email, code))
@@ -136,6 +140,7 @@ class FrontDoor:
             user = self._user(transaction.connection, email)
             if self._is_somewhere(transaction.connection, user):
                 return None
+            is_new = user is None
             if user is None:
                 user = self._records.membership.add_user(
                     transaction, email=email, name=sign_up.name, password_hash=sign_up.password_hash
@@ -159,7 +164,8 @@ class FrontDoor:
                 },
             )
             note(self._records, transaction, by, "user.added", after=seen_member(project.organization_id, member))
-            grant_at_sign_up(self._records, transaction, by)
+            if is_new:
+                grant_at_sign_up(self._records, transaction, by)
             return self._enter(transaction, visitor, user, project.organization_id)
 
         entered = await self._records.database.transaction(work)
@@ -210,11 +216,14 @@ class FrontDoor:
             user = self._user(transaction.connection, email)
             return None if user is None else self._records.doors.begin_reset(transaction, user)
 
-        # Taken for an unknown address too: both are answered alike, however full the mail room is.
-        with self._records.mail.place() as place:
+        async def write() -> Letter | None:
             token = await self._records.database.transaction(work)
-            if token is not None:
-                place.letter = reset_letter(email, token, public_url=self.rules.public_url)
+            return None if token is None else reset_letter(email, token, public_url=self.rules.public_url)
+
+        # An unknown address takes a place, too, and nobody waits for what is written down for a known one: both are answered
+        # alike and as soon.
+        with self._records.mail.place() as place:
+            place.letter = write
 
     async def reset(self, visitor: Actor, *, token: str, password: str) -> None:
         """Set a new password, once for each link; every session of the user ends. Raises InvalidRequest."""

@@ -8,6 +8,7 @@ from parley.core.limits import Limits
 from parley.core.pages import Page, PageRequest
 from parley.core.principal import Scope, closure
 from parley.domain.accounts.model import ADMIN_SCOPES, IssuedKey, Key, KeyRequest, Project
+from parley.domain.accounts.people import appointing_scope
 from parley.infra.db import Connection, Transaction
 from parley.operations.authority import (
     checked_name,
@@ -78,7 +79,7 @@ async def change_key(records: Records, actor: Actor, key_id: str, change: KeyCha
             limits=key.limits if change.limits is None else change.limits,
             budget_nano=key.budget_nano if change.budget_nano is None else change.budget_nano,
         )
-        checked = _checked(records, actor, wanted)
+        checked = _checked(records, actor, wanted, had=key.allowed_models)
         if _gives_more(key, checked):
             if _is_anothers(actor, key):
                 raise PermissionDenied("You may only narrow a key that belongs to another person.", code="not_your_key")
@@ -121,7 +122,9 @@ async def rotate_key(
             raise PermissionDenied(
                 "You may not rotate a key that belongs to another person. You may revoke it.", code="not_your_key"
             )
-        project = live_project_of(records, connection, actor, old.project_id)
+        # An admin key goes on administering when its project is archived.
+        find = project_of if old.is_admin else live_project_of
+        project = find(records, connection, actor, old.project_id)
         request = KeyRequest(
             name=old.name,
             scopes=old.scopes,
@@ -201,12 +204,13 @@ async def identify_keys(records: Records, secrets: list[str]) -> list[Key | None
     )
 
 
-def _checked(records: Records, actor: Actor, request: KeyRequest) -> KeyRequest:
+def _checked(records: Records, actor: Actor, request: KeyRequest, *, had: frozenset[str] | None = None) -> KeyRequest:
+    """The request with what it names looked at; models that the key `had` may be gone by now."""
     if not request.scopes:
         raise InvalidRequest("A key needs a scope.", param="scopes")
     require(actor, Scope.KEYS if request.scopes.isdisjoint(ADMIN_SCOPES) else Scope.ADMIN)
     known = {name for name, _, _ in records.catalog.entries()}
-    unknown = sorted((request.allowed_models or frozenset()) - known)
+    unknown = sorted((request.allowed_models or frozenset()) - known - (had or frozenset()))
     if unknown:
         raise InvalidRequest(f"There is no model called {unknown[0][:80]!r}.", param="models")
     return replace(request, name=checked_name(request.name))
@@ -264,7 +268,10 @@ def _key(records: Records, connection: Connection, actor: Actor, project_id: str
         if scope in key.scopes:
             # Nobody takes away what they could not give.
             require(actor, scope)
-    require(actor, Scope.ADMIN)
+    role = records.accounts.standing_of(connection, key.organization_id).roles.get(
+        (key.organization_id, key.user_id or "")
+    )
+    require(actor, Scope.ADMIN if role is None else appointing_scope(role))
     return key
 
 

@@ -78,7 +78,6 @@ async def invite(records: Records, actor: Actor, request: InviteRequest, *, publ
         return made, token
 
     with records.mail.place(organization.id) as place:
-        records.membership.count_invite(organization, email)
         made, token = await records.database.transaction(work)
         place.letter = invite_letter(made, token, organization_name=organization.name, public_url=public_url)
     return made, token

@@ -73,7 +73,7 @@ async def create_chat_completion(call: Call) -> ASGIApp:
             form=call_form(request),
         )
         return EventStream(opened.run, frames, opened.headers)
-    events = await collect(opened.run, call.http, is_kept=call.claim is not None)
+    events = await collect(opened.run, call.http, is_kept=opened.is_kept)
     return await reply_of(events, lambda: to_wire(opened.head, request, events), opened.headers)
 
 

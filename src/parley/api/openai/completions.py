@@ -75,7 +75,7 @@ async def _complete(call: Call, body: CompletionParameters, model: str) -> ASGIA
     if request.is_stream:
         frames = CompletionFrames(opened.head, scores=_scores(request), include_usage=includes_usage(body))
         return EventStream(opened.run, frames, opened.headers)
-    events = await collect(opened.run, call.http, is_kept=call.claim is not None)
+    events = await collect(opened.run, call.http, is_kept=opened.is_kept)
     return await reply_of(events, lambda: to_wire(opened.head, request, events), opened.headers)
 
 

@@ -63,7 +63,7 @@ async def create_engine_edit(call: Call) -> ASGIApp:
 
 async def _edit(call: Call, request: GenerationRequest) -> ASGIApp:
     opened = await open_run(call, request, id_prefix="edit-")
-    events = await collect(opened.run, call.http, is_kept=call.claim is not None)
+    events = await collect(opened.run, call.http, is_kept=opened.is_kept)
     return await reply_of(events, lambda: to_wire(opened.head, request, events), opened.headers)
 
 

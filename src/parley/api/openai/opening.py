@@ -31,11 +31,13 @@ class Head(Struct, frozen=True, kw_only=True):
 
 
 class Opened(Struct, frozen=True, kw_only=True):
-    """A Run that the caller must hand on or close, the head of its reply, and the reply's headers."""
+    """A Run that the caller must hand on or close, the head of its reply, the reply's headers, and whether it is kept for a
+    client that comes back for it."""
 
     run: OpenRun[SequenceEvent]
     head: Head
     headers: dict[str, str]
+    is_kept: bool
 
 
 async def open_run(
@@ -64,7 +66,9 @@ async def open_run(
         # "auto" means whatever there is, and there is one tier.
         service_tier=None if service_tier is None else "default",
     )
-    return Opened(run=run, head=head, headers=reply_headers(grant))
+    # A reply with the candidates of each token may be larger than what is kept, and would be made for nobody.
+    is_kept = call.claim is not None and request.sampling.logprobs is None
+    return Opened(run=run, head=head, headers=reply_headers(grant), is_kept=is_kept)
 
 
 def tell_refusal(call: Call, model: str, refusal: ParleyError) -> None:

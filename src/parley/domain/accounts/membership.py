@@ -20,7 +20,9 @@ _HOUR = 3_600.0
 # Nobody who writes to people that they know needs more. The first organization may invite as many as it will.
 MAX_OPEN_INVITES = 100
 _MAX_INVITES_AN_HOUR = 50
-_MAX_INVITES_AN_HOUR_TO_ONE = 5
+# To one address, by one organization, and by all of them: none alone keeps the others from inviting it.
+_MAX_INVITES_AN_HOUR_FROM_TO = 5
+_MAX_INVITES_AN_HOUR_TO_ONE = 20
 # Members and open invites: every change of an organization reads them all.
 MAX_PEOPLE = 1_000
 
@@ -33,6 +35,7 @@ class Membership:
         self._ring = ring
         self._clock = clock
         self._invites_from = Attempts(clock, most=_MAX_INVITES_AN_HOUR, window_seconds=_HOUR)
+        self._invites_from_to = Attempts(clock, most=_MAX_INVITES_AN_HOUR_FROM_TO, window_seconds=_HOUR)
         self._invites_to = Attempts(clock, most=_MAX_INVITES_AN_HOUR_TO_ONE, window_seconds=_HOUR)
 
     def add_user(self, transaction: Transaction, *, email: str, name: str, password_hash: str | None) -> User:
@@ -135,18 +138,18 @@ class Membership:
         people.delete_project_member(transaction.connection, project.id, member.user.id)
         self._accounts.follow_member(transaction, project.organization_id, member.user.id)
 
-    def count_invite(self, organization: Organization, email: str) -> None:
-        """Count an invite that is about to be made, for who sends it and for who gets it. Raises RateLimited."""
-        if not organization.is_house:
-            self._invites_from.count(organization.id)
-        self._invites_to.count(email)
-
     def invite(
         self, transaction: Transaction, organization: Organization, request: InviteRequest
     ) -> tuple[Invite, str]:
-        """A new invite, and the token that its mail brings. Raises InvalidRequest where too many are open already."""
+        """A new invite, and the token that its mail brings.
+
+        Raises InvalidRequest where too many are open already, and RateLimited where too many were sent, or to this address.
+        """
         if not organization.is_house:
             self._check_room(transaction.connection, organization.id)
+            self._invites_from.count(organization.id)
+            self._invites_from_to.count(f"{organization.id} {request.email}")
+            self._invites_to.count(request.email)
         token, now = new_token(), self._clock.now()
         invite = Invite(
             id=new_id("invite-"),

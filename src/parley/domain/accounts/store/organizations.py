@@ -1,11 +1,11 @@
 """SQL on organizations, projects and service accounts."""
 
-from sqlalchemy import Connection, Row, exists, func, or_, select, update
+from sqlalchemy import Connection, Row, func, select, update
 
 from parley.core.pages import Page, PageRequest, page_of
 from parley.domain.accounts.model import Organization, OrganizationStatus, Project, ServiceAccount
 from parley.domain.accounts.store.paging import paged
-from parley.domain.accounts.store.tables import keys, organizations, projects, service_accounts
+from parley.domain.accounts.store.tables import is_used, organizations, projects, service_accounts
 
 
 def count_organizations(connection: Connection) -> int:
@@ -95,9 +95,7 @@ def first_project(connection: Connection, organization_id: str) -> Project | Non
 
 def used_projects(connection: Connection, organization_id: str | None = None) -> list[Project]:
     """The projects that are not archived or have a key that is not revoked, of the organization or of all, the oldest first."""
-    has_key = exists().where(keys.c.project_id == projects.c.id, keys.c.revoked_at.is_(None))
-    query = select(projects).where(or_(projects.c.archived_at.is_(None), has_key))
-    query = query.order_by(projects.c.created_at, projects.c.id)
+    query = select(projects).where(is_used()).order_by(projects.c.created_at, projects.c.id)
     if organization_id is not None:
         query = query.where(projects.c.organization_id == organization_id)
     return [_project(row) for row in connection.execute(query)]

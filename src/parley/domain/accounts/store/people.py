@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, Select, Table, func, select, update
 from parley.core.pages import Page, PageRequest, page_of
 from parley.domain.accounts.people import Invite, Member, Role, User
 from parley.domain.accounts.store.paging import paged
-from parley.domain.accounts.store.tables import invites, members, project_members, projects, users
+from parley.domain.accounts.store.tables import invites, is_used, members, project_members, projects, users
 
 
 def insert_user(connection: Connection, user: User) -> None:
@@ -165,13 +165,12 @@ def roles(
 def project_roles(
     connection: Connection, organization_id: str | None = None, user_ids: Collection[str] | None = None
 ) -> dict[tuple[str, str], Role]:
-    """(project, user) -> role, in the projects of the organization or in all, of these people or of all."""
-    query = select(project_members)
+    """(project, user) -> role, in the projects of the organization or in all that are used, of these people or of all."""
+    query = select(project_members).join(projects, projects.c.id == project_members.c.project_id).where(is_used())
     if user_ids is not None:
         query = query.where(project_members.c.user_id.in_(user_ids))
     if organization_id is not None:
-        own = select(projects.c.id).where(projects.c.organization_id == organization_id)
-        query = query.where(project_members.c.project_id.in_(own.scalar_subquery()))
+        query = query.where(projects.c.organization_id == organization_id)
     return {(row.project_id, row.user_id): Role(row.role) for row in connection.execute(query)}
 
 

@@ -5,6 +5,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Double,
     ForeignKey,
     Integer,
@@ -12,7 +13,9 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    exists,
     false,
+    or_,
 )
 
 METADATA = MetaData()
@@ -139,3 +142,9 @@ sessions = Table(
     Column("created_at", Double, nullable=False),
     Column("expires_at", Double, nullable=False),
 )
+
+
+def is_used() -> ColumnElement[bool]:
+    """Whether a project is not archived, or has a key that is not revoked: what counts is asked of no others."""
+    has_key = exists().where(keys.c.project_id == projects.c.id, keys.c.revoked_at.is_(None))
+    return or_(projects.c.archived_at.is_(None), has_key)
