@@ -7,6 +7,8 @@ import pytest
 
 from parley.api.call import Access
 from parley.api.platform.account_commands import InviteUser, perform_on_accounts
+from parley.operations.command_line import operator
+from parley.operations.manage_keys import rotate_key
 from tests.builders_accounts import PASSWORD, Person, Town
 from tests.builders_routes import declared_routes
 
@@ -69,11 +71,32 @@ async def test_an_admin_key_of_an_archived_project_administers_and_runs_nothing(
     boss = await town.sign_up("boss@example.org") if is_persons else None
     by = boss.call if boss else town.call
     project_id = await town.project_id(boss)
-    key = (await by("POST", f"{HOUSE}/admin_api_keys", {"name": "a"})).json()["value"]
+    made = (await by("POST", f"{HOUSE}/admin_api_keys", {"name": "a"})).json()
+    key = made["value"]
+    assert (await by("POST", f"{HOUSE}/projects", {"name": "another"})).status_code == 200
     assert (await town.call("POST", "/v1/chat/completions", CHAT, key=key)).status_code == 200
     assert (await by("POST", f"{HOUSE}/projects/{project_id}/archive")).status_code == 200
     assert (await town.call("POST", "/v1/chat/completions", CHAT, key=key)).status_code == 401
     assert (await town.call("POST", f"{HOUSE}/projects", {"name": "next"}, key=key)).status_code == 200
+    actor = await operator(town.records, boss.organization_id if boss else None)
+    rotated = await rotate_key(town.records, actor, made["id"], project_id=None, overlap_seconds=0)
+    assert (await town.call("POST", f"{HOUSE}/projects", {"name": "more"}, key=rotated.secret)).status_code == 200
+
+
+async def test_the_operators_organization_keeps_a_project(town: Town) -> None:
+    refused = await town.call("POST", f"{HOUSE}/projects/{await town.project_id()}/archive")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "last_project")
+
+
+async def test_an_admin_does_not_revoke_an_owners_admin_key(town: Town) -> None:
+    boss = await town.sign_up("boss@example.org")
+    admin = await town.join("admin@example.org", "admin", by=boss)
+    path = f"{HOUSE}/admin_api_keys"
+    owners = (await boss.call("POST", path, {"name": "b"})).json()["id"]
+    own = (await admin.call("POST", path, {"name": "a"})).json()["id"]
+    assert (await admin.call("DELETE", f"{path}/{owners}")).status_code == 401
+    assert (await admin.call("DELETE", f"{path}/{own}")).status_code == 200
+    assert (await boss.call("DELETE", f"{path}/{owners}")).status_code == 200
 
 
 def remove(boss: Person, inviter: Person, key: dict[str, Any]) -> Any:

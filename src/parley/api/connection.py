@@ -143,11 +143,13 @@ class Connection(asyncio.Protocol):
 
     def look(self) -> None:
         """See whether the client left: while reading pauses, its end is hidden behind what it sent."""
-        if self.is_held and self._current is not None and not self._has_left and self._transport is not None:
-            poll = select.poll()
-            poll.register(self._transport.get_extra_info("socket").fileno(), _LEFT)
-            if poll.poll(0):
-                self._leave()
+        transport = self._transport
+        if not self.is_held or self._current is None or self._has_left or transport is None or transport.is_closing():
+            return
+        poll = select.poll()
+        poll.register(transport.get_extra_info("socket").fileno(), _LEFT)
+        if poll.poll(0):
+            self._leave()
 
     def _leave(self) -> None:
         self._has_left = True

@@ -136,9 +136,10 @@ async def rotate_key(
             budget_nano=old.budget_nano,
             counted_as=old.spender,
         )
+        # First the old one ends: an organization that has all the keys that it may can rotate them.
+        ended = _end(records, transaction, old, overlap_seconds)
         issued = records.accounts.issue(transaction, project, within_maker(actor, request))
         state_budget(records, transaction, issued.key)
-        ended = _end(records, transaction, old, overlap_seconds)
         note(records, transaction, actor, "api_key.rotated", before=old, after=ended)
         note(records, transaction, actor, "api_key.created", after=issued.key)
         share_bounds(records, transaction, actor, issued.key)

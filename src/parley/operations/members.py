@@ -77,7 +77,8 @@ async def invite(records: Records, actor: Actor, request: InviteRequest, *, publ
         note(records, transaction, actor, "invite.sent", after=made)
         return made, token
 
-    with records.mail.place(organization.id) as place:
+    # The operator's own have their place beside the codes, whoever else invites.
+    with records.mail.place(None if organization.is_house else organization.id) as place:
         made, token = await records.database.transaction(work)
         place.letter = invite_letter(made, token, organization_name=organization.name, public_url=public_url)
     return made, token

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from parley.core.actor import Actor
+from parley.core.errors import InvalidRequest
 from parley.core.pages import Page, PageRequest
 from parley.core.principal import Scope
 from parley.domain.accounts.model import IssuedKey, KeyRequest, Project, ServiceAccount
@@ -70,10 +71,14 @@ async def rename_project(records: Records, actor: Actor, project_id: str, name: 
 
 
 async def archive_project(records: Records, actor: Actor, project_id: str) -> Project:
-    """End a project: its keys no longer count when this returns. Raises NotFound."""
+    """End a project: its keys no longer count when this returns. Raises NotFound, and InvalidRequest for the operator's last."""
 
     def work(transaction: Transaction) -> Project:
         project = live_project_of(records, transaction.connection, actor, project_id)
+        if records.accounts.is_last_of_house(transaction.connection, project):
+            raise InvalidRequest(
+                "The first organization keeps a project: the operator's keys are made in it.", code="last_project"
+            )
         archived = replace(project, archived_at=records.clock.now())
         records.accounts.change_project(transaction, archived)
         note(records, transaction, actor, "project.archived", before=project, after=archived)

@@ -279,6 +279,11 @@ class Accounts:
         standing = self._standing(connection, None)
         self._ring.replace(None, standing, keys.live_keys(connection), entrances.all_sessions(connection))
 
+    def is_last_of_house(self, connection: Connection, project: Project) -> bool:
+        """Whether the first organization would have no project left without this one."""
+        is_house = self.organization(connection, project.organization_id).is_house
+        return is_house and organizations.count_projects(connection, project.organization_id) == 1
+
     def standing_of(self, connection: Connection, organization_id: str) -> Standing:
         """How things stand in one organization."""
         return self._standing(connection, organization_id)
