@@ -25,7 +25,10 @@ def _used(folder: Path) -> Path:
 
     async def use() -> None:
         async with open_records(settings_in(folder), FakeClock()) as records:
-            own = await records.database.read(records.accounts.default_project)
+            accounts = records.accounts
+            own = await records.database.read(
+                lambda connection: accounts.default_project(connection, accounts.house_id(connection))
+            )
             used = [
                 structs.replace(
                     usage_record(f"req_{number}"),
