@@ -106,6 +106,14 @@ async def test_a17_what_a_crash_of_the_server_took_is_done_again():
             stop(folder)
 
 
+async def test_nothing_is_kept_that_could_not_be_known_again(postgres_url):
+    async with open_money(postgres_url) as bench:
+        await bench.top_up(10_000)
+        execute(postgres_url, "DELETE FROM commit_marks")
+        with pytest.raises(DatabaseFailed, match="commit_marks"):
+            await bench.settle(bench.hold("req_1"), USED)
+
+
 async def test_a17_what_is_written_after_an_idle_session_ended_is_written(postgres_url):
     """A server that was restarted, a failover, an idle timeout: the session ends between two transactions."""
     async with open_money(postgres_url) as bench:

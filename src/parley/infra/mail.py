@@ -185,7 +185,8 @@ class MailRoom:
         carrier = self._outbox if self._is_closing and self._is_failing else self._carrier
         try:
             carrier.carry(message)
-            self._is_failing = self._is_closing and self._is_failing
+            if carrier is self._carrier:
+                self._is_failing = False
         except OSError as error:
             self._is_failing = True
             _log.error("mail could not be sent, it is in the outbox", extra={"error": type(error).__name__})

@@ -71,7 +71,9 @@ class PostgresSession:
         # Not that of the one before, which was committed, where this one has none yet: the session may have ended in between.
         self._mark = None
         mark = secrets.token_hex(16)
-        connection.execute(text("UPDATE commit_marks SET mark = :mark"), {"mark": mark})
+        if connection.execute(text("UPDATE commit_marks SET mark = :mark"), {"mark": mark}).rowcount != 1:
+            # Each commit whose answer is lost would be done again.
+            raise DatabaseRefused("the table commit_marks must have one row")
         self._mark = mark
 
     def resume(self, error: DBAPIError) -> tuple[Connection, bool] | None:

@@ -23,7 +23,7 @@ _MAX_INVITES_AN_HOUR = 50
 # To one address, by one organization, and by all of them: none alone keeps the others from inviting it.
 _MAX_INVITES_AN_HOUR_FROM_TO = 5
 _MAX_INVITES_AN_HOUR_TO_ONE = 20
-# Members and open invites: every change of an organization reads them all.
+# Members and open invites: a change of the organization itself, such as its approval, reads them all.
 MAX_PEOPLE = 1_000
 
 
