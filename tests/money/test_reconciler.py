@@ -89,7 +89,7 @@ DAMAGE = {
 
 async def test_a_ledger_is_found_sound_however_many_charges_wait_for_the_disk(path):
     async with open_money(path) as bench:
-        await bench.top_up(10**6)
+        await bench.top_up(10**9)
         goes_on = threading.Event()
         stalled = asyncio.ensure_future(bench.database.transaction(lambda _: goes_on.wait(30)))
         settling = [asyncio.ensure_future(spend(bench, 1, start=number)) for number in range(5_000)]
