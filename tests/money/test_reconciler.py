@@ -97,7 +97,7 @@ async def test_a_ledger_is_found_sound_however_many_charges_wait_for_the_disk(pa
         checking = asyncio.ensure_future(bench.reconciler().check())
         await asyncio.sleep(0)
         goes_on.set()
-        while not settling[1_000].done():
+        while not settling[1_000].done() and len(settling) < 15_000:
             settling.append(asyncio.ensure_future(spend(bench, 1, start=len(settling))))
             await asyncio.sleep(0)
         assert await checking == []
