@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from parley.core.actor import Actor, ActorKind
-from parley.core.errors import InvalidRequest, Overloaded, RateLimited
+from parley.core.errors import AuthenticationFailed, InvalidRequest, Overloaded, RateLimited
 from parley.core.principal import Principal
 from parley.domain.accounts.passwords import Passwords
 from parley.infra import mail
@@ -104,17 +104,59 @@ async def test_the_codes_of_an_e_mail_address_are_tried_a_hundred_times_a_day_fr
             await door.verify(visitor(199), email=email, code="000000", password=PASSWORD)
 
 
+async def wrong_log_in(door: FrontDoor, number: int) -> None:
+    with pytest.raises(AuthenticationFailed):
+        await door.log_in(visitor(number), email="ada@example.org", password="wrong password")
+
+
+async def test_no_client_alone_keeps_the_right_password_of_another_out(town: Town) -> None:
+    await town.sign_up("ada@example.org")
+    door = door_of(town)
+    for _ in range(48):
+        for _ in range(12):
+            with pytest.raises((AuthenticationFailed, RateLimited)):
+                await door.log_in(visitor(1), email="ada@example.org", password="wrong password")
+        town.clock.advance(1_800)
+    assert (await door.log_in(visitor(2), email="ada@example.org", password=PASSWORD)).token
+    with pytest.raises(RateLimited):
+        for _ in range(20):
+            await wrong_log_in(door, 1)
+
+
+async def test_a_password_is_guessed_two_hundred_times_a_day_from_wherever(town: Town) -> None:
+    await town.sign_up("ada@example.org")
+    door = door_of(town)
+    for number in range(200):
+        await wrong_log_in(door, number)
+    with pytest.raises(RateLimited):
+        await door.log_in(visitor(201), email="ada@example.org", password=PASSWORD)
+    # Whoever reads the mails of the address comes in nevertheless.
+    await door.ask_reset(visitor(201), email="ada@example.org")
+    token = re.search(r"/reset#(\S+)", await town.mail_to("ada@example.org", num=2)).group(1)
+    await door.reset(visitor(201), token=token, password="another password")
+    assert (await door.log_in(visitor(201), email="ada@example.org", password="another password")).token
+
+
+async def test_no_client_alone_keeps_an_address_from_asking_for_a_reset(town: Town) -> None:
+    door = door_of(town)
+    for _ in range(5):
+        await door.ask_reset(visitor(1), email="ada@example.org")
+    with pytest.raises(RateLimited):
+        await door.ask_reset(visitor(1), email="ada@example.org")
+    await door.ask_reset(visitor(2), email="ada@example.org")
+
+
 async def test_many_client_addresses_do_not_make_an_e_mail_addresses_count_forgotten(town: Town) -> None:
     door = door_of(town)
-    for number in range(5):
+    for number in range(10):
         await door.ask_reset(visitor(number), email="ada@example.org")
     for number in range(10_001):
         try:
-            await door.ask_reset(visitor(number + 10), email="bob@example.org")
+            await door.ask_reset(visitor(number + 20), email="bob@example.org")
         except RateLimited:
             continue
     with pytest.raises(RateLimited):
-        await door.ask_reset(visitor(9), email="ada@example.org")
+        await door.ask_reset(visitor(19), email="ada@example.org")
 
 
 async def test_a_reset_with_a_link_that_does_not_count_is_not_worth_hashing(town: Town) -> None:

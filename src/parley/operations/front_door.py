@@ -80,9 +80,10 @@ class FrontDoor:
         # Of one client for one e-mail address: the least of these, so that no client alone locks an address out.
         self._codes_from_to = Attempts(clock, most=20, window_seconds=_DAY)
         self._log_ins = Attempts(clock, most=10, window_seconds=_QUARTER)
-        self._log_ins_of = Attempts(clock, most=10, window_seconds=_QUARTER)
+        self._log_ins_of = Attempts(clock, most=200, window_seconds=_DAY)
+        self._log_ins_from_to = Attempts(clock, most=20, window_seconds=_DAY)
         self._resets = Attempts(clock, most=5, window_seconds=_HOUR)
-        self._resets_of = Attempts(clock, most=5, window_seconds=_HOUR)
+        self._resets_of = Attempts(clock, most=10, window_seconds=_HOUR)
 
     async def sign_up(self, visitor: Actor, applicant: Applicant) -> None:
         """Mail a code to the address. Whether it has an account already, only its reader learns.
@@ -177,12 +178,15 @@ class FrontDoor:
         """A new session, whatever session the browser had. Raises AuthenticationFailed, RateLimited."""
         email = normal_email(email)
         # Counted before the password is looked at, so that guesses side by side are counted too.
+        from_to = f"{visitor.address} {email}"
         self._log_ins.count(visitor.address or "unknown")
+        self._log_ins_from_to.count(from_to)
         self._log_ins_of.count(email)
         user = await self._records.database.read(lambda connection: self._user(connection, email))
         is_right = await self._passwords.is_right(password, None if user is None else user.password_hash)
         if not is_right or user is None:
             raise AuthenticationFailed("The e-mail address or the password is wrong.", code="invalid_login")
+        self._log_ins_from_to.forget(from_to)
         self._log_ins_of.forget(email)
 
         def work(transaction: Transaction) -> Entered:
@@ -248,6 +252,7 @@ class FrontDoor:
             return user
 
         user = await self._records.database.transaction(work)
+        self._log_ins_from_to.forget(f"{visitor.address} {user.email}")
         self._log_ins_of.forget(user.email)
 
     async def accept_invite(self, visitor: Actor, *, token: str, name: str, password: str) -> Entered:
