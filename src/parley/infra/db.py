@@ -10,7 +10,7 @@ from typing import Self, TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from parley.infra.patience import READ_SECONDS, Patience, patience_of_postgres, patience_of_sqlite
+from parley.infra.patience import READ_SECONDS, Reading, reading_postgres, reading_sqlite
 from parley.infra.postgres import PostgresSession, connect_or_refuse, open_engine
 from parley.infra.schema import current_revision, upgrade
 from parley.infra.sqlite import (
@@ -42,12 +42,12 @@ class Database:
             self._write_engine = open_engine(place, may_write=True)
             self._read_engine = open_engine(place, may_write=False)
             session = PostgresSession(self._write_engine)
-            self._patience: Patience = patience_of_postgres
+            self._reading: Reading = reading_postgres
         else:
             self._write_engine = open_writer(place)
             self._read_engine = open_reader(place)
             session = SqliteSession(self._write_engine, reserve)
-            self._patience = patience_of_sqlite
+            self._reading = reading_sqlite
         self._readers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="database-reader")
         self._writer = Writer(session, asyncio.get_running_loop())
 
@@ -83,7 +83,8 @@ class Database:
     async def read(self, work: Callable[[Connection], T], *, within_seconds: float | None = READ_SECONDS) -> T:
         """Run `work` on a read-only connection, off the loop, on the state of the last commit.
 
-        Raises Overloaded where it takes longer; with None, which is for what must be read whatever it takes, never.
+        None is for what must be read whatever it takes. Raises Overloaded where it takes longer, and where the server of the
+        database is away for longer (for None, half a minute) or goes away meanwhile.
         """
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work, within_seconds)
 
@@ -123,11 +124,8 @@ class Database:
         await self.aclose()
 
     def _read(self, work: Callable[[Connection], T], within_seconds: float | None) -> T:
-        with self._read_engine.connect() as connection, connection.begin():
-            if within_seconds is None:
-                return work(connection)
-            with self._patience(connection, within_seconds):
-                return work(connection)
+        with self._reading(self._read_engine, within_seconds) as connection:
+            return work(connection)
 
     def _close(self) -> None:
         self._readers.shutdown()

@@ -10,7 +10,8 @@ from parley.infra.sqlite import DatabaseRefused
 
 # "Prly": the advisory lock of the process that writes.
 _LOCK = 0x50726C79
-_RECONNECT_SECONDS = 30.0
+# How long a server that restarts is waited for.
+RECONNECT_SECONDS = 30.0
 # A process that has just ended may be here still, until the server has seen it go.
 _LOCK_SECONDS = 1.5
 _PAUSE_SECONDS = 0.05
@@ -84,7 +85,7 @@ class PostgresSession:
         if not error.connection_invalidated:
             return None
         mark, self._mark = self._mark, None
-        deadline = time.monotonic() + _RECONNECT_SECONDS
+        deadline = time.monotonic() + RECONNECT_SECONDS
         while True:
             try:
                 # The lock is ours then, so that its session, and the transaction, have ended.

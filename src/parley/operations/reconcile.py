@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from parley.core.actor import Actor, ActorKind
+from parley.core.errors import Overloaded
 from parley.core.principal import Principal
 from parley.domain.audit.model import Change
 from parley.domain.audit.service import AuditLog
@@ -39,7 +40,11 @@ class Reconciler:
         """Write off what expired and check, now and then every minute. Raises DatabaseFailed."""
         while True:
             await self.expire()
-            await self.check()
+            try:
+                await self.check()
+            except Overloaded:
+                # The database's server restarts. What could not be read now is read by the next round.
+                _log.warning("the ledger could not be checked")
             await asyncio.sleep(PERIOD_SECONDS)
 
     async def expire(self) -> None:
@@ -50,7 +55,10 @@ class Reconciler:
             await self._database.transaction(lambda unit: self._billing.post(unit.connection, postings))
 
     async def check(self) -> Sequence[Finding]:
-        """One round. What does not agree is logged as an error, and the accounts that it touches are frozen."""
+        """One round. What does not agree is logged as an error, and the accounts that it touches are frozen.
+
+        Raises Overloaded where the database cannot be read, DatabaseFailed.
+        """
         expected = await self._expected()
         seq, start = expected.seq, self._position
 
