@@ -13,6 +13,7 @@ from tests.builders_records import usage_record
 from tests.builders_serving import BrokenEngine
 
 SIX = [f"x-ratelimit-{word}-{kind}" for word in ("limit", "remaining", "reset") for kind in ("requests", "tokens")]
+HOUSE = "/v1/organization/projects"
 CHAT: dict[str, Any] = {"model": "echo-1", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 10}
 
 
@@ -109,6 +110,18 @@ async def test_open_refuses_nothing_and_metered_refuses_the_house_too(tmp_path: 
         await here.ok("POST", f"/v1/organizations/{house}", {"tier": "free"})
         statuses = [(await chat(here, here.owner_key, max_tokens=1)).status_code for _ in range(21)]
         assert statuses == [200] * 20 + [429]
+
+
+async def test_a_reply_that_takes_nothing_says_how_the_limits_stand_too(town: Town) -> None:
+    ada = await town.sign_up("ada@example.org")
+    key = (await town.new_key(ada, limits={"requests_per_minute": 10}))["value"]
+    await chat(town, key)
+    for path, status in (("/v1/models", 200), ("/v1/models/nothing", 404)):
+        reply = await town.call("GET", path, key=key)
+        assert (reply.status_code, told(reply)["x-ratelimit-limit-requests"]) == (status, "10")
+    reply = await ada.call("GET", HOUSE)
+    assert (reply.status_code, told(reply)["x-ratelimit-limit-requests"]) == (200, "20")
+    assert not set(SIX) & set((await town.call("GET", "/v1/models", key="sk-wrong")).headers)
 
 
 async def test_a_failure_of_the_engine_has_the_headers_too(tmp_path: Path) -> None:

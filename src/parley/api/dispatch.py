@@ -78,6 +78,9 @@ class Dispatcher:
             if access is Access.MODEL_REQUEST:
                 # What ends with its key; a change that is half made is not cut.
                 reception.key_id = principal.key_id
+            else:
+                # It takes nothing, but its client is told how the limits stand all the same.
+                reception.levels = self._services.levels_of(principal, None)
             if access is not Access.METRICS:
                 # How a server stops is what its operator looks for then.
                 self._open_requests.check_accepting()
