@@ -141,7 +141,7 @@ async def test_a_project_has_its_own_limits_by_model(town: Town) -> None:
     path = f"/v1/organization/projects/{await town.project_id()}/rate_limits"
     listed = (await town.ok("GET", f"{path}?limit=100"))["data"]
     by_id = {limit["id"]: limit for limit in listed}
-    assert by_id["rl-gpt-4-0314"]["max_requests_per_1_minute"] is None
+    assert by_id["rl-gpt-4-0314"]["max_requests_per_1_minute"] == 1_000_000_000
     changed = await town.ok("POST", f"{path}/rl-gpt-4-0314", {"max_requests_per_1_minute": 3})
     assert changed["max_requests_per_1_minute"] == 3
     assert (await town.call("POST", f"{path}/rl-nothing", {"max_requests_per_1_minute": 3})).status_code == 404

@@ -85,6 +85,8 @@ class Life:
                 self.rotate,
                 self.revoke,
                 self.make_account,
+                self.rename_account,
+                self.make_account_key,
                 self.delete_account,
                 self.suspend,
             ]
@@ -202,6 +204,23 @@ class Life:
         status, body = await self.do("POST", f"/projects/{project}/service_accounts", {"name": f"s{self.num}"})
         if status == 200:
             self.accounts.append((project, str(body["id"])))
+        return status
+
+    async def rename_account(self) -> int:
+        if not self.accounts:
+            return 0
+        project, account = self.chance.choice(self.accounts)
+        path = f"/projects/{project}/service_accounts/{account}"
+        return (await self.do("POST", path, {"name": f"r{self.num}"}))[0]
+
+    async def make_account_key(self) -> int:
+        if not self.accounts:
+            return 0
+        project, account = self.chance.choice(self.accounts)
+        path = f"/projects/{project}/service_accounts/{account}/api_keys"
+        status, body = await self.do("POST", path, {"scopes": [self.chance.choice(["all", "read", "chat"])]})
+        if status == 200:
+            self.keys.append((project, str(body["id"])))
         return status
 
     async def delete_account(self) -> int:

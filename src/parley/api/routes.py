@@ -20,6 +20,7 @@ from parley.api.platform import (
     projects,
     rate_limits,
     replicas,
+    service_accounts,
     usage,
     usage_export,
     users,
@@ -85,6 +86,7 @@ def _accounts() -> list[Route]:
 def _administration() -> list[Route]:
     """OpenAI's administration, and ours where it has none: key changes and rotation, export, other organizations."""
     own, project = "/v1/organization", "/v1/organization/projects/{project_id}"
+    account = f"{project}/service_accounts/{{service_account_id}}"
     return [
         _get("/v1/organizations", organizations.list_organizations, Access.OPERATOR),
         _post("/v1/organizations", organizations.create_organization, Access.OPERATOR),
@@ -118,14 +120,12 @@ def _administration() -> list[Route]:
         _get(f"{project}/users/{{user_id}}", projects.retrieve_project_user, Access.ADMIN_READ),
         _post(f"{project}/users/{{user_id}}", projects.modify_project_user, Access.ADMIN),
         _delete(f"{project}/users/{{user_id}}", projects.delete_project_user, Access.ADMIN),
-        _get(f"{project}/service_accounts", projects.list_service_accounts, Access.ADMIN_READ),
-        _post(f"{project}/service_accounts", projects.create_service_account, Access.ADMIN),
-        _get(
-            f"{project}/service_accounts/{{service_account_id}}",
-            projects.retrieve_service_account,
-            Access.ADMIN_READ,
-        ),
-        _delete(f"{project}/service_accounts/{{service_account_id}}", projects.delete_service_account, Access.ADMIN),
+        _get(f"{project}/service_accounts", service_accounts.list_service_accounts, Access.ADMIN_READ),
+        _post(f"{project}/service_accounts", service_accounts.create_service_account, Access.ADMIN),
+        _get(account, service_accounts.retrieve_service_account, Access.ADMIN_READ),
+        _post(account, service_accounts.modify_service_account, Access.ADMIN),
+        _delete(account, service_accounts.delete_service_account, Access.ADMIN),
+        _post(f"{account}/api_keys", service_accounts.create_service_account_key, Access.ADMIN),
         _get(f"{project}/rate_limits", rate_limits.list_rate_limits, Access.ADMIN_READ),
         _post(f"{project}/rate_limits/{{rate_limit_id}}", rate_limits.modify_rate_limit, Access.ADMIN),
         _get(f"{own}/costs", costs.list_costs, Access.ADMIN_READ),
@@ -134,6 +134,8 @@ def _administration() -> list[Route]:
         _get(f"{own}/usage/moderations", usage.usage_of_moderations, Access.ADMIN_READ),
         _get(f"{own}/usage/images", usage.usage_of_images, Access.ADMIN_READ),
         _get(f"{own}/usage/audio_transcriptions", usage.usage_of_transcriptions, Access.ADMIN_READ),
+        # What OpenAI counts besides, of which there is nothing here.
+        *(_get(f"{own}/usage/{kind}", usage.usage_of_nothing, Access.ADMIN_READ) for kind in usage.KINDS_OF_NOTHING),
         _get(f"{own}/usage/export", usage_export.export_usage, Access.ADMIN_READ),
         _get(f"{project}/api_keys", keys.list_project_keys, Access.ADMIN_READ),
         _post(f"{project}/api_keys", keys.create_project_key, Access.KEYS),

@@ -45,7 +45,7 @@ async def create_key(
     the actor may.
     """
     if project_id is not None:
-        _check_is_projects(request.scopes)
+        check_is_projects(request.scopes)
     request = within_maker(actor, _checked(records, actor, request))
 
     def issue(transaction: Transaction) -> IssuedKey:
@@ -70,7 +70,7 @@ async def change_key(records: Records, actor: Actor, key_id: str, change: KeyCha
     def work(transaction: Transaction) -> Key:
         live_project_of(records, transaction.connection, actor, project_id)
         key = _not_revoked(_project_key(records, transaction.connection, actor, project_id, key_id))
-        _check_is_projects(change.scopes or frozenset())
+        check_is_projects(change.scopes or frozenset())
         wanted = KeyRequest(
             name=key.name if change.name is None else change.name,
             scopes=key.scopes if change.scopes is None else change.scopes,
@@ -217,7 +217,7 @@ def _checked(records: Records, actor: Actor, request: KeyRequest, *, had: frozen
     return replace(request, name=checked_name(request.name))
 
 
-def _check_is_projects(scopes: frozenset[Scope]) -> None:
+def check_is_projects(scopes: frozenset[Scope]) -> None:
     """Raises InvalidRequest for what administers: such keys are in a list of their own, where whoever administers sees them."""
     administrative = sorted(scopes & ADMIN_SCOPES)
     if administrative:

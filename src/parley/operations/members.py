@@ -1,5 +1,6 @@
 """Members of an organization and the invites that make them: each verb one unit of work with its entry in the audit log."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from parley.core.actor import Actor, ActorKind
@@ -12,10 +13,13 @@ from parley.operations.letters import invite_letter
 from parley.operations.records import Records
 
 
-async def list_members(records: Records, actor: Actor, page: PageRequest) -> Page[Member]:
-    """The members of the actor's organization, the oldest membership first."""
+async def list_members(
+    records: Records, actor: Actor, page: PageRequest, *, emails: Collection[str] | None = None
+) -> Page[Member]:
+    """The members of the actor's organization, the oldest membership first; with `emails` those of these addresses."""
+    wanted = None if emails is None else [email.strip().lower() for email in emails]
     return await records.database.read(
-        lambda connection: records.membership.list_members(connection, actor.organization_id, page)
+        lambda connection: records.membership.list_members(connection, actor.organization_id, page, emails=wanted)
     )
 
 

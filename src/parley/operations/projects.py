@@ -1,28 +1,23 @@
-"""Projects, their members and their service accounts: each verb one unit of work with its entry in the audit log."""
+"""Projects and their members: each verb one unit of work with its entry in the audit log."""
 
 from dataclasses import replace
 
 from parley.core.actor import Actor
-from parley.core.errors import InvalidRequest
+from parley.core.errors import InvalidRequest, NotFound
 from parley.core.pages import Page, PageRequest
 from parley.core.principal import Scope
-from parley.domain.accounts.model import IssuedKey, KeyRequest, Project, ServiceAccount
-from parley.domain.accounts.people import Member, Role
+from parley.domain.accounts.model import Project
+from parley.domain.accounts.people import Member, Role, normal_email
 from parley.infra.db import Connection, Transaction
 from parley.operations.authority import (
     check_appointment,
     checked_name,
     live_project_of,
     note,
-    note_revoked,
     project_of,
     require,
-    within_maker,
 )
-from parley.operations.manage_keys import state_budget
 from parley.operations.records import Records
-
-_SERVICE_SCOPES = frozenset({Scope.ALL})
 
 
 async def create_project(records: Records, actor: Actor, name: str) -> Project:
@@ -107,13 +102,20 @@ async def find_member(records: Records, actor: Actor, project_id: str, user_id: 
     return await records.database.read(work)
 
 
-async def add_member(records: Records, actor: Actor, project_id: str, user_id: str, role: Role) -> Member:
-    """Put a member of the organization into a project. Raises NotFound."""
+async def add_member(
+    records: Records, actor: Actor, project_id: str, *, user_id: str | None = None, email: str | None = None, role: Role
+) -> Member:
+    """Put a member of the organization, by id or by e-mail address, into a project. Raises NotFound, InvalidRequest."""
     check_appointment(actor, role)
+    email = None if email is None else normal_email(email)
 
     def work(transaction: Transaction) -> Member:
-        project = live_project_of(records, transaction.connection, actor, project_id)
-        member = records.membership.member(transaction.connection, actor.organization_id, user_id)
+        connection = transaction.connection
+        project = live_project_of(records, connection, actor, project_id)
+        user = None if email is None else records.membership.user_by_email(connection, email)
+        if email is not None and user is None:
+            raise NotFound("No such user.")
+        member = records.membership.member(connection, actor.organization_id, user_id or (user.id if user else ""))
         added = records.membership.add_to_project(transaction, project, member, role)
         note(records, transaction, actor, "project.user.added", after=_seen(project, added))
         return added
@@ -151,61 +153,6 @@ async def remove_member(records: Records, actor: Actor, project_id: str, user_id
         check_appointment(actor, member.role)
         records.membership.remove_from_project(transaction, project, member)
         note(records, transaction, actor, "project.user.deleted", before=_seen(project, member))
-
-    await records.database.transaction(work)
-
-
-async def create_service_account(
-    records: Records, actor: Actor, project_id: str, name: str
-) -> tuple[ServiceAccount, IssuedKey]:
-    """A service account with its first key, which is shown this once. Raises NotFound."""
-    require(actor, Scope.ADMIN)
-    name = checked_name(name)
-
-    def work(transaction: Transaction) -> tuple[ServiceAccount, IssuedKey]:
-        project = live_project_of(records, transaction.connection, actor, project_id)
-        account = records.accounts.add_service_account(transaction, project, name)
-        wanted = KeyRequest(name=name, scopes=_SERVICE_SCOPES, service_account_id=account.id)
-        issued = records.accounts.issue(transaction, project, within_maker(actor, wanted))
-        state_budget(records, transaction, issued.key)
-        note(records, transaction, actor, "service_account.created", after=account)
-        note(records, transaction, actor, "api_key.created", after=issued.key)
-        return account, issued
-
-    return await records.database.transaction(work)
-
-
-async def find_service_account(records: Records, actor: Actor, project_id: str, account_id: str) -> ServiceAccount:
-    """Raises NotFound."""
-
-    def work(connection: Connection) -> ServiceAccount:
-        project = project_of(records, connection, actor, project_id)
-        return records.accounts.service_account(connection, project, account_id)
-
-    return await records.database.read(work)
-
-
-async def list_service_accounts(
-    records: Records, actor: Actor, project_id: str, page: PageRequest
-) -> Page[ServiceAccount]:
-    """Raises NotFound."""
-
-    def work(connection: Connection) -> Page[ServiceAccount]:
-        project = project_of(records, connection, actor, project_id)
-        return records.accounts.list_service_accounts(connection, project, page)
-
-    return await records.database.read(work)
-
-
-async def delete_service_account(records: Records, actor: Actor, project_id: str, account_id: str) -> None:
-    """Forget a service account; its keys no longer count when this returns. Raises NotFound."""
-    require(actor, Scope.ADMIN)
-
-    def work(transaction: Transaction) -> None:
-        project = live_project_of(records, transaction.connection, actor, project_id)
-        account = records.accounts.service_account(transaction.connection, project, account_id)
-        note_revoked(records, transaction, actor, records.accounts.remove_service_account(transaction, account))
-        note(records, transaction, actor, "service_account.deleted", before=account)
 
     await records.database.transaction(work)
 

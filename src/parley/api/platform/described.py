@@ -18,6 +18,7 @@ from parley.api.platform import (
     projects,
     queries,
     rate_limits,
+    service_accounts,
     usage,
     usage_export,
     users,
@@ -76,7 +77,7 @@ PLATFORM_OPERATIONS: Mapping[Handler, Operation] = MappingProxyType(
         keys.modify_project_key: _made(requests.UpdateKeyRequest, replies.ProjectKey),
         keys.rotate_project_key: _made(requests.RotateKeyRequest, replies.ProjectKey),
         keys.delete_project_key: Operation(reply=replies.Deleted),
-        users.list_users: _listed(replies.User),
+        users.list_users: _listed(replies.User, queries.EMAILS),
         users.retrieve_user: Operation(reply=replies.User),
         users.modify_user: _made(requests.UpdateUserRequest, replies.User),
         users.delete_user: Operation(reply=replies.Deleted),
@@ -97,6 +98,7 @@ PLATFORM_OPERATIONS: Mapping[Handler, Operation] = MappingProxyType(
         usage.usage_of_moderations: _USAGE,
         usage.usage_of_images: _USAGE,
         usage.usage_of_transcriptions: _USAGE,
+        usage.usage_of_nothing: _USAGE,
         usage_export.export_usage: Operation(
             query=queries.exported_usage(tuple(usage_export.DIMENSIONS)), media=("application/jsonl", "text/csv")
         ),
@@ -110,9 +112,13 @@ PLATFORM_OPERATIONS: Mapping[Handler, Operation] = MappingProxyType(
         projects.retrieve_project_user: Operation(reply=replies.ProjectUser),
         projects.modify_project_user: _made(requests.UpdateUserRequest, replies.ProjectUser),
         projects.delete_project_user: Operation(reply=replies.Deleted),
-        projects.list_service_accounts: _listed(replies.ServiceAccount),
-        projects.create_service_account: _made(requests.CreateServiceAccountRequest, replies.ServiceAccount),
-        projects.retrieve_service_account: Operation(reply=replies.ServiceAccount),
-        projects.delete_service_account: Operation(reply=replies.Deleted),
+        service_accounts.list_service_accounts: _listed(replies.ServiceAccount),
+        service_accounts.create_service_account: _made(requests.CreateServiceAccountRequest, replies.ServiceAccount),
+        service_accounts.retrieve_service_account: Operation(reply=replies.ServiceAccount),
+        service_accounts.modify_service_account: _made(requests.UpdateServiceAccountRequest, replies.ServiceAccount),
+        service_accounts.delete_service_account: Operation(reply=replies.Deleted),
+        service_accounts.create_service_account_key: _made(
+            requests.CreateServiceAccountKeyRequest, replies.ServiceAccountKey
+        ),
     }
 )

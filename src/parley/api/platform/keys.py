@@ -1,7 +1,5 @@
 """`/v1/organization/projects/{id}/api_keys` and `/v1/organization/admin_api_keys`: keys, never shown twice."""
 
-from collections.abc import Sequence
-
 from msgspec import UNSET
 from starlette.types import ASGIApp
 
@@ -14,8 +12,8 @@ from parley.api.platform.schemas import replies, requests
 from parley.core.limits import NO_LIMITS
 from parley.core.principal import Scope
 from parley.domain.accounts.model import IssuedKey, Key, KeyRequest
-from parley.domain.accounts.people import User
 from parley.operations import manage_keys
+from parley.operations.key_owners import Owners, owners_of
 from parley.operations.manage_keys import KeyChange
 
 _CREATE = JsonBody(requests.CreateKeyRequest)
@@ -32,8 +30,8 @@ async def list_project_keys(call: Call) -> ASGIApp:
     page = await manage_keys.list_keys(
         call.records, call.actor(), page_request(call.http), project_id=call.path_params["project_id"]
     )
-    users = await _users_of(call, page.items)
-    return page_reply(page, lambda key: _project_key(call, key, users), lambda key: key.id)
+    owners = await owners_of(call.records, page.items)
+    return page_reply(page, lambda key: _project_key(call, key, owners), lambda key: key.id)
 
 
 async def create_project_key(call: Call) -> ASGIApp:
@@ -42,9 +40,9 @@ async def create_project_key(call: Call) -> ASGIApp:
     principal = call.require_principal()
     request = KeyRequest(
         name=body.name,
-        scopes=_USUAL_SCOPES if body.scopes is None else frozenset(body.scopes),
+        scopes=_USUAL_SCOPES if body.scopes is None else shapes.to_scopes(body.scopes),
         allowed_models=None if body.models is None else frozenset(body.models),
-        expires_at=body.expires_at,
+        expires_at=_end(call, body),
         user_id=principal.user_id,
         service_account_id=principal.service_account_id,
         limits=shapes.to_limits(body.limits) or NO_LIMITS,
@@ -61,7 +59,7 @@ async def retrieve_project_key(call: Call) -> ASGIApp:
     key = await manage_keys.find_key(
         call.records, call.actor(), call.path_params["key_id"], project_id=call.path_params["project_id"]
     )
-    return json_reply(_project_key(call, key, await _users_of(call, [key])))
+    return json_reply(_project_key(call, key, await owners_of(call.records, [key])))
 
 
 async def modify_project_key(call: Call) -> ASGIApp:
@@ -69,16 +67,16 @@ async def modify_project_key(call: Call) -> ASGIApp:
     body = await _UPDATE.read(call.http)
     change = KeyChange(
         name=body.name,
-        scopes=None if body.scopes is None else frozenset(body.scopes),
+        scopes=None if body.scopes is None else shapes.to_scopes(body.scopes) or _USUAL_SCOPES,
         allowed_models=None if body.models is None else frozenset(body.models),
-        expires_at=body.expires_at,
+        expires_at=_end(call, body),
         limits=shapes.to_limits(body.limits),
         budget_nano=shapes.to_nano(body.monthly_budget_usd),
     )
     key = await manage_keys.change_key(
         call.records, call.actor(), call.path_params["key_id"], change, project_id=call.path_params["project_id"]
     )
-    return json_reply(_project_key(call, key, await _users_of(call, [key])))
+    return json_reply(_project_key(call, key, await owners_of(call.records, [key])))
 
 
 async def rotate_project_key(call: Call) -> ASGIApp:
@@ -104,8 +102,8 @@ async def delete_project_key(call: Call) -> ASGIApp:
 async def list_admin_keys(call: Call) -> ASGIApp:
     """The organization's admin keys."""
     page = await manage_keys.list_keys(call.records, call.actor(), page_request(call.http), project_id=None)
-    users = await _users_of(call, page.items)
-    return page_reply(page, lambda key: _admin_key(call, key, users), lambda key: key.id)
+    owners = await owners_of(call.records, page.items)
+    return page_reply(page, lambda key: _admin_key(call, key, owners), lambda key: key.id)
 
 
 async def create_admin_key(call: Call) -> ASGIApp:
@@ -115,12 +113,12 @@ async def create_admin_key(call: Call) -> ASGIApp:
     scopes = frozenset({scope for scope in _USUAL_ADMIN_SCOPES if principal.may(scope)})
     request = KeyRequest(
         name=body.name,
-        scopes=scopes if body.scopes is None else frozenset({*body.scopes, Scope.ADMIN_READ}),
-        expires_at=body.expires_at,
+        scopes=scopes if body.scopes is None else shapes.to_scopes(body.scopes) | {Scope.ADMIN_READ},
+        expires_at=_end(call, body),
         user_id=principal.user_id,
     )
     issued = await manage_keys.create_key(call.records, call.actor(), request)
-    reply = _admin_key(call, issued.key, await _users_of(call, [issued.key]))
+    reply = _admin_key(call, issued.key, await owners_of(call.records, [issued.key]))
     reply.value = issued.secret
     return json_reply(reply, SHOWN_ONCE)
 
@@ -128,7 +126,7 @@ async def create_admin_key(call: Call) -> ASGIApp:
 async def retrieve_admin_key(call: Call) -> ASGIApp:
     """One admin key."""
     key = await manage_keys.find_key(call.records, call.actor(), call.path_params["key_id"], project_id=None)
-    return json_reply(_admin_key(call, key, await _users_of(call, [key])))
+    return json_reply(_admin_key(call, key, await owners_of(call.records, [key])))
 
 
 async def delete_admin_key(call: Call) -> ASGIApp:
@@ -140,26 +138,26 @@ async def delete_admin_key(call: Call) -> ASGIApp:
 
 
 async def _issued(call: Call, issued: IssuedKey) -> ASGIApp:
-    reply = _project_key(call, issued.key, await _users_of(call, [issued.key]))
+    reply = _project_key(call, issued.key, await owners_of(call.records, [issued.key]))
     reply.value = issued.secret
     return json_reply(reply, SHOWN_ONCE)
 
 
-async def _users_of(call: Call, keys: Sequence[Key]) -> dict[str, User]:
-    ids = [key.user_id for key in keys if key.user_id is not None]
-    if not ids:
-        return {}
-    return await call.records.database.read(lambda connection: call.records.membership.users(connection, ids))
+def _end(
+    call: Call, body: requests.CreateKeyRequest | requests.UpdateKeyRequest | requests.CreateAdminKeyRequest
+) -> float | None:
+    return shapes.to_end(body.expires_at, body.expires_in_seconds, call.services.clock.now())
 
 
-def _project_key(call: Call, key: Key, users: dict[str, User]) -> replies.ProjectKey:
+def _project_key(call: Call, key: Key, owners: Owners) -> replies.ProjectKey:
     return replies.ProjectKey(
         id=key.id,
         name=key.name,
         redacted_value=f"sk-...{key.last_four}",
         created_at=int(key.created_at),
         last_used_at=shapes.whole(call.platform.last_used.when(key.id, key.last_used_at)),
-        owner=_owner(key, users),
+        owner=_owner(key, owners),
+        owner_project_access="inactive" if key.id in owners.gone else "active",
         project_id=key.project_id,
         scopes=sorted(key.scopes),
         models=None if key.allowed_models is None else sorted(key.allowed_models),
@@ -170,21 +168,23 @@ def _project_key(call: Call, key: Key, users: dict[str, User]) -> replies.Projec
     )
 
 
-def _owner(key: Key, users: dict[str, User]) -> replies.KeyOwner:
-    user = users.get(key.user_id or "")
+def _owner(key: Key, owners: Owners) -> replies.KeyOwner:
+    user = owners.users.get(key.user_id or "")
     if user is not None:
-        shown = replies.ProjectUser(
-            id=user.id, name=user.name, email=user.email, role="member", added_at=int(user.created_at)
+        since = int(user.created_at)
+        shown = replies.KeyUser(
+            id=user.id, name=user.name, email=user.email, role="member", added_at=since, created_at=since
         )
         return replies.KeyOwner(type="user", user=shown)
     if key.service_account_id is not None:
-        account = replies.ServiceAccount(id=key.service_account_id, name=key.name, created_at=int(key.created_at))
-        return replies.KeyOwner(type="service_account", service_account=account)
+        account = owners.service_accounts.get(key.service_account_id)
+        if account is not None:
+            return replies.KeyOwner(type="service_account", service_account=shapes.service_account(account))
     return replies.KeyOwner(type=None)
 
 
-def _admin_key(call: Call, key: Key, users: dict[str, User]) -> replies.AdminKey:
-    user = users.get(key.user_id or "")
+def _admin_key(call: Call, key: Key, owners: Owners) -> replies.AdminKey:
+    user = owners.users.get(key.user_id or "")
     owner = replies.AdminKeyOwner(
         type="organization" if user is None else "user",
         object="organization" if user is None else "organization.user",

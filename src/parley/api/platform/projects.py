@@ -1,20 +1,20 @@
-"""`/v1/organization/projects`: projects, their members and their service accounts."""
+"""`/v1/organization/projects`: projects and their members."""
 
 from starlette.types import ASGIApp
 
 from parley.api.call import Call
 from parley.api.explain.decode import JsonBody
-from parley.api.openai.opening import SHOWN_ONCE, json_reply
+from parley.api.openai.opening import json_reply
 from parley.api.platform import shapes
 from parley.api.platform.listing import flag, page_reply, page_request
 from parley.api.platform.schemas import replies, requests
+from parley.core.errors import InvalidRequest
 from parley.operations import projects
 
 _CREATE = JsonBody(requests.CreateProjectRequest)
 _UPDATE = JsonBody(requests.UpdateProjectRequest)
 _ADD_USER = JsonBody(requests.AddProjectUserRequest)
 _UPDATE_USER = JsonBody(requests.UpdateUserRequest)
-_CREATE_ACCOUNT = JsonBody(requests.CreateServiceAccountRequest)
 
 
 async def list_projects(call: Call) -> ASGIApp:
@@ -60,8 +60,15 @@ async def list_project_users(call: Call) -> ASGIApp:
 async def create_project_user(call: Call) -> ASGIApp:
     """Put a member of the organization into a project."""
     body = await _ADD_USER.read(call.http)
+    if (body.user_id is None) == (body.email is None):
+        raise InvalidRequest("You must provide either 'user_id' or 'email'.", param="user_id")
     added = await projects.add_member(
-        call.records, call.actor(), _project_id(call), body.user_id, shapes.to_role(body.role)
+        call.records,
+        call.actor(),
+        _project_id(call),
+        user_id=body.user_id,
+        email=body.email,
+        role=shapes.to_role(body.role),
     )
     return json_reply(shapes.project_user(added))
 
@@ -86,38 +93,6 @@ async def delete_project_user(call: Call) -> ASGIApp:
     user_id = call.path_params["user_id"]
     await projects.remove_member(call.records, call.actor(), _project_id(call), user_id)
     return json_reply(replies.Deleted(object="organization.project.user.deleted", id=user_id))
-
-
-async def list_service_accounts(call: Call) -> ASGIApp:
-    """The service accounts of a project."""
-    page = await projects.list_service_accounts(call.records, call.actor(), _project_id(call), page_request(call.http))
-    return page_reply(page, shapes.service_account, lambda account: account.id)
-
-
-async def create_service_account(call: Call) -> ASGIApp:
-    """Make a service account, with a key that is shown this once."""
-    body = await _CREATE_ACCOUNT.read(call.http)
-    account, issued = await projects.create_service_account(call.records, call.actor(), _project_id(call), body.name)
-    reply = shapes.service_account(account)
-    reply.api_key = replies.ServiceAccountKey(
-        id=issued.key.id, name=issued.key.name, created_at=int(issued.key.created_at), value=issued.secret
-    )
-    return json_reply(reply, SHOWN_ONCE)
-
-
-async def retrieve_service_account(call: Call) -> ASGIApp:
-    """One service account."""
-    found = await projects.find_service_account(
-        call.records, call.actor(), _project_id(call), call.path_params["service_account_id"]
-    )
-    return json_reply(shapes.service_account(found))
-
-
-async def delete_service_account(call: Call) -> ASGIApp:
-    """Forget a service account; its keys no longer count."""
-    account_id = call.path_params["service_account_id"]
-    await projects.delete_service_account(call.records, call.actor(), _project_id(call), account_id)
-    return json_reply(replies.Deleted(object="organization.project.service_account.deleted", id=account_id))
 
 
 def _project_id(call: Call) -> str:

@@ -10,6 +10,14 @@ _WHOLE = {"type": "integer", "minimum": 0, "maximum": 10**15 - 1}
 _TEXT = {"type": "string", "maxLength": MAX_ID_CHARACTERS}
 
 INCLUDE_ARCHIVED = QueryParameter(name="include_archived", schema={"type": "boolean"}, description="Archived ones too.")
+
+
+def _texts(name: str, description: str) -> QueryParameter:
+    schema = {"type": "array", "items": {"type": "string", "minLength": 1, "pattern": "^[^,]+$"}, "maxItems": MAX_PAGE}
+    return QueryParameter(name=name, schema=schema, description=description)
+
+
+EMAILS = _texts("emails", "Only the members with these addresses.")
 FORMAT = QueryParameter(
     name="format", schema={"type": "string", "enum": ["jsonl", "csv"]}, description="What kind of file; usually jsonl."
 )
@@ -90,8 +98,3 @@ def _whose(dimensions: Sequence[str]) -> tuple[QueryParameter, ...]:
             description="One result for each of these; without it, one for all.",
         ),
     )
-
-
-def _texts(name: str, description: str) -> QueryParameter:
-    schema = {"type": "array", "items": {"type": "string", "minLength": 1, "pattern": "^[^,]+$"}, "maxItems": MAX_PAGE}
-    return QueryParameter(name=name, schema=schema, description=description)

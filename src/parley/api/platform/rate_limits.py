@@ -15,10 +15,12 @@ from parley.operations.rate_limits import ModelLimits
 
 _UPDATE = JsonBody(requests.UpdateRateLimitRequest)
 _PREFIX = "rl-"
+# As in the headers, where nothing limits.
+_NO_LIMIT = 1_000_000_000
 
 
 async def list_rate_limits(call: Call) -> ASGIApp:
-    """The limits that count for a project, for each model; null: none."""
+    """The limits that count for a project, for each model."""
     found = await rate_limits.list_limits(call.records, call.actor(), call.path_params["project_id"])
     wanted = page_request_either_way(call.http, usual=100)
     rest = [limits for limits in found if wanted.after is None or _PREFIX + limits.model > wanted.after]
@@ -57,11 +59,15 @@ def _to_wire(found: ModelLimits) -> replies.RateLimit:
     return replies.RateLimit(
         id=_PREFIX + found.model,
         model=found.model,
-        max_requests_per_1_minute=limits.requests_per_minute,
-        max_tokens_per_1_minute=limits.tokens_per_minute,
+        max_requests_per_1_minute=_or_no_limit(limits.requests_per_minute),
+        max_tokens_per_1_minute=_or_no_limit(limits.tokens_per_minute),
         max_images_per_1_minute=limits.images_per_minute,
         max_audio_minutes_per_1_minute=limits.audio_minutes_per_minute,
         max_requests_per_1_day=limits.requests_per_day,
         max_tokens_per_1_day=limits.tokens_per_day,
         max_concurrent_requests=limits.concurrent_requests,
     )
+
+
+def _or_no_limit(limit: int | None) -> int:
+    return _NO_LIMIT if limit is None else limit

@@ -1,9 +1,13 @@
 """From the accounts' own types to the wire, and the few words of the wire back."""
 
+from collections.abc import Sequence
+
 from parley.api.platform.schemas import replies, requests
+from parley.core.errors import InvalidRequest
 from parley.core.limits import Limits
 from parley.core.money import NANO_PER_DOLLAR, to_number
-from parley.domain.accounts.model import Organization, Project, ServiceAccount
+from parley.core.principal import Scope
+from parley.domain.accounts.model import IssuedKey, Organization, Project, ServiceAccount
 from parley.domain.accounts.people import Invite, Member, Role
 
 _ROLES = {"reader": Role.VIEWER, "member": Role.DEVELOPER}
@@ -12,6 +16,22 @@ _ROLES = {"reader": Role.VIEWER, "member": Role.DEVELOPER}
 def to_role(name: str) -> Role:
     """The role that a word of the wire names: ours, or OpenAI's for nearly the same."""
     return _ROLES.get(name) or Role(name)
+
+
+def to_scopes(names: Sequence[requests.ScopeName]) -> frozenset[Scope]:
+    """The scopes that words of the wire name: ours, or OpenAI's for reading alone."""
+    return frozenset(Scope.READ if name == "api.all.read" else Scope(name) for name in names)
+
+
+def to_end(at: int | None, in_seconds: int | None, now: float) -> float | None:
+    """When a key shall end, which the wire states in one of two ways; None: in neither. Raises InvalidRequest for both."""
+    if at is not None and in_seconds is not None:
+        raise InvalidRequest(
+            "Invalid 'expires_in_seconds': expected either 'expires_at' or 'expires_in_seconds'.",
+            param="expires_in_seconds",
+            code="invalid_value",
+        )
+    return at if in_seconds is None else int(now) + in_seconds
 
 
 def to_limits(limits: requests.KeyLimits | None) -> Limits | None:
@@ -71,6 +91,18 @@ def project_user(member: Member) -> replies.ProjectUser:
 
 def service_account(account: ServiceAccount) -> replies.ServiceAccount:
     return replies.ServiceAccount(id=account.id, name=account.name, created_at=int(account.created_at))
+
+
+def service_account_key(issued: IssuedKey) -> replies.ServiceAccountKey:
+    """With its secret."""
+    key = issued.key
+    return replies.ServiceAccountKey(
+        id=key.id,
+        name=key.name,
+        created_at=int(key.created_at),
+        expires_at=whole(key.expires_at),
+        value=issued.secret,
+    )
 
 
 def organization(found: Organization) -> replies.Organization:

@@ -30,7 +30,7 @@ SAME_FOR_ALL = (_BATCH, _SERVICE_TIER)
 
 
 class UsageRoute:
-    """Handler of one kind of usage: that of `endpoints`."""
+    """Handler of one kind of usage: that of `endpoints`; without any, of none."""
 
     def __init__(self, kind: str, *endpoints: str) -> None:
         self._kind = kind
@@ -43,7 +43,8 @@ class UsageRoute:
         group_by = asked_groups(call, DIMENSIONS, besides=same)
         wanted = asked_sums(call, self._endpoints)
         is_about_batches = flag(call.http, _BATCH)
-        sums = [] if is_about_batches else await call.records.usage.sums(wanted, page.span, group_by)
+        has_none = is_about_batches or not self._endpoints
+        sums = [] if has_none else await call.records.usage.sums(wanted, page.span, group_by)
         named = texts(call.http, "group_by") & same
         return json_reply(
             UsagePage(
@@ -89,3 +90,13 @@ usage_of_embeddings = UsageRoute("embeddings", "/v1/embeddings")
 usage_of_moderations = UsageRoute("moderations", "/v1/moderations")
 usage_of_images = UsageRoute("images", "/v1/images/generations", "/v1/images/edits", "/v1/images/variations")
 usage_of_transcriptions = UsageRoute("audio_transcriptions", "/v1/audio/transcriptions", "/v1/audio/translations")
+# What OpenAI counts and no endpoint here does: every bucket is empty.
+KINDS_OF_NOTHING = (
+    "audio_speeches",
+    "code_interpreter_sessions",
+    "decisions",
+    "file_search_calls",
+    "vector_stores",
+    "web_search_calls",
+)
+usage_of_nothing = UsageRoute("nothing")

@@ -6,7 +6,7 @@ from parley.api.call import Call
 from parley.api.explain.decode import JsonBody
 from parley.api.openai.opening import json_reply
 from parley.api.platform import shapes
-from parley.api.platform.listing import page_reply, page_request
+from parley.api.platform.listing import page_reply, page_request, texts
 from parley.api.platform.schemas import replies, requests
 from parley.domain.accounts.people import InviteRequest
 from parley.operations import members
@@ -16,8 +16,9 @@ _INVITE = JsonBody(requests.CreateInviteRequest)
 
 
 async def list_users(call: Call) -> ASGIApp:
-    """The members of the organization."""
-    page = await members.list_members(call.records, call.actor(), page_request(call.http))
+    """The members of the organization; with `emails` those of these addresses."""
+    emails = texts(call.http, "emails")
+    page = await members.list_members(call.records, call.actor(), page_request(call.http), emails=emails or None)
     return page_reply(page, shapes.user, lambda user: user.id)
 
 

@@ -1,5 +1,6 @@
 """The accounts' verbs on people: users, members of organizations and projects, invites."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from parley.core.clock import Clock
@@ -76,8 +77,10 @@ class Membership:
             raise NotFound("No such user.")
         return found
 
-    def list_members(self, connection: Connection, organization_id: str, page: PageRequest) -> Page[Member]:
-        return people.list_members(connection, organization_id, page)
+    def list_members(
+        self, connection: Connection, organization_id: str, page: PageRequest, *, emails: Collection[str] | None = None
+    ) -> Page[Member]:
+        return people.list_members(connection, organization_id, page, emails=emails)
 
     def change_role(self, transaction: Transaction, organization_id: str, member: Member, role: Role) -> Member:
         """Raises InvalidRequest where the organization would have no owner left."""

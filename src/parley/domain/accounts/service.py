@@ -169,6 +169,14 @@ class Accounts:
             raise NotFound("No such service account.")
         return found
 
+    def service_accounts(self, connection: Connection, account_ids: list[str]) -> dict[str, ServiceAccount]:
+        """Service accounts by id; those that are unknown are left out."""
+        return organizations.find_service_accounts(connection, account_ids)
+
+    def rename_service_account(self, transaction: Transaction, account: ServiceAccount, name: str) -> ServiceAccount:
+        organizations.rename_service_account(transaction.connection, account.id, name)
+        return replace(account, name=name)
+
     def list_service_accounts(
         self, connection: Connection, project: Project, page: PageRequest
     ) -> Page[ServiceAccount]:
@@ -287,6 +295,15 @@ class Accounts:
     def standing_of(self, connection: Connection, organization_id: str) -> Standing:
         """How things stand in one organization."""
         return self._standing(connection, organization_id)
+
+    def keys_of_the_gone(self, connection: Connection, found: Sequence[Key]) -> frozenset[str]:
+        """Of keys of one organization those, by id, whose person does not reach the key's project any more."""
+        standing = self._standing(connection, found[0].organization_id, _people(found, ()))
+        return frozenset(
+            key.id
+            for key in found
+            if key.user_id is not None and standing.role_in(standing.projects[key.project_id], key.user_id) is None
+        )
 
     def _follow_project(self, transaction: Transaction, project: Project) -> None:
         """Its keys, and all that reaches beyond one project."""

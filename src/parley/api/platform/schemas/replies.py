@@ -67,13 +67,14 @@ class Deleted(ReplyStruct, kw_only=True):
 
 
 class ServiceAccountKey(ReplyStruct, kw_only=True):
-    """The first key of a service account; `value` is shown this once."""
+    """A new key of a service account; `value` is shown this once."""
 
     object: Literal["organization.project.service_account.api_key"] = "organization.project.service_account.api_key"
     value: str
     name: str
     created_at: int
     id: str
+    expires_at: int | None
 
 
 class ServiceAccount(ReplyStruct, kw_only=True):
@@ -82,14 +83,21 @@ class ServiceAccount(ReplyStruct, kw_only=True):
     name: str
     role: str = "member"
     created_at: int
-    api_key: ServiceAccountKey | UnsetType = UNSET
+    # Where it was made just now; null: without a key.
+    api_key: ServiceAccountKey | UnsetType | None = UNSET
+
+
+class KeyUser(ProjectUser, kw_only=True):
+    """Whose a key is, with the time under the name that it has now as well."""
+
+    created_at: int
 
 
 class KeyOwner(ReplyStruct, kw_only=True):
     """Whose a key is; `type` null: the organization's own."""
 
     type: Literal["user", "service_account"] | None
-    user: ProjectUser | None = None
+    user: KeyUser | None = None
     service_account: ServiceAccount | None = None
 
 
@@ -103,6 +111,8 @@ class ProjectKey(ReplyStruct, kw_only=True):
     created_at: int
     last_used_at: int | None
     owner: KeyOwner
+    # Inactive: its owner does not reach the project any more, so that the key does not count.
+    owner_project_access: Literal["active", "inactive"]
     project_id: str
     scopes: list[str]
     models: list[str] | None
@@ -192,13 +202,13 @@ class Accepted(ReplyStruct, kw_only=True):
 
 
 class RateLimit(ReplyStruct, kw_only=True):
-    """A project's limits on one model; null: none."""
+    """A project's limits on one model; null: none. Clients read numbers in the first two: 1000000000 there is none."""
 
     object: Literal["project.rate_limit"] = "project.rate_limit"
     id: str
     model: str
-    max_requests_per_1_minute: int | None
-    max_tokens_per_1_minute: int | None
+    max_requests_per_1_minute: int
+    max_tokens_per_1_minute: int
     max_images_per_1_minute: int | None
     max_audio_minutes_per_1_minute: int | None
     max_requests_per_1_day: int | None

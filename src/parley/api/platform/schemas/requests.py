@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from parley.api.openai.schemas.shared import RequestStruct
-from parley.core.principal import Scope
 from parley.domain.accounts.passwords import MAX_CHARACTERS, MIN_CHARACTERS
 
 # What is kept, and looked for among what is kept: PostgreSQL has no NUL in a text.
@@ -19,8 +18,33 @@ NewPassword = Annotated[
 Token = Annotated[Text, Meta(max_length=256)]
 # OpenAI's words beside ours: a reader is a viewer, a project's member a developer.
 RoleName = Literal["owner", "admin", "developer", "viewer", "reader", "member"]
+# The words of `Scope`, and OpenAI's for a key that only reads.
+ScopeName = Literal[
+    "all",
+    "read",
+    "model.request",
+    "chat",
+    "completions",
+    "embeddings",
+    "moderations",
+    "audio",
+    "images",
+    "responses",
+    "files",
+    "fine_tuning",
+    "batches",
+    "keys",
+    "admin.read",
+    "admin",
+    "owner",
+    "metrics",
+    "operator",
+    "api.all.read",
+]
+Scopes = Annotated[list[ScopeName], Meta(min_length=1, max_length=32)]
 Cap = Annotated[int, Meta(ge=0, le=2**53)]
 Time = Annotated[int, Meta(ge=0, le=2**40, description="Seconds since the epoch.")]
+Lifetime = Annotated[int, Meta(ge=1, le=2**40, description="Seconds from now, in the place of `expires_at`.")]
 Dollars = Annotated[float, Meta(ge=0, le=10_000_000, description="US dollars in a calendar month (UTC).")]
 
 
@@ -46,8 +70,11 @@ class UpdateUserRequest(RequestStruct, kw_only=True):
 
 
 class AddProjectUserRequest(RequestStruct, kw_only=True):
-    user_id: Annotated[Text, Meta(max_length=64)]
+    """Who, by id or by e-mail address: one of them."""
+
     role: RoleName
+    user_id: Annotated[Text, Meta(max_length=64)] | None = None
+    email: Email | None = None
 
 
 class InviteProjectRequest(RequestStruct, kw_only=True):
@@ -62,7 +89,28 @@ class CreateInviteRequest(RequestStruct, kw_only=True):
 
 
 class CreateServiceAccountRequest(RequestStruct, kw_only=True):
+    """The times are those of its first key, which `create_service_account_only` leaves out."""
+
     name: Name
+    create_service_account_only: bool | None = None
+    expires_at: Time | None = None
+    expires_in_seconds: Lifetime | None = None
+
+
+class UpdateServiceAccountRequest(RequestStruct, kw_only=True):
+    """What is absent stays as it is. Every service account is a member of its project, and of no other role."""
+
+    name: Name | None = None
+    role: Literal["member"] | None = None
+
+
+class CreateServiceAccountKeyRequest(RequestStruct, kw_only=True):
+    """Without a name it is called as the account; without scopes it may all that a key of a project may."""
+
+    name: Name | None = None
+    scopes: Scopes | None = None
+    expires_at: Time | None = None
+    expires_in_seconds: Lifetime | None = None
 
 
 class KeyLimits(RequestStruct, kw_only=True):
@@ -81,20 +129,22 @@ class CreateKeyRequest(RequestStruct, kw_only=True):
     """`scopes`: what the key may do; it can have none that its maker lacks. `models`: those that it may use."""
 
     name: Name
-    scopes: Annotated[list[Scope], Meta(min_length=1, max_length=32)] | None = None
+    scopes: Scopes | None = None
     models: Annotated[list[Annotated[Text, Meta(max_length=256)]], Meta(max_length=256)] | None = None
     expires_at: Time | None = None
+    expires_in_seconds: Lifetime | None = None
     limits: KeyLimits | None = None
     monthly_budget_usd: Dollars | None = None
 
 
 class UpdateKeyRequest(RequestStruct, kw_only=True):
-    """What is absent stays as it is."""
+    """What is absent stays as it is. No scopes (`[]`) are those that a key gets when none are named."""
 
     name: Name | None = None
-    scopes: Annotated[list[Scope], Meta(min_length=1, max_length=32)] | None = None
+    scopes: Annotated[list[ScopeName], Meta(max_length=32)] | None = None
     models: Annotated[list[Annotated[Text, Meta(max_length=256)]], Meta(max_length=256)] | None = None
     expires_at: Time | None = None
+    expires_in_seconds: Lifetime | None = None
     limits: KeyLimits | None = None
     monthly_budget_usd: Dollars | None = None
 
@@ -107,8 +157,9 @@ class RotateKeyRequest(RequestStruct, kw_only=True):
 
 class CreateAdminKeyRequest(RequestStruct, kw_only=True):
     name: Name
-    scopes: Annotated[list[Scope], Meta(min_length=1, max_length=32)] | None = None
+    scopes: Scopes | None = None
     expires_at: Time | None = None
+    expires_in_seconds: Lifetime | None = None
 
 
 class CreateOrganizationRequest(RequestStruct, kw_only=True):

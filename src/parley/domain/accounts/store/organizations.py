@@ -147,6 +147,16 @@ def find_service_account(connection: Connection, project_id: str, account_id: st
     return None if row is None else _service_account(row)
 
 
+def find_service_accounts(connection: Connection, account_ids: list[str]) -> dict[str, ServiceAccount]:
+    """By id."""
+    query = select(service_accounts).where(service_accounts.c.id.in_(account_ids))
+    return {row.id: _service_account(row) for row in connection.execute(query)}
+
+
+def rename_service_account(connection: Connection, account_id: str, name: str) -> None:
+    connection.execute(update(service_accounts).where(service_accounts.c.id == account_id).values(name=name))
+
+
 def list_service_accounts(connection: Connection, project_id: str, page: PageRequest) -> Page[ServiceAccount]:
     query = select(service_accounts).where(service_accounts.c.project_id == project_id)
     query = paged(connection, query, service_accounts, page, time="created_at")

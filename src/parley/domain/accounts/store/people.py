@@ -57,10 +57,13 @@ def find_member(connection: Connection, organization_id: str, user_id: str) -> M
     return None if row is None else _member(row)
 
 
-def list_members(connection: Connection, organization_id: str, page: PageRequest) -> Page[Member]:
-    return _page_of_members(
-        connection, _joined(members).where(members.c.organization_id == organization_id), members, page
-    )
+def list_members(
+    connection: Connection, organization_id: str, page: PageRequest, *, emails: Collection[str] | None = None
+) -> Page[Member]:
+    query = _joined(members).where(members.c.organization_id == organization_id)
+    if emails is not None:
+        query = query.where(users.c.email.in_(emails))
+    return _page_of_members(connection, query, members, page)
 
 
 def organizations_of(connection: Connection, user_id: str) -> list[tuple[str, Role]]:
