@@ -1,4 +1,4 @@
-"""B7: a reader does not stay: what takes too long to read is ended, on both kinds of database. A server that restarts is waited for."""
+"""B7: a reader reads one state and does not stay on it: what takes too long is ended. A server that restarts is waited for."""
 
 import asyncio
 import inspect
@@ -32,6 +32,30 @@ async def test_b7_a_read_that_takes_too_long_is_ended_and_the_next_one_is_not(pl
         for within_seconds in (None, 3_600.0):
             read = await database.read(lambda c: c.execute(LONG).scalar(), within_seconds=within_seconds)
             assert read == 300_000
+
+
+async def test_b7_all_of_a_read_sees_one_state(place):
+    async with open_money(place) as bench:
+        await bench.top_up(1, key="before")
+        has_looked, is_changed = threading.Event(), threading.Event()
+
+        def look(connection: Connection) -> list[int | None]:
+            seqs = [bench.billing.last_entry(connection)]
+            has_looked.set()
+            is_changed.wait(30)
+            return [*seqs, bench.billing.last_entry(connection)]
+
+        async def change() -> None:
+            await asyncio.to_thread(has_looked.wait, 30)
+            await bench.top_up(1, key="meanwhile")
+            is_changed.set()
+
+        async with asyncio.TaskGroup() as tasks:
+            reading = tasks.create_task(bench.database.read(look, within_seconds=None))
+            tasks.create_task(change())
+        first, second = reading.result()
+        assert first == second
+        assert await bench.database.read(bench.billing.last_entry) > first
 
 
 def test_b7_a_reader_stays_for_five_seconds_unless_its_caller_says_otherwise():

@@ -81,7 +81,7 @@ class Database:
         await self._writer.submit_item(write, item)
 
     async def read(self, work: Callable[[Connection], T], *, within_seconds: float | None = READ_SECONDS) -> T:
-        """Run `work` on a read-only connection, off the loop, on the state of the last commit.
+        """Run `work` on a read-only connection, off the loop, all of it on the state of one commit, the last.
 
         None is for what must be read whatever it takes. Raises Overloaded where it takes longer, and where the server of the
         database is away for longer (for None, half a minute) or goes away meanwhile.
@@ -138,7 +138,7 @@ class Database:
 def reading(place: Path | str) -> Iterator[Connection]:
     """A connection that cannot write, on the state of one moment, beside whoever writes. Blocks. Raises DatabaseRefused."""
     if isinstance(place, str):
-        engine: Engine = open_engine(place, may_write=False).execution_options(isolation_level="REPEATABLE READ")
+        engine: Engine = open_engine(place, may_write=False)
     else:
         verify_file(place)
         engine = open_reader(place)

@@ -18,8 +18,8 @@ _PAUSE_SECONDS = 0.05
 
 
 def open_engine(url: str, *, may_write: bool) -> Engine:
-    """An engine on `postgresql://...`; one that may not write has transactions that cannot."""
-    options = {} if may_write else {"postgresql_readonly": True}
+    """An engine on `postgresql://...`; one that may not write has transactions that cannot, each on the state of one moment."""
+    options = {} if may_write else {"postgresql_readonly": True, "isolation_level": "REPEATABLE READ"}
     return create_engine(
         "postgresql+psycopg" + url.removeprefix("postgresql"),
         pool_size=2,
