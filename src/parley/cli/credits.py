@@ -18,6 +18,7 @@ from parley.cli.failures import in_one_line
 from parley.cli.options import folder_option
 from parley.cli.state import change_state
 from parley.cli.tables import print_table
+from parley.core.durations import MAX_LIFETIME_DAYS
 from parley.core.money import MAX_PRICE_NANO, parse_dollars
 from parley.infra.settings import load_settings
 
@@ -77,7 +78,9 @@ def add(amount: int, payment: str | None, note: str, organization_id: str | None
 
 @command.command()
 @click.argument("amount", type=_Dollars())
-@click.option("--days", type=click.FloatRange(min=0, min_open=True), default=90.0, show_default=True)
+@click.option(
+    "--days", type=click.FloatRange(min=0, min_open=True, max=MAX_LIFETIME_DAYS), default=90.0, show_default=True
+)
 @_organization
 @folder_option
 def grant(amount: int, days: float, organization_id: str | None, data: Path | None) -> None:

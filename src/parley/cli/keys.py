@@ -1,7 +1,6 @@
 """`parley keys`: list, create, rotate, revoke and find API keys."""
 
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -13,6 +12,7 @@ from parley.cli.scanning import found_keys
 from parley.cli.state import change_state
 from parley.cli.tables import escaped, print_table
 from parley.core.clock import SystemClock
+from parley.core.durations import MAX_LIFETIME_DAYS, day
 from parley.core.principal import Scope
 from parley.infra.folder import DataFolder
 from parley.infra.settings import load_settings
@@ -46,7 +46,7 @@ def list_keys(data: Path | None) -> None:
 @click.option("--model", "models", multiple=True, help="A model that the key may use; give it again for more. [all]")
 @click.option("--org", help="Id of its organization. [the first]")
 @click.option("--project", help="Id of its project. [the organization's oldest]")
-@click.option("--days", type=click.IntRange(1, 36_500), help="How long it counts. [until it is revoked]")
+@click.option("--days", type=click.IntRange(1, MAX_LIFETIME_DAYS), help="How long it counts. [until it is revoked]")
 @folder_option
 def create(  # noqa: PLR0913, PLR0917 - each parameter is an option of the command
     name: str,
@@ -168,11 +168,7 @@ def _row(key: KeyLine) -> tuple[str, ...]:
         f"...{key.last_four}",
         ", ".join(key.scopes),
         "all" if key.models is None else ", ".join(key.models),
-        _day(key.created_at),
-        "" if key.expires_at is None else _day(key.expires_at),
-        "" if key.revoked_at is None else _day(key.revoked_at),
+        day(key.created_at),
+        "" if key.expires_at is None else day(key.expires_at),
+        "" if key.revoked_at is None else day(key.revoked_at),
     )
-
-
-def _day(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")

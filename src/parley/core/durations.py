@@ -1,6 +1,16 @@
-"""Durations as OpenAI writes them in headers and refusals."""
+"""Durations as OpenAI writes them in headers and refusals, and days as our commands write them."""
 
 import math
+from datetime import UTC, datetime
+
+# The last second that a calendar has, of the year 9999, in seconds since the epoch.
+MAX_TIME = 253_402_300_799
+MAX_LIFETIME_DAYS = 36_500
+
+
+def day(seconds: float) -> str:
+    """The day (UTC) of a time in seconds since the epoch, as 2023-03-01; what lies beyond the calendar is `never`."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d") if seconds <= MAX_TIME else "never"
 
 
 def duration(seconds: float) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 
 from parley.core.actor import Actor
+from parley.core.durations import MAX_LIFETIME_DAYS
 from parley.core.errors import InvalidRequest
 from parley.core.ids import new_id
 from parley.core.money import MAX_PRICE_NANO
@@ -97,8 +98,10 @@ async def top_up(records: Records, actor: Actor, nano: int, *, payment: str | No
 
 
 async def grant(records: Records, actor: Actor, nano: int, *, days: float) -> Credits:
-    """Give credit that expires."""
+    """Give credit that expires. Raises InvalidRequest."""
     require(actor, Scope.OPERATOR)
+    if not 0 < days <= MAX_LIFETIME_DAYS:
+        raise InvalidRequest(f"A grant is for at most {MAX_LIFETIME_DAYS} days.", param="days")
     seconds = days * DAY_SECONDS
 
     def work(transaction: Transaction) -> None:

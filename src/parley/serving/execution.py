@@ -25,7 +25,7 @@ from parley.serving.admission.allowance import Allowance
 from parley.serving.closing import Closing
 from parley.serving.merge import merge
 from parley.serving.metering.meter import Meter
-from parley.serving.places import Places
+from parley.serving.places import Places, tenant_of
 from parley.serving.prompting.prepare import Prompting
 from parley.serving.prompting.reading import Reader
 from parley.serving.ranking import Ranking
@@ -61,10 +61,11 @@ class Execution:
         request = grant.request
         self._refuse_quarantined()
         self._num_candidates = max(request.best_of, request.n)
+        may_be_wide = self._num_candidates > 1 and grant.weights.takes_n
         self._rounds = plan_rounds(
             num_prompts=len(grant.prompts),
             num_sequences=self._num_candidates,
-            num_slots=pool.num_slots if grant.weights.takes_n else 1,
+            widest=pool.widest(tenant_of(grant.principal)) if may_be_wide else 1,
         )
         self._places = Places(
             pool,

@@ -13,6 +13,11 @@ from parley.serving.scheduling.pool import Pool, Ticket
 R = TypeVar("R")
 
 
+def tenant_of(principal: Principal) -> Tenant:
+    """For whom a principal's requests run."""
+    return Tenant(principal.organization_id, principal.project_id)
+
+
 class Places(Generic[R]):
     """The first one, of `num_slots`, is taken at once (raises Overloaded); all are given back with `closing` at the latest.
 
@@ -30,7 +35,7 @@ class Places(Generic[R]):
         what: str,
     ) -> None:
         self._pool = pool
-        self._tenant = Tenant(principal.organization_id, principal.project_id)
+        self._tenant = tenant_of(principal)
         self._meter = meter
         self._closing = closing
         self._what = what

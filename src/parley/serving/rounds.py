@@ -1,4 +1,4 @@
-"""Which rounds a request needs: a round is one prompt's sequences, as many as a replica has slots for at once."""
+"""Which rounds a request needs: a round is one prompt's sequences, as many as may run at once."""
 
 from msgspec import Struct
 
@@ -11,10 +11,10 @@ class Round(Struct, frozen=True, kw_only=True):
     num_sequences: int
 
 
-def plan_rounds(*, num_prompts: int, num_sequences: int, num_slots: int) -> list[Round]:
-    """All rounds, prompt by prompt; each prompt gets `num_sequences` sequences, at most `num_slots` in one round."""
+def plan_rounds(*, num_prompts: int, num_sequences: int, widest: int) -> list[Round]:
+    """All rounds, prompt by prompt; each prompt gets `num_sequences` sequences, at most `widest` in one round."""
     return [
-        Round(prompt_index=prompt_index, first_sequence=first, num_sequences=min(num_slots, num_sequences - first))
+        Round(prompt_index=prompt_index, first_sequence=first, num_sequences=min(widest, num_sequences - first))
         for prompt_index in range(num_prompts)
-        for first in range(0, num_sequences, num_slots)
+        for first in range(0, num_sequences, widest)
     ]

@@ -5,7 +5,7 @@ from collections import deque
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parley.serving.scheduling.fair import FairQueue, Tenant
+from parley.serving.scheduling.fair import FairQueue, Room, Tenant
 from tests.builders_serving import tenant
 
 A, B = tenant("a"), tenant("b")
@@ -44,10 +44,58 @@ def test_a_project_that_may_not_is_passed_over_and_keeps_its_turn():
     queue: FairQueue[int] = FairQueue()
     queue.push(A, 1)
     queue.push(B, 2)
-    assert queue.head(lambda who, _: who != A) == (B, 2)
-    assert queue.head(lambda *_: False) is None
+    assert queue.head(lambda who, _: Room.PROJECT_IS_FULL if who == A else Room.THERE) == (B, 2)
+    assert queue.head(lambda *_: Room.PROJECT_IS_FULL) is None
     assert queue.pop(B) == 2
     assert drain(queue) == [1]
+
+
+def test_nobody_of_an_organization_passes_who_waits_for_its_room():
+    queue: FairQueue[str] = FairQueue()
+    queue.push(tenant("wide", "org"), "wide")
+    queue.push(tenant("small", "org"), "small")
+    queue.push(tenant("other", "another"), "other")
+
+    def room(_who: Tenant, item: str) -> Room:
+        return Room.ORGANIZATION_IS_FULL if item == "wide" else Room.THERE
+
+    assert queue.head(room) == (tenant("other", "another"), "other")
+    queue.pop(tenant("other", "another"))
+    assert queue.head(room) is None
+    assert drain(queue) == ["wide", "small"]
+
+
+def test_who_is_given_more_at_a_time_has_its_turn_more_seldom():
+    queue: FairQueue[str] = FairQueue()
+    for number in range(20):
+        queue.push(tenant("p", "wide"), f"w{number}")
+        queue.push(tenant("p", "small"), f"s{number}")
+    served = []
+    for _ in range(10):
+        who, item = queue.head()
+        served.append(queue.pop(who, 4 if item.startswith("w") else 1))
+    assert served == ["w0", "s0", "s1", "s2", "s3", "w1", "s4", "s5", "s6", "s7"]
+
+
+def test_who_leaves_and_comes_again_is_not_forgiven_what_it_was_given():
+    queue: FairQueue[str] = FairQueue()
+    queue.push(A, "wide")
+    for number in range(6):
+        queue.push(B, f"s{number}")
+    assert queue.pop(A, 4) == "wide"
+    queue.push(A, "again")
+    assert drain(queue) == ["s0", "s1", "s2", "s3", "again", "s4", "s5"]
+
+
+def test_nobody_saves_up_turns_by_staying_away():
+    queue: FairQueue[str] = FairQueue()
+    for number in range(100):
+        queue.push(A, f"a{number}")
+    for _ in range(90):
+        queue.pop(A, 3)
+    for number in range(3):
+        queue.push(B, f"b{number}")
+    assert [queue.pop(queue.head()[0]) for _ in range(4)] == ["b0", "b1", "b2", "a90"]
 
 
 def test_removing_from_the_middle_keeps_the_order():

@@ -1,11 +1,11 @@
 """The control socket's commands on organizations, projects and members."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 import msgspec
 
 from parley.api.platform.shapes import to_role
+from parley.core.durations import day
 from parley.core.errors import InvalidRequest
 from parley.core.pages import PageRequest
 from parley.domain.accounts.model import Organization, OrganizationStatus, Project
@@ -179,7 +179,7 @@ def _organization(organization: Organization) -> dict[str, str]:
         "NAME": organization.name,
         "STATUS": organization.status.value,
         "TIER": organization.tier,
-        "CREATED": _day(organization.created_at),
+        "CREATED": day(organization.created_at),
     }
 
 
@@ -187,8 +187,8 @@ def _project(project: Project) -> dict[str, str]:
     return {
         "ID": project.id,
         "NAME": project.name,
-        "CREATED": _day(project.created_at),
-        "ARCHIVED": "" if project.archived_at is None else _day(project.archived_at),
+        "CREATED": day(project.created_at),
+        "ARCHIVED": "" if project.archived_at is None else day(project.archived_at),
     }
 
 
@@ -198,9 +198,5 @@ def _member(member: Member) -> dict[str, str]:
         "EMAIL": member.user.email,
         "NAME": member.user.name,
         "ROLE": member.role.value,
-        "ADDED": _day(member.added_at),
+        "ADDED": day(member.added_at),
     }
-
-
-def _day(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")

@@ -1,9 +1,8 @@
 """The control socket's commands on money: amounts are integers of nano-dollars, answers are lines for the terminal."""
 
-from datetime import UTC, datetime
-
 import msgspec
 
+from parley.core.durations import day
 from parley.core.money import format_dollars
 from parley.operations import credit
 from parley.operations.command_line import operator
@@ -105,8 +104,7 @@ def _lines(credits_now: Credits) -> list[dict[str, str]]:
         ("paid credit", format_dollars(credits_now.credit_nano)),
     ]
     for grant in credits_now.grants:
-        until = datetime.fromtimestamp(grant.expires_at, UTC).strftime("%Y-%m-%d")
-        lines.append((f"grant until {until}", format_dollars(grant.left_nano)))
+        lines.append((f"grant until {day(grant.expires_at)}", format_dollars(grant.left_nano)))
     lines += [
         ("held by running requests", format_dollars(credits_now.held_nano)),
         ("available", format_dollars(credits_now.available_nano)),

@@ -13,7 +13,7 @@ from parley.core.residency import Residency
 from parley.core.restarts import RestartPolicy, Restarts
 from parley.serving.scheduling.casualties import Casualties
 from parley.serving.scheduling.crowding import may_wait, suggested_wait
-from parley.serving.scheduling.fair import FairQueue, Tenant
+from parley.serving.scheduling.fair import FairQueue, Room, Tenant
 from parley.serving.scheduling.shares import Shares
 
 _log = logging.getLogger(__name__)
@@ -56,6 +56,8 @@ class PoolPlan(Generic[R]):
     # Told when the pool's last slot is given back, and when its replica is there or failed.
     on_change: Callable[[], None] = lambda: None
     restarts: RestartPolicy = field(default_factory=RestartPolicy)
+    # One organization leaves some slots to others even while none is about.
+    is_for_long_runs: bool = False
 
 
 class Pool(Generic[R]):
@@ -68,7 +70,7 @@ class Pool(Generic[R]):
         self._waiting: FairQueue[Ticket] = FairQueue()
         self._held: set[Ticket] = set()
         self._is_draining = False
-        self._shares = Shares(plan.num_slots)
+        self._shares = Shares(plan.num_slots, keeps_for_newcomers=plan.is_for_long_runs)
         self._engine: R | None = None
         self._loading: asyncio.Task[R] | None = None
         self._loading_since = 0.0
@@ -192,6 +194,10 @@ class Pool(Generic[R]):
         engine, self._engine = self._engine, None
         return engine
 
+    def widest(self, tenant: Tenant) -> int:
+        """How many slots one ticket of the project should be for at most."""
+        return self._shares.widest(tenant)
+
     def drain(self) -> None:
         """Let what runs finish and grant nothing more, until `resume`."""
         self._is_draining = True
@@ -219,7 +225,7 @@ class Pool(Generic[R]):
             not self._waiting
             and not self._is_draining
             and num_slots <= self._num_free
-            and self._may_take(tenant, ticket)
+            and self._room(tenant, ticket) is Room.THERE
         ):
             # Nobody is there to be passed: what the queue would do, without it.
             self._give(tenant, ticket)
@@ -273,9 +279,9 @@ class Pool(Generic[R]):
         """Give free slots to the head of the queue; a head that needs more than are free is waited for, not passed."""
         if self._is_draining or not self._waiting:
             return
-        while (head := self._waiting.head(self._may_take)) is not None and head[1].num_slots <= self._num_free:
+        while (head := self._waiting.head(self._room)) is not None and head[1].num_slots <= self._num_free:
             tenant, ticket = head
-            self._waiting.pop(tenant)
+            self._waiting.pop(tenant, ticket.num_slots)
             self._give(tenant, ticket)
 
     def _give(self, tenant: Tenant, ticket: "Ticket") -> None:
@@ -284,5 +290,5 @@ class Pool(Generic[R]):
         self._held.add(ticket)
         ticket.granted.set()
 
-    def _may_take(self, tenant: Tenant, ticket: Ticket) -> bool:
-        return self._shares.may_take(tenant, ticket.num_slots)
+    def _room(self, tenant: Tenant, ticket: Ticket) -> Room:
+        return self._shares.room(tenant, ticket.num_slots)

@@ -125,6 +125,8 @@ class Pools:
                 load=functools.partial(self._load, weights, load),
                 on_change=functools.partial(self._changed, weights.name),
                 restarts=self._rules.restarts,
+                # A recording may take hours: whoever comes first cannot wait for one to end.
+                is_for_long_runs=weights.is_speech,
             )
             self._weights[weights.name] = weights
             pool = self._by_name[weights.name] = Pool(plan, self._clock)

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from parley.api.openai.schemas.shared import RequestStruct
+from parley.core.durations import MAX_LIFETIME_DAYS, MAX_TIME
 from parley.domain.accounts.passwords import MAX_CHARACTERS, MIN_CHARACTERS
 
 # What is kept, and looked for among what is kept: PostgreSQL has no NUL in a text.
@@ -43,8 +44,10 @@ ScopeName = Literal[
 ]
 Scopes = Annotated[list[ScopeName], Meta(min_length=1, max_length=32)]
 Cap = Annotated[int, Meta(ge=0, le=2**53)]
-Time = Annotated[int, Meta(ge=0, le=2**40, description="Seconds since the epoch.")]
-Lifetime = Annotated[int, Meta(ge=1, le=2**40, description="Seconds from now, in the place of `expires_at`.")]
+Time = Annotated[int, Meta(ge=0, le=MAX_TIME, description="Seconds since the epoch.")]
+Lifetime = Annotated[
+    int, Meta(ge=1, le=MAX_LIFETIME_DAYS * 86_400, description="Seconds from now, in the place of `expires_at`.")
+]
 Dollars = Annotated[float, Meta(ge=0, le=10_000_000, description="US dollars in a calendar month (UTC).")]
 
 
