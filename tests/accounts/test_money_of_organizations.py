@@ -81,7 +81,10 @@ async def test_the_grant_is_spent_by_requests_and_then_the_organization_is_refus
     first = await chat(shop, key)
     books = shop.records.billing.books
     assert books.available_nano(ada.organization_id) == EIGHTEEN_DOLLARS - charge_nano(first)
+    money = f"/v1/organizations/{ada.organization_id}/credits"
+    assert len((await shop.ok("GET", money))["grants"]) == 1
     shop.clock.advance(91 * 86_400)
+    assert (await shop.ok("GET", money))["grants"] == []
     refused = await chat(shop, key)
     assert (refused.status_code, refused.json()["error"]["code"]) == (429, "insufficient_quota")
     assert books.held_nano(ada.organization_id) == 0

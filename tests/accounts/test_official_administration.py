@@ -115,6 +115,9 @@ async def test_service_accounts_and_the_keys_that_they_get(town: Town) -> None:
         ("/{account}/api_keys", {"scopes": ["admin"]}, "scopes"),
         ("/{account}/api_keys", {"scopes": ["sing"]}, "scopes"),
         ("/{account}/api_keys", {"expires_in_seconds": 0}, "expires_in_seconds"),
+        ("/{account}/api_keys", {"expires_in_seconds": 36_501 * 86_400}, "expires_in_seconds"),
+        # The first second of the year 10000, which no calendar of ours can show.
+        ("/{account}/api_keys", {"expires_at": 253_402_300_800}, "expires_at"),
         ("/{account}", {"role": "owner"}, "role"),
     ],
 )

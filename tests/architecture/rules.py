@@ -36,6 +36,7 @@ RUNTIMES = frozenset(
 # Where a broad catch may stand: `path::function` -> why. An outermost loop, or a place that carries the failure to whom it belongs.
 BROAD_CATCHES: dict[str, str] = {
     "api/boundary.py::_answer": "the outermost frame of every HTTP request: logs the traceback and answers 500",
+    "api/platform/control.py::_answer": "the outermost frame of a command: logs the traceback and tells who gave it",
     "infra/mail.py::run": "the outermost loop of the mails: one that cannot be written ends none behind it",
     "serving/closing.py::aclose": "every call is made, whatever the one before raised; what was raised is raised behind them",
     "infra/writer.py::_run": "the outermost loop of the writer's thread: logs the traceback, then every caller is told",

@@ -38,3 +38,13 @@ def test_tokens_seconds_and_pictures_are_priced_apart(folder: Path) -> None:
 )
 def test_a_price_that_makes_no_sense_is_refused(folder: Path, words: tuple[str, ...], code: int) -> None:
     assert price(folder, *words).exit_code == code
+
+
+@pytest.mark.parametrize("days", ["0", "-1", "36501", "inf", "nan"])
+def test_a_grant_is_for_days_that_a_calendar_has(folder: Path, days: str) -> None:
+    refused = CliRunner().invoke(command, ["grant", "5", "--days", days, "--data", str(folder)])
+    assert refused.exit_code in {1, 2}
+    assert "days" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    shown = CliRunner().invoke(command, ["show", "--data", str(folder)])
+    assert (shown.exit_code, "grant until" in shown.stdout) == (0, False)

@@ -96,6 +96,7 @@ def test_a_time_without_usage_is_one_line(folder: Path) -> None:
         (("--by", "shoe"), "not 'shoe'"),
         (("--by", "day,hour"), "takes one of"),
         (("--since", "2023-03-02", "--until", "2023-03-01"), "--since is after --until"),
+        (("--until", "9999-12-31"), "--until is the last day"),
     ],
 )
 def test_a_question_that_makes_no_sense_is_refused_in_words(folder: Path, words: tuple[str, ...], reason: str) -> None:

@@ -7,7 +7,9 @@ import pytest
 from parley.core.errors import Conflict, InvalidRequest, RateLimited
 from parley.core.money import MAX_NANO
 from parley.core.usage import Usage
+from parley.domain.billing.model import EntryKind
 from parley.domain.billing.store import balances, ledger
+from parley.operations.verification import verify_ledger
 from tests.builders_billing import need, open_money, principal, record_of
 
 USED = Usage(input_tokens=10, cached_tokens=4, output_tokens=5)
@@ -179,6 +181,24 @@ async def test_a_request_that_was_checkpointed_when_its_server_died_is_charged_o
             assert await held_rows(again) == []
             charges = {record.request_id: record.charge_nano for record in await again.usage.list_records()}
             assert charges == {"req_lost": CHARGE + 3, "req_young": 0}
+
+
+async def test_an_orphan_counts_in_the_month_of_its_record_which_may_be_over(place):
+    async with open_money(place) as bench:
+        await bench.top_up(1_000)
+        hold = bench.hold()
+        await bench.settlements.checkpoint([(hold, record_of(hold, USED))])
+        clock = bench.clock
+    record_of_march = int(clock.now())
+    clock.advance(40 * 86_400)
+    async with open_money(place, clock) as again:
+        assert again.billing.books.spent_nano("org-a") == 0
+        (record,) = await again.usage.list_records()
+        entries = await again.database.read(lambda c: again.billing.read_entries(c, after=0, limit=99))
+        charged = [entry for entry in entries if entry.kind == EntryKind.CHARGE]
+        assert {int(record.created_at)} == {entry.at // 1_000_000 for entry in charged} == {record_of_march}
+        _, findings = await again.database.read(lambda c: verify_ledger(c, again.billing))
+        assert findings == []
 
 
 async def test_an_orphan_of_a_rotated_key_is_charged_to_the_count_that_the_keys_share(place):

@@ -3,15 +3,19 @@
 import asyncio
 import shutil
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
+from parley.core.errors import Overloaded
 from parley.core.usage import Usage
-from parley.domain.billing.audit import check_chain
+from parley.domain.billing.audit import Expected, check_chain, check_sums
 from parley.domain.billing.verify import Position
-from parley.infra.db import Database, DatabaseFailed, DatabaseRefused, Transaction
+from parley.infra.db import Connection, Database, DatabaseFailed, DatabaseRefused, Transaction
 from tests.builders_billing import open_money
 from tests.postgres import MISSING, CuttingProxy, crash, end_sessions, execute, is_installed, running_cluster, stop
 
@@ -74,6 +78,33 @@ async def test_a17_a_unit_of_work_whose_commit_is_not_answered_is_done_once(post
         await bench.top_up(77)
         await bench.grant(11)
         assert (proxy.num_cuts, bench.available) == (1, 88)
+
+
+async def test_a17_a_session_that_ends_before_the_ledger_is_read_is_no_damage(postgres_url):
+    """Neither where a unit of work is about to post nor where the reconciler looks: it is done, or read, again."""
+    async with open_money(postgres_url) as bench:
+        await bench.top_up(10_000)
+        num_tries = 0
+
+        def work(transaction: Transaction) -> None:
+            nonlocal num_tries
+            num_tries += 1
+            if num_tries == 1:
+                end_sessions(postgres_url)
+            bench.billing.top_up(transaction, "org-a", 5, key="again", note="")
+
+        await bench.database.transaction(work)
+        assert (num_tries, bench.available) == (2, 10_005)
+        expected = Expected(seq=2, balances=bench.billing.books.balances())
+        for look in (partial(check_sums, expected=expected), partial(check_chain, start=Position())):
+
+            def read(connection: Connection, look: Callable[[Connection], object] = look) -> object:
+                connection.execute(text("SELECT 1"))
+                end_sessions(postgres_url)
+                return look(connection)
+
+            with pytest.raises(Overloaded):
+                await bench.database.read(read, within_seconds=None)
 
 
 async def test_a17_what_a_crash_of_the_server_took_is_done_again():

@@ -7,6 +7,7 @@ import pytest
 from parley.core.clock import FakeClock
 from parley.core.price import Price
 from parley.domain.billing.store import prices
+from parley.domain.catalog.model import price_version
 from parley.operations.records import open_records
 from tests.builders_billing import open_money
 from tests.builders_records import SMALL_CATALOG, settings_in, small_catalog
@@ -30,6 +31,16 @@ async def test_an_organization_s_own_price_holds_for_it_alone_and_until_it_is_li
     async with open_money(place, clock) as last:
         assert last.billing.price_for("org-a", snapshot) == snapshot.price
         assert await last.database.read(lambda connection: prices.find_version(connection, "dear:1")) == DEAR
+
+
+async def test_a_price_s_version_has_room_where_it_is_kept_however_long_a_name_is(place):
+    long = "m" * 128
+    version = price_version(f"org-0123456789012345678901/{long}", DEAR.numbers)
+    assert version != price_version(f"org-0123456789012345678901/{long}", replace(DEAR, output_token_nano=8).numbers)
+    async with open_money(place) as bench:
+        price = replace(DEAR, version=version)
+        await bench.database.transaction(lambda unit: bench.billing.set_price(unit, "org-a", long, price))
+        assert bench.billing.price_for("org-a", make_snapshot(long)) == price
 
 
 async def test_versions_that_were_in_force_stay_known_when_prices_change(place):

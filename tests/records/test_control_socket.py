@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from parley.api.platform import control
 from parley.api.platform.commands import CreateKey, ListKeys, RevokeKey, ShowStatus
 from parley.api.platform.control import ControlServer, ask
 from parley.core.clock import FakeClock
@@ -68,6 +69,16 @@ async def test_a_refusal_is_one_line(records: Records) -> None:
     assert unknown.error == "No such key."
     without = await asyncio.to_thread(ask, path, CreateKey(name="app", scopes=()))
     assert without.error == "A key needs a scope."
+
+
+async def test_a_command_that_fails_is_answered(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_: object) -> None:
+        raise ValueError("year 10000 is out of range")
+
+    monkeypatch.setattr(control, "perform", broken)
+    reply = await asyncio.to_thread(ask, records.folder.control_path, ListKeys())
+    assert "may have been done" in reply.error
+    assert "10000" not in reply.error
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,8 @@ def budget(scope: str, amount: int | None, data: Path | None) -> None:
 def price(model: str, nano: tuple[int, ...], **options: Unpack[_PriceOptions]) -> None:
     """Give an organization its own price for MODEL, in nano-dollars for an input, a cached input and an output token.
 
-    What is not stated costs what everybody pays; where nothing is stated, all of it.
+    What is not stated costs what everybody pays today, and goes on costing that; where nothing is stated, the
+    organization pays what everybody pays again.
     """
     if len(nano) not in {0, 3}:
         raise click.UsageError("give three prices (input, cached input, output), or none")

@@ -52,7 +52,10 @@ def command(
     now = SystemClock().now()
     today = datetime.fromtimestamp(now, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     first = today - timedelta(days=30) if since is None else since.replace(tzinfo=UTC)
-    last = (today if until is None else until.replace(tzinfo=UTC)) + timedelta(days=1)
+    try:
+        last = (today if until is None else until.replace(tzinfo=UTC)) + timedelta(days=1)
+    except OverflowError:
+        raise click.UsageError("--until is the last day that there is") from None
     if first >= last:
         raise click.UsageError("--since is after --until")
     span = Span(width=width, since=int(first.timestamp()), until=int(last.timestamp()), is_split=bool(widths))

@@ -79,7 +79,7 @@ async def show_credits(records: Records, actor: Actor) -> Credits:
         held_nano=books.held_nano(organization_id),
         available_nano=books.available_nano(organization_id),
         month_nano=books.spent_nano(organization_id),
-        grants=tuple(grant for grant in account.grants if grant.left_nano),
+        grants=tuple(grant for grant in account.grants if grant.left_nano and grant.expires_at > records.clock.now()),
     )
 
 
@@ -163,7 +163,7 @@ async def set_budget(records: Records, actor: Actor, scope: str, limit_nano: int
 async def set_price(records: Records, actor: Actor, model: str, own: OwnPrice | None) -> None:
     """What the organization pays for a model (a snapshot's name, or an alias of one); None: what everybody pays.
 
-    What `own` does not state stays what everybody pays now. Raises InvalidRequest, ModelNotFound.
+    What `own` does not state is what everybody pays at this moment, and stays so. Raises InvalidRequest, ModelNotFound.
     """
     require(actor, Scope.OPERATOR)
     owner = actor.organization_id

@@ -135,7 +135,8 @@ def settle_orphans(transaction: Transaction, usage: UsageRecords, billing: Billi
             num_output_tokens=record.usage.output_tokens,
         )
         billing.books.adopt(hold)
-        closed = billing.books.close(hold, record.charge_nano, is_free=held.is_free)
+        # In the month in which its record counts, which may be over.
+        closed = billing.books.close(hold, record.charge_nano, is_free=held.is_free, at=record.created_at)
         usage.keep(connection, [record])
         billing.keep_closed(connection, [(closed, _seal(record))])
     billing.drop_holds(connection, [request_id for request_id, _ in orphans])

@@ -82,6 +82,10 @@ class ControlServer:
             return await perform(self._records, command, self._in_use)
         except DatabaseFailed as error:
             return Reply(error=str(error))
+        except Exception:  # noqa: BLE001 - the outermost of a command
+            # Whoever gave it must hear that something went wrong, and not that nobody answered.
+            _log.exception("a command failed")
+            return Reply(error="the server failed at this command, which may have been done; its log says more")
 
 
 def ask(path: Path, command: Command) -> Reply | None:

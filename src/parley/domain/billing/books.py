@@ -179,16 +179,17 @@ class Books:
         """Whether the organization is open: it pays nothing and is refused nothing."""
         return organization_id == self.open_organization
 
-    def close(self, hold: Hold, charge_nano: int, *, is_free: bool | None = None) -> Closed:
+    def close(self, hold: Hold, charge_nano: int, *, is_free: bool | None = None, at: float | None = None) -> Closed:
         """Charge an open hold and give back the rest. The charge comes off the balance now; it is not durable yet.
 
-        `is_free` says whether the organization was open when the hold was opened; None: it is as it is now.
+        `is_free` says whether the organization was open when the hold was opened; None: it is as it is now. `at` is when the
+        request ended, which is what month the charge counts in; None: now.
         """
         if not hold.is_open:
             raise RuntimeError(f"the hold for {hold.request_id} is closed")
         charge = max(0, min(charge_nano, hold.amount_nano))
         self.release(hold)
-        now = self._clock.now()
+        now = self._clock.now() if at is None else at
         principal = hold.principal
         scopes = (principal.organization_id, principal.project_id, principal.spender)
         month = self._months.add(scopes, charge, now)

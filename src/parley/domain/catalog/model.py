@@ -93,7 +93,11 @@ def detect_template(chat_template: str | None) -> str | None:
     return next((family for mark, family in _FAMILY_MARKS if mark in chat_template), None)
 
 
+# A version is kept in 128 characters, and the digest is what tells it from others.
+_MAX_LABEL_CHARACTERS = 119
+
+
 def price_version(label: str, numbers: tuple[int | str, ...]) -> str:
     """The name of a price: the list's label and a digest of the numbers, so that an edited price has another name."""
     digest = hashlib.sha256(",".join(map(str, numbers)).encode()).hexdigest()
-    return f"{label}:{digest[:8]}"
+    return f"{label[:_MAX_LABEL_CHARACTERS]}:{digest[:8]}"

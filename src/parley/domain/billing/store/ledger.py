@@ -59,7 +59,7 @@ def head(connection: Connection) -> tuple[int, bytes]:
     try:
         row = _HEAD.fetch(connection)
     except DBAPIError as error:
-        raise Unreadable(0, str(error.orig)) from error
+        raise _damage(0, error) from error
     return (0, GENESIS) if row is None else (row[0], bytes(row[1]))
 
 
@@ -74,13 +74,15 @@ def read_entries(connection: Connection, *, after: int, limit: int) -> list[Entr
     try:
         return [_entry(row) for row in connection.execute(query)]
     except DBAPIError as error:
+        if error.connection_invalidated:
+            raise
         # One by one, to learn which it is.
         for seq in range(after + 1, after + limit + 1):
             try:
                 connection.execute(select(entries).where(entries.c.seq == seq)).all()
             except DBAPIError as of_one:
-                raise Unreadable(seq, str(of_one.orig)) from error
-        raise Unreadable(after + 1, str(error.orig)) from error
+                raise _damage(seq, of_one) from error
+        raise _damage(after + 1, error) from error
 
 
 def read_checkpoints(connection: Connection, *, after: int, until: int) -> dict[int, bytes]:
@@ -94,7 +96,7 @@ def last_checkpoint(connection: Connection) -> int:
     try:
         return int(connection.execute(select(func.max(checkpoints.c.seq))).scalar() or 0)
     except DBAPIError as error:
-        raise Unreadable(0, str(error.orig)) from error
+        raise _damage(0, error) from error
 
 
 def sums(connection: Connection, *, until: int) -> dict[str, int]:
@@ -110,7 +112,7 @@ def sums(connection: Connection, *, until: int) -> dict[str, int]:
             found[row.debit] = found.get(row.debit, 0) - int(row.nano)
             found[row.credit] = found.get(row.credit, 0) + int(row.nano)
     except DBAPIError as error:
-        raise Unreadable(0, str(error.orig)) from error
+        raise _damage(0, error) from error
     return found
 
 
@@ -121,7 +123,14 @@ def charges(connection: Connection) -> dict[str, int]:
     try:
         return {row.debit: int(row.total) for row in connection.execute(query)}
     except DBAPIError as error:
-        raise Unreadable(0, str(error.orig)) from error
+        raise _damage(0, error) from error
+
+
+def _damage(seq: int, error: DBAPIError) -> Unreadable:
+    """What a failure to read says of the table. Raises the failure itself where it is the connection's."""
+    if error.connection_invalidated:
+        raise error
+    return Unreadable(seq, str(error.orig))
 
 
 def _entry(row: Row[tuple[object, ...]]) -> Entry:
