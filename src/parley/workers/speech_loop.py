@@ -167,7 +167,7 @@ class SpeechLoop:
         try:
             for item in each.hearing:
                 if isinstance(item, Call):
-                    item.seconds_heard = each.seconds_heard
+                    item.seconds_heard, item.end_seconds = each.seconds_heard, each.passage.end_seconds
                     each.call = item
                     return
                 self._say(each, each.passage, item)

@@ -120,6 +120,12 @@ def test_who_was_heard_least_goes_first_so_that_a_short_recording_does_not_wait_
     assert voice.of("finished")[0]["round"] == 3
 
 
+def test_a_short_recording_goes_before_the_first_passages_of_long_ones_that_came_before_it():
+    long = [command for number in (1, 2) for command in (begin(number, task=f"task {number}"), audio(number, 2.0))]
+    voice = run(*long, begin(3, task="task 3"), audio(3, 0.5), no_more(3), *(no_more(number) for number in (1, 2)))
+    assert worked_on(voice)[:3] == [[3], [1], [2]]
+
+
 def test_calls_that_cannot_be_answered_together_are_answered_one_by_one():
     commands = begin(1), begin(2, prompt="indigestible"), audio(1, 1.0), audio(2, 1.0), no_more(1), no_more(2)
     voice = run(*commands)
