@@ -1,4 +1,4 @@
-"""A conversation in the terminal: each answer is printed while it is written. An empty line ends it."""
+"""A conversation in the terminal: each answer is printed while it is written. An empty line or Ctrl-D ends it."""
 
 from openai import OpenAI
 from openai.types.chat import ChatCompletionMessageParam
@@ -6,7 +6,17 @@ from openai.types.chat import ChatCompletionMessageParam
 client = OpenAI()
 messages: list[ChatCompletionMessageParam] = [{"role": "system", "content": "You are brief and friendly."}]
 
-while question := input("you: ").strip():
+
+def asked() -> str:
+    """The next question; empty at the end."""
+    try:
+        return input("you: ").strip()
+    except EOFError:
+        print()
+        return ""
+
+
+while question := asked():
     messages.append({"role": "user", "content": question})
     stream = client.chat.completions.create(model="gpt-3.5-turbo", messages=messages, max_tokens=200, stream=True)
     answer = ""

@@ -30,7 +30,7 @@ from parley.operations.last_used import following
 from parley.operations.rate_limits import levels_of
 from parley.operations.records import Records, open_records
 from tests.builders_records import settings_in
-from tests.builders_routes import BlankPage, always_ready
+from tests.builders_routes import BlankPage
 from tests.builders_serving import Bench, make_bench, make_snapshot
 
 PASSWORD = "correct horse battery"
@@ -166,10 +166,14 @@ async def town(
         )
         bench = make_bench(engine=engine, snapshots=[make_snapshot(price=price)], records=records)
         open_requests = OpenRequests()
+
+        async def is_ready() -> bool:
+            return open_requests.is_accepting
+
         loop = asyncio.get_running_loop()
         records.keys.watch(lambda ids: loop.call_soon_threadsafe(open_requests.end_keys, ids) and None)
         app = build_stack(
-            routes=route_table(is_ready=always_ready, page=BlankPage(), door=BlankPage()),
+            routes=route_table(is_ready=is_ready, page=BlankPage(), door=BlankPage()),
             services=Services(
                 serving=bench.serving,
                 catalog=records.catalog,

@@ -47,7 +47,8 @@ async def test_what_reaches_beyond_an_organization_does_not_count_in_keys_of_ano
 
 async def test_metrics_are_there_while_the_server_stops(town: Town) -> None:
     town.open_requests.refuse_new()
-    assert (await town.call("GET", "/v1/models")).status_code == 503
+    body = {"model": "echo-1", "messages": [{"role": "user", "content": "hi"}]}
+    assert (await town.call("POST", "/v1/chat/completions", body)).status_code == 503
     assert 'parley_refusals_total{reason="server_is_overloaded"} 1.0' in (await town.call("GET", "/metrics")).text
 
 
@@ -69,3 +70,14 @@ async def test_a_refusal_by_a_limit_is_counted_by_its_kind(town: Town) -> None:
     replies = [await town.call("POST", "/v1/chat/completions", body, key=key) for _ in range(3)]
     assert [reply.status_code for reply in replies] == [200, 429, 429]
     assert 'parley_refusals_total{reason="requests"} 2.0' in (await town.call("GET", "/metrics")).text
+
+
+async def test_what_asks_for_no_model_is_not_counted_as_refused(town: Town) -> None:
+    town.open_requests.refuse_new()
+    refused = [
+        await town.call("GET", path, key=key) for path, key in (("/ready", None), ("/v1/models", town.owner_key))
+    ]
+    assert [reply.status_code for reply in refused] == [503, 503]
+    text = (await town.call("GET", "/metrics")).text
+    assert "parley_refusals_total{" not in text
+    assert 'route="/ready",status="503"} 1.0' in text

@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from errno import ENOSPC
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,49 @@ def test_revoking_the_key_of_the_command_line_says_how_to_make_another(installat
     assert done.exit_code == 0
     assert done.stderr.startswith(f"That was the key in {installation / 'owner.key'}: ")
     assert "`parley keys create NAME --scope all --scope admin --scope owner --scope operator`" in done.stderr
+
+
+@pytest.mark.parametrize("overlap", ["0", "24"])
+def test_the_file_of_the_owners_key_has_the_key_that_takes_its_place(installation: Path, overlap: str) -> None:
+    folder, file = str(installation), installation / "owner.key"
+    owner = next(word for word in run("keys", "list", "--data", folder).stdout.split() if word.startswith("key_"))
+    before = file.read_text()
+    done = run("keys", "rotate", owner, "--overlap", overlap, "--data", folder)
+    assert (done.exit_code, file.read_text()) == (0, done.stdout)
+    assert file.read_text() != before
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert f"That was the key in {file}, which has the new one now." in done.stderr
+    assert run("keys", "scan", str(file), "--data", folder).exit_code == 1
+
+
+def test_another_keys_successor_leaves_the_file_of_the_owners_key_as_it_is(installation: Path) -> None:
+    folder, file = str(installation), installation / "owner.key"
+    before = file.read_text()
+    key_id = run("keys", "create", "app", "--data", folder).stderr.split()[0]
+    done = run("keys", "rotate", key_id, "--data", folder)
+    assert (done.exit_code, file.read_text()) == (0, before)
+    assert "owner.key" not in done.stderr
+
+
+def test_a_new_key_that_cannot_be_put_into_its_file_is_shown_all_the_same(
+    installation: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_full(path: Path, text: str) -> None:
+        raise OSError(ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("parley.cli.keys.write_private", is_full)
+    folder = str(installation)
+    owner = next(word for word in run("keys", "list", "--data", folder).stdout.split() if word.startswith("key_"))
+    done = run("keys", "rotate", owner, "--data", folder)
+    assert done.exit_code == 1
+    assert done.stdout.startswith("sk-")
+    assert "owner.key, which cannot be written: No space left on device" in done.stderr
+
+
+def test_a_scan_that_revokes_the_key_of_the_command_line_says_so(installation: Path) -> None:
+    done = run("keys", "scan", str(installation / "owner.key"), "--revoke", "--data", str(installation))
+    assert done.exit_code == 0
+    assert f"That was the key in {installation / 'owner.key'}: " in done.stderr
 
 
 def test_a_key_for_a_model_that_nobody_knows_is_refused(installation: Path) -> None:

@@ -53,7 +53,7 @@ async def a1(folder: Path, scale: Scale) -> list[Figure]:
     num_rounds = scale.pick(1, 100)
     # What refuses here is money alone.
     (folder / "data").mkdir(mode=0o700)
-    (folder / "data" / "tiers.toml").write_text("[paid]\n")
+    (folder / "data" / "tiers.toml").write_text('[paid]\nrequests_per_minute = "none"\ntokens_per_minute = "none"\n')
     with running_server(folder, METERED) as server:
         await asyncio.to_thread(set_prices, server, 0)
         seen, balances = set(), set()

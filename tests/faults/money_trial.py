@@ -37,7 +37,9 @@ INPUT_NANO, OUTPUT_NANO = 2_000, 3_000
 # Digits of a request's number, with which its prompt begins; ids that every made vocabulary has.
 _BASE, _NUM_DIGITS, _FIRST_ID = 50, 4, 10
 PROMPT_TOKENS = _NUM_DIGITS
-_NO_LIMITS = "[free]\n[paid]\n"
+_NO_LIMITS = "\n".join(
+    f'[{tier}]\nrequests_per_minute = "none"\ntokens_per_minute = "none"' for tier in ("free", "paid")
+)
 _LIFE_SECONDS = 0.7
 _NUM_CLIENTS = 12
 # Failpoints that only requests reach that run for long, and the seconds that they need.

@@ -17,6 +17,12 @@ def test_the_conversation_answers_each_line_and_ends_with_an_empty_one(live_serv
     assert done.stdout.count("parley: ") == 2
 
 
+def test_the_conversation_ends_with_its_input(live_server: LiveServer) -> None:
+    done = run([sys.executable, EXAMPLES / "chat.py"], live_server, typed="Hello!\n")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("parley: ") == 1
+
+
 def test_the_scores_are_log_probabilities(live_server: LiveServer) -> None:
     output = output_of([sys.executable, EXAMPLES / "score.py"], live_server)
     scores = [float(score) for score in re.findall(r"^ *(-?[\d.]+) per token", output, re.MULTILINE)]

@@ -33,7 +33,8 @@ class ErrorBoundary:
             return
         # Its frames hold the request, with its body, and one of them may hold it: only the collector would find them.
         error.__traceback__ = None
-        if (reason := refusal_of(error)) is not None:
+        # Of what asks for a model alone: whoever polls `/ready`, or tries to log in, refuses nobody any work.
+        if reception.is_model_request and (reason := refusal_of(error)) is not None:
             self._metrics.refused(reason)
         status, body, headers = error_body(error, reception.request_id)
         if reception.status is None:

@@ -38,14 +38,15 @@ class Dispatcher:
         reception = reception_of(scope)
         match = self._routes.find(method, path)
         reception.route = match.route.path
+        reception.is_model_request = match.route.access is Access.MODEL_REQUEST
         call = self._call(match, HttpRequest(scope, receive), reception)
         try:
-            if HEADER in call.http.headers and match.route.access is Access.MODEL_REQUEST:
+            if HEADER in call.http.headers and reception.is_model_request:
                 await self._answer_once(match, call, receive, send)
             else:
                 await _reply(await match.route.handler(call), scope, receive, send)
         except ParleyError:
-            if match.route.access is Access.MODEL_REQUEST and reception.levels is None:
+            if reception.is_model_request and reception.levels is None:
                 reception.levels = self._services.levels_of(call.require_principal(), None)
             raise
 
@@ -75,7 +76,7 @@ class Dispatcher:
             renew = partial(self._gatekeeper.admit, http, match.route)
             principal = renew()
             reception.organization_id = principal.organization_id
-            if access is Access.MODEL_REQUEST:
+            if reception.is_model_request:
                 # What ends with its key; a change that is half made is not cut.
                 reception.key_id = principal.key_id
             else:

@@ -110,7 +110,9 @@ def _headers(error: ParleyError, request_id: str) -> dict[str, str]:
             # an engine would die each time.
             return {"x-should-retry": "false"}
         case RateLimited(retry_after_seconds=float() | int() as seconds):
-            return _wait(seconds, request_id)
+            wait = _wait(seconds, request_id)
+            # Who waits as long as clients accept comes back for nothing.
+            return wait if seconds <= _LONGEST_WAIT_SECONDS else {**wait, "x-should-retry": "false"}
         case Overloaded():
             # Nothing was started, so that repeating is safe.
             return {**_wait(error.retry_after_seconds, request_id), "x-should-retry": "true"}

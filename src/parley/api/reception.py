@@ -38,6 +38,8 @@ class Reception(Struct, kw_only=True, eq=False):
     organization_id: str | None = None
     # The path of the route as the table has it; None where none was found.
     route: str | None = None
+    # Whether that route runs models: its refusals alone are counted.
+    is_model_request: bool = False
     # Set where the request is to end when this key, or session, no longer counts.
     key_id: str | None = None
     # How the caller's limits stand, for the headers; None where nothing was asked of them.

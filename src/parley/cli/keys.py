@@ -1,6 +1,7 @@
 """`parley keys`: list, create, rotate, revoke and find API keys."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -14,8 +15,9 @@ from parley.cli.tables import escaped, print_table
 from parley.core.clock import SystemClock
 from parley.core.durations import MAX_LIFETIME_DAYS, day
 from parley.core.principal import Scope
-from parley.infra.folder import DataFolder
-from parley.infra.settings import load_settings
+from parley.domain.accounts.key_shape import has_valid_checksum
+from parley.infra.folder import DataFolder, write_private
+from parley.infra.settings import Settings, load_settings
 
 
 @click.group()
@@ -78,11 +80,18 @@ def create(  # noqa: PLR0913, PLR0917 - each parameter is an option of the comma
 def rotate(key_id: str, overlap: int, data: Path | None) -> None:
     """Make a key that may what KEY_ID may, print it, and let KEY_ID end."""
     with in_one_line():
-        wanted = RotateKey(key_id=key_id, overlap_seconds=overlap * 3_600.0)
-        reply = change_state(load_settings({"data": data}), wanted)
+        settings = load_settings({"data": data})
+        reply = change_state(settings, RotateKey(key_id=key_id, overlap_seconds=overlap * 3_600.0))
     when = f"in {overlap} hours" if overlap else "now"
     click.echo(f"{reply.keys[0].id} may be used now; {key_id} ends {when}. The new key is shown this once:", err=True)
     click.echo(reply.secret)
+    if _id_of_owner_key(settings) == key_id:
+        path = DataFolder(settings.data).owner_key_path
+        try:
+            write_private(path, f"{reply.secret}\n")
+        except OSError as error:
+            raise CommandFailed(f"put the new key into {path}, which cannot be written: {error.strerror}") from None
+        click.echo(f"That was the key in {path}, which has the new one now.", err=True)
 
 
 @command.command()
@@ -119,6 +128,7 @@ def scan(path: Path, is_revoking: bool, data: Path | None) -> None:
         for key_id in live:
             change_state(settings, RevokeKey(key_id=key_id))
             click.echo(f"{key_id} no longer counts.")
+    _say_where_owner_key_is_gone(settings, live)
 
 
 @command.command()
@@ -132,21 +142,29 @@ def revoke(key_id: str, data: Path | None) -> None:
             raise CommandFailed(f"no such key: {key_id}; `parley keys list` shows the ids")
         revoked = change_state(settings, RevokeKey(key_id=key_id)).keys[0]
     click.echo(f"{revoked.id} ({revoked.name}) no longer counts.")
-    path = DataFolder(settings.data).owner_key_path
-    if _is_key_in(path, revoked):
+    _say_where_owner_key_is_gone(settings, [key_id])
+
+
+def _say_where_owner_key_is_gone(settings: Settings, revoked: Sequence[str]) -> None:
+    if _id_of_owner_key(settings) in revoked:
         click.echo(
-            f"That was the key in {path}: the command line has no key now. "
+            f"That was the key in {DataFolder(settings.data).owner_key_path}: the command line has no key now. "
             "Make one with `parley keys create NAME --scope all --scope admin --scope owner --scope operator` and put it into that file.",
             err=True,
         )
 
 
-def _is_key_in(path: Path, key: KeyLine) -> bool:
-    """Whether the file holds the key, as far as the last characters tell, which are all that is kept of it."""
+def _id_of_owner_key(settings: Settings) -> str | None:
+    """The id of the key in the owner's file, whether or not it still counts; None: there is none of this installation."""
     try:
-        return path.read_text(encoding="ascii").strip().endswith(key.last_four)
+        secret = DataFolder(settings.data).owner_key_path.read_text(encoding="ascii").strip()
     except (OSError, ValueError):
-        return False
+        return None
+    if not has_valid_checksum(secret):
+        return None
+    with in_one_line():
+        (found,) = change_state(settings, IdentifyKeys(secrets=(secret,))).found
+    return None if found is None else found.id
 
 
 def _described(key: KeyLine | None) -> str:

@@ -54,7 +54,7 @@ class Level(NamedTuple):
 
 
 class Levels(NamedTuple):
-    """The limits by the minute that are nearest to refusing; None: nothing limits."""
+    """The limits, by the minute or the day, that are nearest to refusing; None: nothing limits."""
 
     requests: Level | None = None
     tokens: Level | None = None

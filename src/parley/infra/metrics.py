@@ -61,7 +61,7 @@ class Metrics:
             "From a request's arrival to the last byte of its reply.",
             label="route",
         )
-        self._refusals = self._counters("parley_refusals", "Requests that were refused, by why.", "reason")
+        self._refusals = self._counters("parley_refusals", "Requests to models that were refused, by why.", "reason")
         self._requests = self._counters(
             "parley_requests", "Requests to models that ended, by how.", "model", "endpoint", "outcome"
         )
@@ -103,7 +103,7 @@ class Metrics:
         self._http_seconds.observe(named, seconds)
 
     def refused(self, reason: str) -> None:
-        """A request was refused for a reason out of a few."""
+        """A request to a model was refused for a reason out of a few."""
         self._refusals.add((reason,))
 
     def settled(self, record: UsageRecord) -> None:

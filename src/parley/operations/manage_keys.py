@@ -1,6 +1,9 @@
 """Create, change, rotate, revoke and list keys: each one unit of work with its entry in the audit log."""
 
 from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from msgspec import UNSET, UnsetType
 
 from parley.core.actor import Actor, ActorKind
 from parley.core.errors import InvalidRequest, NotFound, PermissionDenied
@@ -21,19 +24,21 @@ from parley.operations.authority import (
 )
 from parley.operations.records import Records
 
+Kept = TypeVar("Kept")
+
 MAX_OVERLAP_SECONDS = 30 * 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyChange:
-    """What shall change of a key; None: it stays as it is."""
+    """What shall change of a key; UNSET: it stays as it is. None takes a bound away."""
 
-    name: str | None = None
-    scopes: frozenset[Scope] | None = None
-    allowed_models: frozenset[str] | None = None
-    expires_at: float | None = None
-    limits: Limits | None = None
-    budget_nano: int | None = None
+    name: str | UnsetType = UNSET
+    scopes: frozenset[Scope] | UnsetType = UNSET
+    allowed_models: frozenset[str] | UnsetType | None = UNSET
+    expires_at: float | UnsetType | None = UNSET
+    limits: Limits | UnsetType = UNSET
+    budget_nano: int | UnsetType | None = UNSET
 
 
 async def create_key(
@@ -70,14 +75,14 @@ async def change_key(records: Records, actor: Actor, key_id: str, change: KeyCha
     def work(transaction: Transaction) -> Key:
         live_project_of(records, transaction.connection, actor, project_id)
         key = _not_revoked(_project_key(records, transaction.connection, actor, project_id, key_id))
-        check_is_projects(change.scopes or frozenset())
+        check_is_projects(_changed(frozenset(), change.scopes))
         wanted = KeyRequest(
-            name=key.name if change.name is None else change.name,
-            scopes=key.scopes if change.scopes is None else change.scopes,
-            allowed_models=key.allowed_models if change.allowed_models is None else change.allowed_models,
-            expires_at=key.expires_at if change.expires_at is None else change.expires_at,
-            limits=key.limits if change.limits is None else change.limits,
-            budget_nano=key.budget_nano if change.budget_nano is None else change.budget_nano,
+            name=_changed(key.name, change.name),
+            scopes=_changed(key.scopes, change.scopes),
+            allowed_models=_changed(key.allowed_models, change.allowed_models),
+            expires_at=_changed(key.expires_at, change.expires_at),
+            limits=_changed(key.limits, change.limits),
+            budget_nano=_changed(key.budget_nano, change.budget_nano),
         )
         checked = _checked(records, actor, wanted, had=key.allowed_models)
         if _gives_more(key, checked):
@@ -227,6 +232,10 @@ def check_is_projects(scopes: frozenset[Scope]) -> None:
             param="scopes",
             code="invalid_value",
         )
+
+
+def _changed(kept: Kept, wanted: Kept | UnsetType) -> Kept:
+    return kept if isinstance(wanted, UnsetType) else wanted
 
 
 def _is_anothers(actor: Actor, key: Key) -> bool:

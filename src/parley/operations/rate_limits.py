@@ -1,6 +1,7 @@
 """The limits of a project, model by model: what counts, and what its admins set below the organization's tier."""
 
 import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from parley.core.actor import Actor
@@ -31,8 +32,13 @@ async def list_limits(records: Records, actor: Actor, project_id: str) -> list[M
     return [_effective(records, actor, found, snapshot) for snapshot in _snapshots(records)]
 
 
-async def change_limits(records: Records, actor: Actor, project_id: str, model: str, wanted: Limits) -> ModelLimits:
-    """Set what is stated in `wanted` of a project's own limits on a snapshot; they count from now on. Raises NotFound."""
+async def change_limits(
+    records: Records, actor: Actor, project_id: str, model: str, wanted: Mapping[str, int | None]
+) -> ModelLimits:
+    """Set what `wanted` names of a project's own limits on a snapshot; None takes one away. They count from now on.
+
+    Raises NotFound.
+    """
     snapshot = next((each for each in _snapshots(records) if each.name == model), None)
 
     def work(transaction: Transaction) -> str:
@@ -40,7 +46,7 @@ async def change_limits(records: Records, actor: Actor, project_id: str, model: 
         if snapshot is None:
             raise NotFound("No such rate limit.")
         before = records.rates.of_project(project.id, snapshot.name)
-        after = replace(before, **wanted.stated())
+        after = replace(before, **wanted)
         records.rates.change_project(transaction, project.id, snapshot.name, after)
         note(
             records,

@@ -70,3 +70,10 @@ def test_clients_that_were_refused_together_do_not_come_back_together():
 def test_where_no_wait_helps_the_client_is_told_not_to_retry():
     error = RateLimited("m", kind="insufficient_quota", code="insufficient_quota", retry_after_seconds=None)
     assert headers_of(error) == {"x-should-retry": "false"}
+
+
+def test_where_the_wait_is_longer_than_clients_accept_they_are_told_not_to_retry():
+    error = RateLimited("m", kind="requests", code="rate_limit_exceeded", retry_after_seconds=43_200.0)
+    assert headers_of(error) == {"retry-after-ms": "120000", "retry-after": "120", "x-should-retry": "false"}
+    short = RateLimited("m", kind="requests", code="rate_limit_exceeded", retry_after_seconds=120.0)
+    assert "x-should-retry" not in headers_of(short)

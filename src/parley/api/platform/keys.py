@@ -1,6 +1,9 @@
 """`/v1/organization/projects/{id}/api_keys` and `/v1/organization/admin_api_keys`: keys, never shown twice."""
 
-from msgspec import UNSET
+from collections.abc import Callable
+from typing import TypeVar
+
+from msgspec import UNSET, UnsetType
 from starlette.types import ASGIApp
 
 from parley.api.call import Call
@@ -9,12 +12,14 @@ from parley.api.openai.opening import SHOWN_ONCE, json_reply
 from parley.api.platform import shapes
 from parley.api.platform.listing import page_reply, page_request
 from parley.api.platform.schemas import replies, requests
-from parley.core.limits import NO_LIMITS
 from parley.core.principal import Scope
 from parley.domain.accounts.model import IssuedKey, Key, KeyRequest
 from parley.operations import manage_keys
 from parley.operations.key_owners import Owners, owners_of
 from parley.operations.manage_keys import KeyChange
+
+Stated = TypeVar("Stated")
+Converted = TypeVar("Converted")
 
 _CREATE = JsonBody(requests.CreateKeyRequest)
 _UPDATE = JsonBody(requests.UpdateKeyRequest)
@@ -45,7 +50,7 @@ async def create_project_key(call: Call) -> ASGIApp:
         expires_at=_end(call, body),
         user_id=principal.user_id,
         service_account_id=principal.service_account_id,
-        limits=shapes.to_limits(body.limits) or NO_LIMITS,
+        limits=shapes.to_limits(body.limits),
         budget_nano=shapes.to_nano(body.monthly_budget_usd),
     )
     issued = await manage_keys.create_key(
@@ -67,11 +72,11 @@ async def modify_project_key(call: Call) -> ASGIApp:
     body = await _UPDATE.read(call.http)
     change = KeyChange(
         name=body.name,
-        scopes=None if body.scopes is None else shapes.to_scopes(body.scopes) or _USUAL_SCOPES,
-        allowed_models=None if body.models is None else frozenset(body.models),
-        expires_at=_end(call, body),
-        limits=shapes.to_limits(body.limits),
-        budget_nano=shapes.to_nano(body.monthly_budget_usd),
+        scopes=_if_stated(body.scopes, lambda scopes: shapes.to_scopes(scopes or ()) or _USUAL_SCOPES),
+        allowed_models=_if_stated(body.models, lambda models: None if models is None else frozenset(models)),
+        expires_at=_changed_end(call, body),
+        limits=_if_stated(body.limits, shapes.to_limits),
+        budget_nano=_if_stated(body.monthly_budget_usd, shapes.to_nano),
     )
     key = await manage_keys.change_key(
         call.records, call.actor(), call.path_params["key_id"], change, project_id=call.path_params["project_id"]
@@ -143,10 +148,23 @@ async def _issued(call: Call, issued: IssuedKey) -> ASGIApp:
     return json_reply(reply, SHOWN_ONCE)
 
 
-def _end(
-    call: Call, body: requests.CreateKeyRequest | requests.UpdateKeyRequest | requests.CreateAdminKeyRequest
-) -> float | None:
+def _end(call: Call, body: requests.CreateKeyRequest | requests.CreateAdminKeyRequest) -> float | None:
     return shapes.to_end(body.expires_at, body.expires_in_seconds, call.services.clock.now())
+
+
+def _changed_end(call: Call, body: requests.UpdateKeyRequest) -> float | UnsetType | None:
+    at, in_seconds = body.expires_at, body.expires_in_seconds
+    if isinstance(at, UnsetType) and isinstance(in_seconds, UnsetType):
+        return UNSET
+    return shapes.to_end(
+        None if isinstance(at, UnsetType) else at,
+        None if isinstance(in_seconds, UnsetType) else in_seconds,
+        call.services.clock.now(),
+    )
+
+
+def _if_stated(value: Stated | UnsetType, convert: Callable[[Stated], Converted]) -> Converted | UnsetType:
+    return UNSET if isinstance(value, UnsetType) else convert(value)
 
 
 def _project_key(call: Call, key: Key, owners: Owners) -> replies.ProjectKey:

@@ -1,5 +1,6 @@
 """`/v1/organization/projects/{id}/rate_limits`: the limits of a project, model by model."""
 
+from msgspec import UnsetType
 from starlette.types import ASGIApp
 
 from parley.api.call import Call
@@ -8,7 +9,6 @@ from parley.api.openai.opening import json_reply
 from parley.api.platform.listing import page_reply, page_request_either_way
 from parley.api.platform.schemas import replies, requests
 from parley.core.errors import NotFound
-from parley.core.limits import Limits
 from parley.core.pages import Page, page_ahead, page_of
 from parley.operations import rate_limits
 from parley.operations.rate_limits import ModelLimits
@@ -32,22 +32,23 @@ async def list_rate_limits(call: Call) -> ASGIApp:
 
 
 async def modify_rate_limit(call: Call) -> ASGIApp:
-    """Set a project's own limits on a model; what is absent stays as it is."""
+    """Set a project's own limits on a model, or take them away (null); what is absent stays as it is."""
     body = await _UPDATE.read(call.http)
     rate_limit_id = call.path_params["rate_limit_id"]
     if not rate_limit_id.startswith(_PREFIX):
         # Told behind the project, which may be another's.
         await rate_limits.list_limits(call.records, call.actor(), call.path_params["project_id"])
         raise NotFound("No such rate limit.")
-    wanted = Limits(
-        requests_per_minute=body.max_requests_per_1_minute,
-        tokens_per_minute=body.max_tokens_per_1_minute,
-        images_per_minute=body.max_images_per_1_minute,
-        audio_minutes_per_minute=body.max_audio_minutes_per_1_minute,
-        requests_per_day=body.max_requests_per_1_day,
-        tokens_per_day=body.max_tokens_per_1_day,
-        concurrent_requests=body.max_concurrent_requests,
-    )
+    caps = {
+        "requests_per_minute": body.max_requests_per_1_minute,
+        "tokens_per_minute": body.max_tokens_per_1_minute,
+        "images_per_minute": body.max_images_per_1_minute,
+        "audio_minutes_per_minute": body.max_audio_minutes_per_1_minute,
+        "requests_per_day": body.max_requests_per_1_day,
+        "tokens_per_day": body.max_tokens_per_1_day,
+        "concurrent_requests": body.max_concurrent_requests,
+    }
+    wanted = {name: cap for name, cap in caps.items() if not isinstance(cap, UnsetType)}
     changed = await rate_limits.change_limits(
         call.records, call.actor(), call.path_params["project_id"], rate_limit_id.removeprefix(_PREFIX), wanted
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from parley.api.platform.schemas import replies, requests
 from parley.core.errors import InvalidRequest
-from parley.core.limits import Limits
+from parley.core.limits import NO_LIMITS, Limits
 from parley.core.money import NANO_PER_DOLLAR, to_number
 from parley.core.principal import Scope
 from parley.domain.accounts.model import IssuedKey, Organization, Project, ServiceAccount
@@ -34,10 +34,10 @@ def to_end(at: int | None, in_seconds: int | None, now: float) -> float | None:
     return at if in_seconds is None else int(now) + in_seconds
 
 
-def to_limits(limits: requests.KeyLimits | None) -> Limits | None:
-    """Limits as the wire states them; None: nothing was said."""
+def to_limits(limits: requests.KeyLimits | None) -> Limits:
+    """Limits as the wire states them."""
     if limits is None:
-        return None
+        return NO_LIMITS
     return Limits(
         requests_per_minute=limits.requests_per_minute,
         tokens_per_minute=limits.tokens_per_minute,

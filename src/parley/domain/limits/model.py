@@ -12,33 +12,32 @@ _MINUTE, _DAY = 60.0, 86_400.0
 
 
 class Meter(Enum):
-    """What is limited: its name in Limits, the wire's `type`, how a refusal calls it, and the seconds of its window."""
+    """What is limited: its name in Limits, what it counts, how a refusal calls it, and the seconds of its window."""
 
     REQUESTS_MINUTE = ("requests_per_minute", "requests", "requests per min (RPM)", _MINUTE)
     TOKENS_MINUTE = ("tokens_per_minute", "tokens", "tokens per min (TPM)", _MINUTE)
-    IMAGES_MINUTE = ("images_per_minute", "requests", "images per minute", _MINUTE)
-    AUDIO_MINUTE = ("audio_minutes_per_minute", "requests", "audio minutes per minute", _MINUTE)
+    IMAGES_MINUTE = ("images_per_minute", "images", "images per minute", _MINUTE)
+    AUDIO_MINUTE = ("audio_minutes_per_minute", "audio_minutes", "audio minutes per minute", _MINUTE)
     REQUESTS_DAY = ("requests_per_day", "requests", "requests per day (RPD)", _DAY)
     TOKENS_DAY = ("tokens_per_day", "tokens", "tokens per day (TPD)", _DAY)
 
-    def __init__(self, limit_name: str, kind: str, words: str, window_seconds: float) -> None:
+    def __init__(self, limit_name: str, counted: str, words: str, window_seconds: float) -> None:
         self.limit_name = limit_name
-        self.kind = kind
+        self.counted = counted
         self.words = words
         self.window_seconds = window_seconds
-
-    @property
-    def is_measured(self) -> bool:
-        """Whether what a request takes is known only when it is over."""
-        return self.kind == "tokens" or self is Meter.AUDIO_MINUTE
+        # The wire's `type` of a refusal: OpenAI's has these two alone.
+        self.kind = "tokens" if counted == "tokens" else "requests"
+        # Whether what a request takes is known only when it is over.
+        self.is_measured = counted in {"tokens", "audio_minutes"}
 
     def amount(self, need: LimitNeed) -> int:
         """What a request with this need takes."""
-        if self.kind == "tokens":
+        if self.counted == "tokens":
             return need.tokens
-        if self is Meter.IMAGES_MINUTE:
+        if self.counted == "images":
             return need.images
-        return need.audio_minutes if self is Meter.AUDIO_MINUTE else 1
+        return need.audio_minutes if self.counted == "audio_minutes" else 1
 
 
 class Debit(NamedTuple):
@@ -73,7 +72,7 @@ class Subject:
         for bucket, meter, capacity in self._caps:
             amount = meter.amount(need)
             # Only what may refuse, or what the headers tell, is looked at.
-            if amount or meter is Meter.TOKENS_MINUTE:
+            if amount or meter.counted == "tokens":
                 debits.append(Debit(bucket, meter, capacity, amount))
         return debits
 

@@ -11,7 +11,6 @@ from parley.domain.limits import store
 from parley.domain.limits.counters import Counters
 from parley.domain.limits.model import (
     Debit,
-    Meter,
     Subject,
     Whose,
     reached,
@@ -183,31 +182,37 @@ class RateLimits:
         missing = self._counters.take(debits, self._clock.monotonic())
         if missing is None:
             return
-        debit = debits[missing]
         levels = _levels(self._counters, debits)
-        if debit.amount > debit.capacity:
-            raise _with_levels(too_large(whose, debit), levels)
-        remaining = self._counters.level(debit).remaining
-        seconds = max(self._counters.seconds_until(each) for each in debits if each.amount <= each.capacity)
-        raise _with_levels(reached(whose, debit, remaining=remaining, seconds=seconds), levels)
+        for debit in debits:
+            # Told before any wait: what comes back after it would be refused all the same.
+            if debit.amount > debit.capacity:
+                raise _with_levels(too_large(whose, debit), levels)
+        remaining = self._counters.level(debits[missing]).remaining
+        # What it takes nothing of keeps it waiting for nothing, however much of it is owed.
+        seconds = max(self._counters.seconds_until(debit) for debit in debits if debit.amount)
+        raise _with_levels(reached(whose, debits[missing], remaining=remaining, seconds=seconds), levels)
 
 
 def _levels(counters: Counters, debits: Sequence[Debit]) -> Levels:
-    return Levels(
-        requests=_nearest(counters, debits, Meter.REQUESTS_MINUTE),
-        tokens=_nearest(counters, debits, Meter.TOKENS_MINUTE),
-    )
-
-
-def _nearest(counters: Counters, debits: Sequence[Debit], meter: Meter) -> Level | None:
-    """Of several limits of one kind the one with the least left."""
-    nearest = None
+    requests = tokens = None
     for debit in debits:
-        if debit.meter is meter:
+        counted = debit.meter.counted
+        if counted == "requests":
             level = counters.level(debit)
-            if nearest is None or level.remaining < nearest.remaining:
-                nearest = level
-    return nearest
+            if requests is None or _is_nearer(level, requests):
+                requests = level
+        elif counted == "tokens":
+            level = counters.level(debit)
+            if tokens is None or _is_nearer(level, tokens):
+                tokens = level
+    return Levels(requests, tokens)
+
+
+def _is_nearer(one: Level, other: Level) -> bool:
+    """Whether a limit is nearer to refusing than another: less is left of it, or as much, and it is whole again later."""
+    if one.remaining == other.remaining:
+        return one.reset_seconds > other.reset_seconds
+    return one.remaining < other.remaining
 
 
 def _with_levels(refusal: RateLimited, levels: Levels) -> RateLimited:

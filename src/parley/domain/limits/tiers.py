@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -11,6 +11,8 @@ from parley.core.limits import LIMIT_NAMES, NO_LIMITS, Limits
 
 FREE, NEW_PAID, PAID = "free", "paid_new", "paid"
 _GPT_4 = Limits(requests_per_minute=200, tokens_per_minute=40_000)
+# How the file takes away a limit that a default tier has: TOML has no null.
+_NO_LIMIT = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,17 +37,22 @@ DEFAULT_TIERS: Mapping[str, Tier] = MappingProxyType(
 )
 
 
+_NO_TIER = Tier(limits=NO_LIMITS)
+
+
 class TiersRefused(OperatorError):
     """The operator's file of tiers cannot be used. The message is one line."""
 
 
 def read_tiers(path: Path) -> Mapping[str, Tier]:
-    """The tiers of the operator's file, in the place of the default ones of the same names; without a file, the default ones.
+    """The default tiers with what the operator's file states in their place, and the others that it names.
 
-    A table for each tier, with limits by their names and, under `family`, tables of tighter ones:
+    A table for each tier, with limits by their names and, under `family`, tables of tighter ones. What a default tier's
+    table leaves out stays as it is by default; "none" is no limit:
 
         [paid]
         requests_per_minute = 10_000
+        tokens_per_minute = "none"
         [paid.family.gpt-4]
         requests_per_minute = 500
 
@@ -57,28 +64,32 @@ def read_tiers(path: Path) -> Mapping[str, Tier]:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise TiersRefused(f"{path} cannot be read as TOML: {error}") from None
-    return MappingProxyType(
-        {**DEFAULT_TIERS, **{name: _tier(f"{path}: {name}", table) for name, table in tables.items()}}
-    )
+    stated = {
+        name: _tier(f"{path}: {name}", table, DEFAULT_TIERS.get(name, _NO_TIER)) for name, table in tables.items()
+    }
+    return MappingProxyType({**DEFAULT_TIERS, **stated})
 
 
-def _tier(place: str, table: object) -> Tier:
+def _tier(place: str, table: object, default: Tier) -> Tier:
     if not isinstance(table, dict):
         raise TiersRefused(f"{place} must be a table of limits")
     families = table.get("family", {})
     if not isinstance(families, dict):
         raise TiersRefused(f"{place}.family must be a table of tables")
     own = {name: value for name, value in table.items() if name != "family"}
-    by_family = {family: _limits(f"{place}.family.{family}", limits) for family, limits in families.items()}
-    return Tier(limits=_limits(place, own), by_family=by_family)
+    by_family = {
+        family: _limits(f"{place}.family.{family}", limits, default.by_family.get(family, NO_LIMITS))
+        for family, limits in families.items()
+    }
+    return Tier(limits=_limits(place, own, default.limits), by_family={**default.by_family, **by_family})
 
 
-def _limits(place: str, table: object) -> Limits:
+def _limits(place: str, table: object, default: Limits) -> Limits:
     if not isinstance(table, dict):
         raise TiersRefused(f"{place} must be a table of limits")
     for name, value in table.items():
         if name not in LIMIT_NAMES:
             raise TiersRefused(f"{place}.{name} is no limit; there are {', '.join(LIMIT_NAMES)}")
-        if type(value) is not int or value < 0:
-            raise TiersRefused(f"{place}.{name} must be a whole number, 0 or more")
-    return Limits(**table)
+        if value != _NO_LIMIT and (type(value) is not int or value < 0):
+            raise TiersRefused(f'{place}.{name} must be a whole number, 0 or more, or "none"')
+    return replace(default, **{name: None if value == _NO_LIMIT else value for name, value in table.items()})

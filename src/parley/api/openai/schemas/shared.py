@@ -28,7 +28,7 @@ EndUser = Annotated[str, Meta(max_length=512, description="Who the caller acts f
 
 
 class RequestStruct(Struct, forbid_unknown_fields=True, kw_only=True):
-    """A JSON object from a client: strict, and null means absent for every optional field."""
+    """A JSON object from a client: strict, and null means absent for every optional field but those that are UNSET by default."""
 
 
 class ReplyStruct(Struct, kw_only=True, gc=False):

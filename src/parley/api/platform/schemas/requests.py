@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from parley.api.openai.schemas.shared import RequestStruct
 from parley.core.durations import MAX_LIFETIME_DAYS, MAX_TIME
@@ -141,15 +141,15 @@ class CreateKeyRequest(RequestStruct, kw_only=True):
 
 
 class UpdateKeyRequest(RequestStruct, kw_only=True):
-    """What is absent stays as it is. No scopes (`[]`) are those that a key gets when none are named."""
+    """What is absent stays as it is; null takes a bound away. No scopes (`[]`, null) are those that a key gets when none are named."""
 
-    name: Name | None = None
-    scopes: Annotated[list[ScopeName], Meta(max_length=32)] | None = None
-    models: Annotated[list[Annotated[Text, Meta(max_length=256)]], Meta(max_length=256)] | None = None
-    expires_at: Time | None = None
-    expires_in_seconds: Lifetime | None = None
-    limits: KeyLimits | None = None
-    monthly_budget_usd: Dollars | None = None
+    name: Name | UnsetType = UNSET
+    scopes: Annotated[list[ScopeName], Meta(max_length=32)] | UnsetType | None = UNSET
+    models: Annotated[list[Annotated[Text, Meta(max_length=256)]], Meta(max_length=256)] | UnsetType | None = UNSET
+    expires_at: Time | UnsetType | None = UNSET
+    expires_in_seconds: Lifetime | UnsetType | None = UNSET
+    limits: KeyLimits | UnsetType | None = UNSET
+    monthly_budget_usd: Dollars | UnsetType | None = UNSET
 
 
 class RotateKeyRequest(RequestStruct, kw_only=True):
@@ -214,12 +214,15 @@ class AcceptInviteRequest(RequestStruct, kw_only=True):
 
 
 class UpdateRateLimitRequest(RequestStruct, kw_only=True):
-    """OpenAI's names; audio by the minute, tokens by the day and requests at once are ours."""
+    """OpenAI's names; audio by the minute, tokens by the day and requests at once are ours.
 
-    max_requests_per_1_minute: Cap | None = None
-    max_tokens_per_1_minute: Cap | None = None
-    max_images_per_1_minute: Cap | None = None
-    max_audio_minutes_per_1_minute: Cap | None = None
-    max_requests_per_1_day: Cap | None = None
-    max_tokens_per_1_day: Cap | None = None
-    max_concurrent_requests: Cap | None = None
+    What is absent stays as it is; null takes the project's own limit away.
+    """
+
+    max_requests_per_1_minute: Cap | UnsetType | None = UNSET
+    max_tokens_per_1_minute: Cap | UnsetType | None = UNSET
+    max_images_per_1_minute: Cap | UnsetType | None = UNSET
+    max_audio_minutes_per_1_minute: Cap | UnsetType | None = UNSET
+    max_requests_per_1_day: Cap | UnsetType | None = UNSET
+    max_tokens_per_1_day: Cap | UnsetType | None = UNSET
+    max_concurrent_requests: Cap | UnsetType | None = UNSET
