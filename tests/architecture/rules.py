@@ -37,7 +37,9 @@ RUNTIMES = frozenset(
 BROAD_CATCHES: dict[str, str] = {
     "api/boundary.py::_answer": "the outermost frame of every HTTP request: logs the traceback and answers 500",
     "api/platform/control.py::_answer": "the outermost frame of a command: logs the traceback and tells who gave it",
+    "infra/mail.py::_carry": "whatever kept a letter from being sent, it goes to the outbox",
     "infra/mail.py::run": "the outermost loop of the mails: one that cannot be written ends none behind it",
+    "infra/mail.py::work_and_tell": "the outermost frame of a thread: the failure is carried to who waits",
     "serving/closing.py::aclose": "every call is made, whatever the one before raised; what was raised is raised behind them",
     "infra/writer.py::_run": "the outermost loop of the writer's thread: logs the traceback, then every caller is told",
     "infra/units.py::_commit_run": "a refused item fails the whole run; each is then tried by itself, fatal ones rise",

@@ -120,6 +120,42 @@ async def test_browser_is_asked_for_the_key_and_a_script_is_not():
         assert call.headers["www-authenticate"] == 'Bearer realm="Parley"'
 
 
+ELSEWHERE = (
+    {"Sec_Fetch_Site": "cross-site", "Origin": "https://evil.example"},
+    {"Sec_Fetch_Site": "same-site", "Origin": "http://localhost:3000"},
+    {"Sec_Fetch_Site": "cross-site", "Origin": "http://localhost"},
+    {"Origin": "https://evil.example"},
+    {"Origin": "http://localhost.evil.example"},
+    {"Origin": "null"},
+)
+HERE = (
+    {},
+    {"Sec_Fetch_Site": "none"},
+    {"Sec_Fetch_Site": "same-origin", "Origin": "https://behind.a.proxy.example"},
+    {"Origin": "http://LOCALHOST"},
+)
+
+
+@pytest.mark.parametrize("headers", ELSEWHERE, ids=str)
+async def test_another_sites_page_changes_nothing_with_the_key_that_a_browser_remembers(headers):
+    async with running_edge() as edge:
+        reply = await ask(edge, request(path="/v1/edits", key=None, Authorization=basic("", KEY), **headers))
+        assert (reply.status, reply.error["code"]) == (403, "cross_site_request")
+        assert not edge.bodies
+        # It may have the browser read, and sees nothing of that; and a page that has a key itself may do all.
+        seen = await ask(edge, request("GET", "/v1/models", key=None, Authorization=basic("", KEY), **headers))
+        assert seen.status == 200
+        assert "access-control-allow-credentials" not in seen.headers
+        assert (await ask(edge, request(path="/v1/edits", key=KEY, **headers))).status == 200
+
+
+@pytest.mark.parametrize("headers", HERE, ids=str)
+async def test_a_key_by_basic_changes_what_its_own_user_asks_for(headers):
+    async with running_edge() as edge:
+        reply = await ask(edge, request(path="/v1/edits", key=None, Authorization=basic("", KEY), **headers))
+        assert reply.status == 200
+
+
 async def test_many_wrong_keys_are_429_and_the_right_one_still_works():
     async with running_edge() as edge:
         statuses = [(await ask(edge, request("GET", "/v1/models", key=f"sk-wrong-{n:020}"))).status for n in range(25)]

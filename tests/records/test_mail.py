@@ -3,11 +3,14 @@
 import asyncio
 import contextlib
 import logging
+import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from email import message_from_string
 from email.message import EmailMessage
+from email.policy import default
 from pathlib import Path
 
 import pytest
@@ -16,28 +19,34 @@ from click.testing import CliRunner
 from parley.cli.outbox import command
 from parley.core.clock import FakeClock
 from parley.core.errors import Overloaded
-from parley.infra import mail
+from parley.infra import mail, smtp
 from parley.infra.mail import Letter, MailRoom, mail_room
 from tests.builders_records import settings_in
 
 LETTER = Letter(to="ada@example.org", subject="Your code", text="Your code is 123456.\n")
 
 
+def greet(connection: socket.socket) -> None:
+    connection.sendall(b"220 here\r\n")
+
+
 @contextmanager
-def smtp_server(received: list[str], *, refuses: bool = False) -> Iterator[int]:
-    """The least of a server: takes each message that comes, or refuses its sender. Ends with the context."""
+def smtp_server(
+    received: list[str], *, refuses: bool = False, greeting: Callable[[socket.socket], None] = greet
+) -> Iterator[int]:
+    """The least of a server: takes the message that comes, or refuses its sender. Ends with the context."""
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(10)
 
     def serve() -> None:
         connection, _ = listener.accept()
-        with closing(connection), connection.makefile("rwb") as file:
+        with contextlib.suppress(ConnectionError), closing(connection), connection.makefile("rwb") as file:
 
             def say(line: str) -> None:
                 file.write(line.encode() + b"\r\n")
                 file.flush()
 
-            say("220 here")
+            greeting(connection)
             while line := file.readline().decode().strip():
                 verb = line[:4].upper()
                 if verb == "MAIL" and refuses:
@@ -76,10 +85,14 @@ async def until_there_is_room(room: MailRoom) -> None:
         await asyncio.sleep(0.001)
 
 
-async def posted(folder: Path, **settings: object) -> None:
+async def posted(folder: Path, letter: Letter = LETTER, **settings: object) -> None:
     folder.mkdir(exist_ok=True)
     async with mail_room(settings_in(folder, **settings), folder / "outbox", FakeClock()) as room:
-        post(room, LETTER)
+        post(room, letter)
+
+
+def local(port: int) -> dict[str, object]:
+    return {"smtp_host": "127.0.0.1", "smtp_port": port, "smtp_security": "none"}
 
 
 def shown(folder: Path, *options: str) -> str:
@@ -123,6 +136,85 @@ async def test_a_letter_that_the_server_does_not_take_is_in_the_outbox_and_not_i
     assert "mail could not be sent" in caplog.text
     assert "123456" not in caplog.text
     assert "ada@" not in caplog.text
+
+
+def trickle(connection: socket.socket) -> None:
+    """A greeting of many lines that take their time, and is right in the end."""
+    for _ in range(100):
+        connection.sendall(b"220-wait\r\n")
+        threading.Event().wait(0.02)
+    greet(connection)
+
+
+def flood(connection: socket.socket) -> None:
+    """A greeting without measure, that is right in the end."""
+    for _ in range(1000):
+        connection.sendall(b"220-" + b"x" * 400 + b"\r\n")
+    greet(connection)
+
+
+@pytest.mark.parametrize("greeting", [trickle, flood])
+async def test_a_server_that_takes_too_long_over_a_letter_or_says_too_much_does_not_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, greeting: Callable[[socket.socket], None]
+) -> None:
+    if greeting is trickle:
+        monkeypatch.setattr(smtp, "LETTER_SECONDS", 0.2)
+    received: list[str] = []
+    with smtp_server(received, greeting=greeting) as port:
+        await posted(tmp_path, **local(port))
+    assert received == []
+    assert "Your code is 123456." in shown(tmp_path)
+
+
+async def test_a_server_that_stops_leaves_a_mail_server_that_keeps_it_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mail, "_CLOSING_SECONDS", 0.1)
+    is_over = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        while not is_over.wait(0.02):
+            connection.sendall(b"2")
+        connection.shutdown(socket.SHUT_RDWR)
+
+    with smtp_server([], greeting=drip) as port:
+        try:
+            async with asyncio.timeout(30):
+                await posted(tmp_path, **local(port))
+        finally:
+            is_over.set()
+    assert "Your code is 123456." in shown(tmp_path)
+
+
+@pytest.mark.parametrize("failure", [OSError(), UnicodeEncodeError("ascii", "ü", 0, 1, ""), KeyError()])
+async def test_whatever_keeps_a_letter_from_being_sent_it_is_in_the_outbox(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    def carry(_: object, message: EmailMessage) -> None:
+        raise failure
+
+    monkeypatch.setattr(smtp.SmtpCarrier, "carry", carry)
+    await posted(tmp_path, smtp_host="127.0.0.1")
+    assert "Your code is 123456." in shown(tmp_path)
+
+
+async def test_the_outbox_takes_every_alphabet(tmp_path: Path) -> None:
+    letter = Letter(to="ada@example.org", subject="Bücher", text='You are invited to "Bücher 日本 🎉".\n')
+    await posted(tmp_path, letter, mail_from="Bücher <p@example.org>")
+    text = shown(tmp_path)
+    assert "Subject: Bücher" in text
+    assert 'You are invited to "Bücher 日本 🎉".' in text
+
+
+@pytest.mark.parametrize("name", ["", "Parley ", '"Acme, Inc." ', "Bücher "])
+async def test_mails_come_from_the_one_address_that_is_set(tmp_path: Path, name: str) -> None:
+    received: list[str] = []
+    with smtp_server(received) as port:
+        await posted(tmp_path, **local(port), mail_from=f"{name}<p@example.org>")
+    sent = message_from_string(received[0], policy=default)
+    [sender] = sent["From"].addresses
+    assert (sender.display_name, sender.addr_spec) == (name.strip(' "'), "p@example.org")
+    assert re.fullmatch(r"<[^@<>]+@example\.org>", sent["Message-ID"])
 
 
 async def test_the_oldest_mails_make_room_for_new_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,7 +284,7 @@ async def test_a_server_that_stops_waits_for_a_mail_server_that_is_not_there_onc
         tried.append(message["Subject"])
         raise TimeoutError
 
-    monkeypatch.setattr(mail.SmtpCarrier, "carry", carry)
+    monkeypatch.setattr(smtp.SmtpCarrier, "carry", carry)
     async with mail_room(settings_in(tmp_path, smtp_host="127.0.0.1"), tmp_path / "outbox", FakeClock()) as room:
         for num in range(5):
             post(room, Letter(to="ada@example.org", subject=f"number {num}", text="x"))

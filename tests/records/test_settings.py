@@ -1,5 +1,6 @@
 """Settings: what beats what, and that a bad one is one line that names where it came from."""
 
+from email.policy import default
 from pathlib import Path
 
 import pytest
@@ -179,3 +180,53 @@ def test_what_is_no_number_is_said_in_plain_words(
 )
 def test_a_servers_address_is_one_that_a_client_can_open(host: str, url: str) -> None:
     assert server_url(host, 8000) == url
+
+
+@pytest.mark.parametrize(
+    "sender",
+    [
+        "p@localhost",
+        "<p@example.org>",
+        "Parley <p@example.org>",
+        '"Acme, Inc." <p@example.org>',
+        "Bücher & Co. <p@example.org>",
+    ],
+)
+def test_the_sender_of_mails_is_one_address(folder: Path, monkeypatch: pytest.MonkeyPatch, sender: str) -> None:
+    monkeypatch.setenv("PARLEY_MAIL_FROM", sender)
+    header = default.header_factory("From", load_settings().mail_from)
+    assert [address.addr_spec for address in header.addresses] == [sender.rpartition("<")[2].rstrip(">")]
+
+
+@pytest.mark.parametrize(
+    "sender",
+    [
+        "parley",
+        "a@b.org, c@d.org",
+        "Acme, Inc. <a@b.org>",
+        "a@bücher.example",
+        "ä@b.org",
+        "a@b.org\nBcc: c@d.org",
+        "x\ny <a@b.org>",
+        "=?utf-8?q?x=0ay?= <a@b.org>",
+        "Acme <>",
+        "a b@c.org",
+        "a..b@c.org",
+        "a@b..org",
+        "a@",
+    ],
+)
+def test_another_sender_is_refused_in_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch, sender: str) -> None:
+    monkeypatch.setenv("PARLEY_MAIL_FROM", sender)
+    with pytest.raises(SettingsError, match=r"^PARLEY_MAIL_FROM: must be one address in ASCII.*$"):
+        load_settings()
+
+
+@pytest.mark.parametrize("name", ["PARLEY_SMTP_USER", "PARLEY_SMTP_PASSWORD"])
+def test_what_smtp_cannot_log_in_with_is_refused_unshown(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "pässwörd")
+    with pytest.raises(SettingsError, match=f"^{name}: must be printable ASCII") as refusal:
+        load_settings()
+    assert ("pässwörd" in str(refusal.value)) is (name == "PARLEY_SMTP_USER")

@@ -12,9 +12,10 @@ from starlette.requests import Request
 from parley.api.bad_keys import BadKeys
 from parley.api.call import Access
 from parley.api.client_address import client_address
+from parley.api.cross_site import is_change, is_from_another_site
 from parley.api.routing import Route
 from parley.api.session import Sessions, principal_of_session
-from parley.core.errors import AuthenticationFailed
+from parley.core.errors import AuthenticationFailed, PermissionDenied
 from parley.core.principal import Principal, Scope
 from parley.operations.authority import missing_scope
 
@@ -57,7 +58,8 @@ class Gatekeeper:
         self._trusted_proxies = trusted_proxies
 
     def admit(self, http: Request, route: Route) -> Principal:
-        """The principal. Raises AuthenticationFailed, MissingScope, or RateLimited after many wrong keys."""
+        """The principal. Raises AuthenticationFailed, MissingScope, PermissionDenied where another site's page asks with what
+        a browser remembers, or RateLimited after many wrong keys."""
         principal = None
         if "authorization" not in http.headers:
             principal = principal_of_session(http, self._keys, route)
@@ -78,7 +80,9 @@ class Gatekeeper:
                 raise AuthenticationFailed("Log in first: this is for people, not for keys.", code="no_session")
             return
         scope = _SCOPES[route.access]
-        if not principal.may(scope) and not (route.family is not None and principal.may(route.family)):
+        # A family stands in for `model.request`, and for nothing else.
+        family = route.family if route.access is Access.MODEL_REQUEST else None
+        if not principal.may(scope) and not (family is not None and principal.may(family)):
             raise missing_scope(scope)
 
     def _authenticate(self, http: Request) -> Principal:
@@ -112,13 +116,23 @@ def challenge(headers: Headers) -> str:
 
 
 def _secret_of(http: Request) -> str:
-    """The key in the Authorization header: `Bearer KEY`, or Basic with a blank user name and the key as password."""
+    """The key in the Authorization header: `Bearer KEY`, or Basic with a blank user name and the key as password.
+
+    Raises AuthenticationFailed without one, PermissionDenied for a change by Basic that another site's page asks for.
+    """
     values = http.headers.getlist("authorization")
     scheme, _, rest = values[0].partition(" ") if len(values) == 1 else ("", "", "")
     secret = ""
     if scheme.lower() == "bearer":
         secret = rest.strip()
     elif scheme.lower() == "basic":
+        # A browser that was asked for the key sends it with whatever any page has it send; Bearer is sent by who has the key.
+        if is_change(http) and is_from_another_site(http):
+            raise PermissionDenied(
+                "A page of another site asks for this with the key that your browser remembers. Programs and pages send a "
+                "key in an Authorization header using Bearer auth.",
+                code="cross_site_request",
+            )
         secret = _password(rest.strip())
     if not secret:
         raise AuthenticationFailed(NO_KEY)

@@ -1,4 +1,4 @@
-"""Families of endpoints: which scope, beside `model.request`, grants a path."""
+"""Families of endpoints: which scope, beside `model.request`, grants a path that runs a model."""
 
 import re
 
@@ -20,5 +20,5 @@ _FAMILIES = (
 
 
 def family_of(path: str) -> Scope | None:
-    """The scope of the path's family; None: it has none."""
+    """The scope of the family of a path that runs a model; None: it has none."""
     return next((scope for pattern, scope in _FAMILIES if pattern.search(path)), None)

@@ -55,7 +55,7 @@ def route_table(*, is_ready: Callable[[], Awaitable[bool]], page: Page, door: St
         _post("/v1/engines/{engine_id}/edits", edits.create_engine_edit, Access.MODEL_REQUEST),
         _post("/v1/audio/transcriptions", audio.create_transcription, Access.MODEL_REQUEST),
         _post("/v1/audio/translations", audio.create_translation, Access.MODEL_REQUEST),
-        _post("/v1/engines/{engine_id}/chat/completions", engines.refuse_chat, Access.READ),
+        _post("/v1/engines/{engine_id}/chat/completions", engines.refuse_chat, Access.MODEL_REQUEST),
         # Retired before 2023; they answer 404 with the reason.
         _post("/v1/engines/{engine_id}/search", retired.refuse, Access.READ),
         _post("/v1/answers", retired.refuse, Access.READ),
@@ -147,12 +147,18 @@ def _administration() -> list[Route]:
 
 
 def _get(path: str, handler: Handler, access: Access) -> Route:
-    return Route(method="GET", path=path, handler=handler, access=access, family=family_of(path))
+    return _route("GET", path, handler, access)
 
 
 def _post(path: str, handler: Handler, access: Access) -> Route:
-    return Route(method="POST", path=path, handler=handler, access=access, family=family_of(path))
+    return _route("POST", path, handler, access)
 
 
 def _delete(path: str, handler: Handler, access: Access) -> Route:
-    return Route(method="DELETE", path=path, handler=handler, access=access, family=family_of(path))
+    return _route("DELETE", path, handler, access)
+
+
+def _route(method: str, path: str, handler: Handler, access: Access) -> Route:
+    # `/usage/completions` has the word of a family in it, and runs no model.
+    family = family_of(path) if access is Access.MODEL_REQUEST else None
+    return Route(method=method, path=path, handler=handler, access=access, family=family)

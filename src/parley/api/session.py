@@ -5,13 +5,13 @@ from typing import Protocol
 
 from starlette.requests import Request
 
+from parley.api.cross_site import is_change
 from parley.api.routing import Route
 from parley.core.errors import AuthenticationFailed, PermissionDenied
 from parley.core.principal import Principal
 
 COOKIE = "parley_session"
 CSRF_HEADER = "x-csrf-token"
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class OpenSession(Protocol):
@@ -43,7 +43,7 @@ def principal_of_session(http: Request, sessions: Sessions, route: Route) -> Pri
     found = sessions.recognise(token) if token else None
     if found is None:
         return None
-    if http.method not in _SAFE:
+    if is_change(http):
         sent = http.headers.get(CSRF_HEADER, "")
         if not hmac.compare_digest(sent.encode("utf-8"), sessions.csrf_token(token).encode("utf-8")):
             raise PermissionDenied(

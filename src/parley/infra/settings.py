@@ -14,6 +14,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, SettingsConfigDict
 
 from parley.core.errors import OperatorError
+from parley.infra.mail_sender import is_sender
 
 PREFIX = "PARLEY_"
 # Read here for the command line as a client; no settings of the server.
@@ -88,7 +89,9 @@ class Settings(BaseSettings):
     smtp_security: Literal["starttls", "tls", "none"] = Field(
         "starttls", description="How the connection to it is encrypted; none: not at all."
     )
-    mail_from: str = Field("parley@localhost", min_length=3, description="The sender of mails.")
+    mail_from: str = Field(
+        "parley@localhost", description="The sender of mails: one address, with or without a name before it."
+    )
     drain_seconds: float = Field(
         120.0, ge=0, le=86_400, description="How long running requests may go on after SIGTERM before they are cut."
     )
@@ -229,6 +232,23 @@ class Settings(BaseSettings):
     def _usable_token(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not re.fullmatch(r"[!-~]{1,500}", value.get_secret_value()):
             raise ValueError("must be printable ASCII without spaces")
+        return value
+
+    @field_validator("smtp_user", "smtp_password", mode="after")
+    @classmethod
+    def _sayable(cls, value: str | SecretStr | None) -> str | SecretStr | None:
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if text is not None and not re.fullmatch(r"[ -~]+", text):
+            raise ValueError("must be printable ASCII, all that can be logged in with there")
+        return value
+
+    @field_validator("mail_from", mode="after")
+    @classmethod
+    def _one_sender(cls, value: str) -> str:
+        if not is_sender(value):
+            raise ValueError(
+                'must be one address in ASCII, such as a@example.org, or one with a name: "Acme, Inc." <a@example.org>'
+            )
         return value
 
     @field_validator("public_url", mode="after")
