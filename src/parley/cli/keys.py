@@ -92,9 +92,10 @@ def rotate(key_id: str, overlap: int, data: Path | None) -> None:
 def scan(path: Path, is_revoking: bool, data: Path | None) -> None:
     """Find keys of Parley in the files under PATH, by their checksum, and offer to revoke those that still count.
 
-    Exit code 1: there are keys that still count.
+    Exit code 1: there are keys that still count, or something could not be read.
     """
-    found = list(found_keys(path))
+    unread: list[Path] = []
+    found = list(found_keys(path, unread))
     with in_one_line():
         settings = load_settings({"data": data})
         secrets = tuple(dict.fromkeys(key.secret for key in found))
@@ -105,9 +106,12 @@ def scan(path: Path, is_revoking: bool, data: Path | None) -> None:
             known |= dict(zip(portion, change_state(settings, IdentifyKeys(secrets=portion)).found, strict=True))
     for key in found:
         click.echo(f"{escaped(str(key.path))}:{key.line}: ...{key.secret[-4:]} {_described(known[key.secret])}")
+    for each in unread:
+        click.echo(f"{escaped(str(each))} could not be read.", err=True)
     live = [line.id for line in known.values() if line is not None and _does_count(line)]
     if not live:
         click.echo(f"{len(found)} keys found, none of them counts.", err=True)
+        _refuse_unread(unread)
         return
     question = f"{len(live)} of {len(found)} still {'counts' if len(live) == 1 else 'count'}. Revoke?"
     if not is_revoking and not (sys.stdin.isatty() and click.confirm(question, err=True)):
@@ -119,6 +123,14 @@ def scan(path: Path, is_revoking: bool, data: Path | None) -> None:
         for key_id in live:
             change_state(settings, RevokeKey(key_id=key_id))
             click.echo(f"{key_id} no longer counts.")
+    _refuse_unread(unread)
+
+
+def _refuse_unread(unread: list[Path]) -> None:
+    """Raises CommandFailed where something could not be looked at: nobody shall take that for a tree without keys."""
+    if unread:
+        what = "1 file or folder" if len(unread) == 1 else f"{len(unread)} files or folders"
+        raise CommandFailed(f"{what} could not be read: whether there are keys in them is not known")
 
 
 @command.command()
