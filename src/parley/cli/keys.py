@@ -80,8 +80,10 @@ def rotate(key_id: str, overlap: int, data: Path | None) -> None:
     with in_one_line():
         wanted = RotateKey(key_id=key_id, overlap_seconds=overlap * 3_600.0)
         reply = change_state(load_settings({"data": data}), wanted)
-    when = f"in {overlap} hours" if overlap else "now"
-    click.echo(f"{reply.keys[0].id} may be used now; {key_id} ends {when}. The new key is shown this once:", err=True)
+    new, old = reply.keys
+    when = "now" if old.expires_at is None or old.revoked_at is not None else _minute(old.expires_at)
+    until = "" if new.expires_at is None else f" until {_minute(new.expires_at)}"
+    click.echo(f"{new.id} may be used now{until}; {key_id} ends {when}. The new key is shown this once:", err=True)
     click.echo(reply.secret)
 
 
@@ -184,6 +186,10 @@ def _row(key: KeyLine) -> tuple[str, ...]:
         "" if key.expires_at is None else _day(key.expires_at),
         "" if key.revoked_at is None else _day(key.revoked_at),
     )
+
+
+def _minute(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _day(seconds: float) -> str:

@@ -98,8 +98,7 @@ class Membership:
         self._keep_an_owner(connection, organization_id, member, None)
         revoked = [
             self._accounts.revoke(transaction, key)
-            for key in keys.keys_of(connection, user_id=member.user.id)
-            if key.organization_id == organization_id
+            for key in keys.live_keys(connection, self._clock.now(), organization_id, user_id=member.user.id)
         ]
         ended = [
             session
