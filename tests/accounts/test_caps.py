@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from parley.domain.accounts import doors, membership, service
+from parley.domain.accounts import doors, membership, ring, service
+from parley.domain.accounts.store import keys as store
+from parley.infra.db import Connection
 from tests.builders_accounts import PASSWORD, Person, Town
 
 ORGANIZATION = "/v1/organization"
@@ -50,6 +52,64 @@ async def test_an_organization_has_so_many_keys_that_are_not_revoked(
     assert await statuses(ada, f"{project}/api_keys", bodies) == [200, 400, 400]
     house = f"{ORGANIZATION}/projects/{await town.project_id()}"
     assert await statuses(town, f"{house}/api_keys", bodies) == [200, 200, 200]
+
+
+async def test_keys_that_are_over_take_no_room(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "MAX_KEYS", 2)
+    ada = await town.sign_up("ada@example.org")
+    path = f"{ORGANIZATION}/projects/{await town.project_id(ada)}/api_keys"
+    newest = await town.new_key(ada)
+    for _ in range(5):
+        rotated = await ada.call("POST", f"{path}/{newest['id']}/rotate", {"overlap_seconds": 60})
+        assert rotated.status_code == 200, rotated.text
+        newest = rotated.json()
+        assert await statuses(ada, path, [{"name": "k"}]) == [400]
+        town.clock.advance(60)
+    assert await statuses(ada, path, [{"name": f"k{number}"} for number in range(2)]) == [200, 400]
+
+
+async def test_a_change_reads_the_keys_that_count_and_few_that_are_over(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "_MAX_LINGERING", 3)
+    ada = await town.sign_up("ada@example.org")
+    path = f"{ORGANIZATION}/projects"
+    project_id = (await ada.call("POST", path, {"name": "short"})).json()["id"]
+    for number in range(10):
+        body = {"name": f"k{number}", "expires_at": int(town.clock.now()) + 60}
+        assert (await ada.call("POST", f"{path}/{project_id}/api_keys", body)).status_code == 200
+    kept = await town.new_key(ada)
+
+    def read(connection: Connection) -> list[str]:
+        return [key.id for key in store.live_keys(connection, town.clock.now(), ada.organization_id)]
+
+    town.clock.advance(60)
+    found = await town.records.database.read(read)
+    assert (len(found), kept["id"] in found) == (4, True)
+    town.clock.advance(3_600)
+    assert await town.records.database.read(read) == [kept["id"]]
+    # An archived project whose keys are all over stands for nothing, and its keys are listed all the same.
+    assert (await ada.call("POST", f"{path}/{project_id}/archive")).status_code == 200
+    standing = await town.records.database.read(
+        lambda connection: town.records.accounts.standing_of(connection, ada.organization_id)
+    )
+    assert project_id not in standing.projects
+    listed = (await ada.call("GET", f"{path}/{project_id}/api_keys")).json()["data"]
+    assert [key["owner_project_access"] for key in listed] == ["inactive"] * 10
+
+
+async def test_memory_forgets_the_keys_that_are_over(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ring, "_FIRST_SWEEP", 1)
+    in_memory = town.records.keys
+    in_memory._sweep_at = 1
+    over = await town.new_key(expires_at=int(town.clock.now()) + 60)
+    kept = await town.new_key(expires_at=int(town.clock.now()) + 86_400)
+    assert in_memory.digest(over["value"]) in in_memory._keys
+    town.clock.advance(60 + 3_600)
+    for _ in range(5):
+        await town.new_key()
+    assert in_memory.digest(over["value"]) not in in_memory._keys
+    assert in_memory.authenticate(kept["value"]) is not None
 
 
 @pytest.mark.parametrize(("cap", "most"), [("MAX_OPEN_INVITES", 3), ("MAX_PEOPLE", 4)])

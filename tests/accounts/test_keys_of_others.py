@@ -93,7 +93,7 @@ async def test_the_key_of_another_person_is_narrowed_and_gets_nothing_more(town:
     assert (await boss.call("GET", path)).json()[field] == key[field]
     assert (await ada.call("POST", path, {"name": "renamed", field: NARROWER[field]})).status_code == 200
     assert (await boss.call("GET", path)).json()[field] == NARROWER[field]
-    # Whose it is may widen it again.
+    # Whose it is may widen it again: they can make one without bounds.
     assert (await boss.call("POST", path, {field: WIDER[field]})).status_code == 200
 
 

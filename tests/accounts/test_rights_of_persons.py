@@ -143,6 +143,17 @@ async def test_an_invite_counts_while_who_sent_it_may_give_its_role(
         assert (await town.call("POST", "/v1/account/accept_invite", accepted, key=None)).status_code == 200
 
 
+async def test_an_invite_does_not_count_while_its_organization_is_suspended(town: Town) -> None:
+    boss = await town.sign_up("boss@example.org")
+    body = {"email": "eve@example.org", "role": "owner"}
+    assert (await boss.call("POST", f"{HOUSE}/invites", body)).status_code == 200
+    token = re.search(r"/invite#(\S+)", await town.mail_to("eve@example.org")).group(1)
+    accepted = {"token": token, "password": PASSWORD}
+    for status, code in (("suspended", 400), ("active", 200)):
+        await town.ok("POST", f"/v1/organizations/{boss.organization_id}", {"status": status})
+        assert (await town.call("POST", "/v1/account/accept_invite", accepted, key=None)).status_code == code
+
+
 async def test_an_owners_invite_makes_no_owner_after_they_became_an_admin(town: Town) -> None:
     boss = await town.sign_up("boss@example.org")
     ada = await town.join("ada@example.org", "owner", by=boss)

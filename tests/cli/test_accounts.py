@@ -1,6 +1,8 @@
 """`parley orgs`, `projects` and `users` on a folder where no server runs: what they say and what they change."""
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
 
 from click.testing import CliRunner, Result
@@ -71,3 +73,24 @@ async def test_an_invite_s_link_leads_to_the_server_that_runs_wherever_that_is(f
             ):
                 invited = await asyncio.to_thread(run, users.command, "invite", "ada@example.org", folder=folder)
             assert invited.stdout.startswith(f"{public_url or 'http://127.0.0.1:8123'}/invite#")
+
+
+def test_an_argument_that_is_no_text_is_refused_in_one_line(folder: Path) -> None:
+    for words in (
+        [b"orgs", b"create", b"\xff"],
+        [b"orgs", b"suspend", b"\xff" * 1_000],
+        [b"projects", b"create", b"\xff"],
+        [b"users", b"invite", b"\xff@example.org", b"--role", b"owner"],
+        [b"audit", b"--org", b"\xff"],
+    ):
+        arguments = [sys.executable, "-m", "parley.cli.main", *words, "--data", str(folder)]
+        refused = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert refused.stderr == "parley: an argument is neither valid UTF-8 nor the name of a file\n"
+
+
+def test_a_file_whose_name_is_no_text_is_taken(folder: Path) -> None:
+    (folder / "\udcff").touch()
+    arguments = [sys.executable, "-m", "parley.cli.main", "keys", "scan", folder / "\udcff", "--data", folder]
+    scanned = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
+    assert (scanned.returncode, scanned.stderr) == (0, "0 keys found, none of them counts.\n")

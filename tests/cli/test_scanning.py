@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import sqlite3
 from pathlib import Path
 
@@ -75,7 +76,40 @@ def test_a_folder_that_may_be_listed_and_not_entered_is_passed_over(
         return stat(path, **options)  # type: ignore[call-overload,no-any-return] # handed on as it came
 
     monkeypatch.setattr(os, "stat", stat_of_others)
-    assert [key.secret for key in found_keys(tmp_path)] == [secret]
+    unread: list[Path] = []
+    assert [key.secret for key in found_keys(tmp_path, unread)] == [secret]
+    assert unread == [tmp_path / "closed" / "file"]
+
+
+def test_what_could_not_be_read_is_named_and_is_no_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, tree = tmp_path / "data", tmp_path / "tree"
+    asyncio.run(owner_key_in(folder))
+    (tree / "closed").mkdir(parents=True)
+    (tree / "secret.env").write_text(new_secret())
+    scan_folder, open_file = os.scandir, Path.open
+
+    # As the kernel answers everybody but root.
+    def scandir(path: str) -> object:
+        if path.endswith("closed"):
+            raise PermissionError(13, "Permission denied", path)
+        return scan_folder(path)
+
+    def opened(path: Path, *mode: str) -> object:
+        if path.name == "secret.env":
+            raise PermissionError(13, "Permission denied", str(path))
+        return open_file(path, *mode)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    monkeypatch.setattr(Path, "open", opened)
+    for where, num in ((tree, "2 files or folders"), (tree / "closed", "1 file"), (tree / "secret.env", "1 file")):
+        scanned = CliRunner().invoke(command, ["scan", str(where), "--data", str(folder)])
+        assert (scanned.exit_code, scanned.stdout) == (1, "")
+        assert f"{where} could not be read." in scanned.stderr or where == tree
+        assert f"parley: {num}" in scanned.stderr.splitlines()[-1]
+    assert (
+        f"{tree / 'closed'} could not be read."
+        in CliRunner().invoke(command, ["scan", str(tree), "--data", str(folder)]).stderr
+    )
 
 
 def test_links_are_not_followed_and_what_cannot_be_read_is_passed_over(tmp_path: Path) -> None:
@@ -138,6 +172,7 @@ def test_a_key_whose_time_beside_its_successor_has_passed_does_not_count(tmp_pat
     (tmp_path / "tree" / "a.env").write_text(made.stdout)
     scan = ["scan", str(tmp_path / "tree"), "--data", str(folder)]
     assert rotated.exit_code == 0
+    assert re.search(rf"{key_id} ends \d{{4}}-\d\d-\d\d \d\d:\d\d UTC\.", rotated.stderr)
     assert run(command, scan).stderr == "parley: 1 key that still counts was found; --revoke revokes it\n"
     with sqlite3.connect(folder / "parley.db") as connection:
         connection.execute("UPDATE keys SET expires_at = 1.0 WHERE id = ?", (key_id,))

@@ -115,6 +115,66 @@ async def test_what_the_first_key_still_runs_is_held_against_its_successor(tmp_p
         assert (await chat(shop, new, max_tokens=10)).status_code == 200
 
 
+async def test_a_key_is_rotated_once_and_its_successor_keeps_the_end_that_it_had(tmp_path: Path) -> None:
+    async with town(tmp_path) as shop:
+        old = await shop.new_key()
+        new = await rotated(shop, old)
+        assert (new["expires_at"], (await shop.ok("GET", path_of(old)))["expires_at"]) == (None, shop.clock.now() + DAY)
+        # The reply was lost, and the client asks again.
+        for body in ({"overlap_seconds": DAY}, {}):
+            again = await shop.call("POST", f"{path_of(old)}/rotate", body)
+            assert (again.status_code, again.json()["error"]["code"]) == (400, "already_rotated")
+            assert new["id"] in again.json()["error"]["message"]
+        newest = await shop.ok("POST", f"{path_of(new)}/rotate", {})
+        assert newest["expires_at"] is None
+        shop.clock.advance(DAY)
+        assert [shop.records.keys.authenticate(key["value"]) is not None for key in (old, new, newest)] == [0, 0, 1]
+
+
+async def test_eight_keys_that_came_one_in_anothers_place_count_at_once(tmp_path: Path) -> None:
+    async with town(tmp_path) as shop:
+        keys = [await shop.new_key()]
+        for _ in range(7):
+            keys.append(await rotated(shop, keys[-1]))
+        refused = await shop.call("POST", f"{path_of(keys[-1])}/rotate", {"overlap_seconds": DAY})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (400, "limit_reached")
+        # As many as before: without an overlap, and after one of them was revoked, or ended.
+        keys.append(await shop.ok("POST", f"{path_of(keys[-1])}/rotate", {}))
+        await shop.ok("DELETE", path_of(keys[0]))
+        keys.append(await rotated(shop, keys[-1]))
+        shop.clock.advance(DAY)
+        await rotated(shop, keys[-1])
+
+
+async def test_a_change_of_limits_leaves_predecessors_alone_that_are_over(tmp_path: Path) -> None:
+    async with town(tmp_path) as shop:
+        old = await shop.new_key(limits={"requests_per_minute": 600})
+        new = await rotated(shop, old)
+        newest = await rotated(shop, new)
+        await shop.ok("DELETE", path_of(new))
+        shop.clock.advance(DAY)
+        await shop.ok("POST", path_of(newest), {"limits": {"requests_per_minute": 5}})
+        entries = (await shop.ok("GET", "/v1/organization/audit_logs?limit=2"))["data"]
+        assert [(entry["type"], entry.get("resource_id")) for entry in entries] == [
+            ("api_key.updated", newest["id"]),
+            ("api_key.deleted", new["id"]),
+        ]
+        # Nor is what they were allowed brought back.
+        await credit.set_budget(shop.records, await operator(shop.records), old["id"], 10**9)
+        seen = await shop.ok("GET", path_of(newest))
+        assert (seen["limits"], seen["monthly_budget_usd"]) == ({"requests_per_minute": 5}, 1)
+
+
+async def test_a_key_that_is_over_is_neither_changed_nor_rotated(tmp_path: Path) -> None:
+    async with town(tmp_path) as shop:
+        old = await shop.new_key(expires_at=int(shop.clock.now()) + 60)
+        shop.clock.advance(60)
+        for path, body in (("", {"expires_at": 2_000_000_000}), ("", {"name": "x"}), ("/rotate", {})):
+            refused = await shop.call("POST", path_of(old) + path, body)
+            assert (refused.status_code, refused.json()["error"]["code"]) == (400, "key_expired")
+        await shop.ok("DELETE", path_of(old))
+
+
 async def test_usage_is_told_by_the_key_that_was_used(tmp_path: Path) -> None:
     async with town(tmp_path, price=PRICE) as shop:
         old = await shop.new_key()

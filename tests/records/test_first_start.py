@@ -8,14 +8,20 @@ from pathlib import Path
 import pytest
 
 from parley.core.clock import FakeClock
+from parley.core.errors import InvalidRequest
 from parley.core.principal import Scope
-from parley.domain.accounts.model import OWNER_SCOPES, KeyRequest
+from parley.domain.accounts.model import OWNER_SCOPES, KeyRequest, OrganizationStatus
 from parley.infra.db import DatabaseRefused
 from parley.infra.folder import DataFolderError
 from parley.operations.command_line import operator
 from parley.operations.first_start import ensure_owner
-from parley.operations.manage_keys import create_key, revoke_key
-from parley.operations.organizations import create_organization
+from parley.operations.manage_keys import create_key, revoke_key, rotate_key
+from parley.operations.organizations import (
+    OrganizationChange,
+    change_organization,
+    create_organization,
+    warn_of_unknown_tiers,
+)
 from parley.operations.records import open_records
 from tests.builders_records import BOOTSTRAP_KEY, settings_in
 
@@ -72,6 +78,50 @@ async def test_another_bootstrap_key_at_a_later_start_is_ignored_and_said(
         assert records.keys.authenticate("another-bootstrap-key-of-an-attacker") is None
     assert "PARLEY_BOOTSTRAP_KEY" in caplog.text
     assert "attacker" not in caplog.text
+
+
+@pytest.mark.parametrize("end", ["revoked", "rotated", "expired"])
+async def test_a_bootstrap_key_that_was_made_here_and_counts_no_more_is_ignored_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, end: str
+) -> None:
+    async with open_records(settings_in(tmp_path / "d"), FakeClock()) as records:
+        await ensure_owner(records, None)
+        actor = await operator(records)
+        ending = KeyRequest(name="k", expires_at=records.clock.now() - 1 if end == "expired" else None)
+        issued = await create_key(records, actor, ending)
+        if end == "revoked":
+            await revoke_key(records, actor, issued.key.id)
+        elif end == "rotated":
+            await rotate_key(records, actor, issued.key.id, project_id=None, overlap_seconds=0)
+    with caplog.at_level(logging.WARNING):
+        await started(tmp_path / "d", issued.secret)
+    assert "PARLEY_BOOTSTRAP_KEY is ignored" in caplog.text
+    async with open_records(settings_in(tmp_path / "d"), FakeClock()) as records:
+        assert records.keys.authenticate(issued.secret) is None
+
+
+async def test_an_organization_whose_tier_is_gone_is_said_at_the_start_and_can_be_suspended(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "d"
+    await started(folder)
+    (folder / "tiers.toml").write_text("[gold]\nrequests_per_minute = 2\n")
+    async with open_records(settings_in(folder), FakeClock()) as records:
+        actor = await operator(records)
+        acme = await create_organization(records, actor, "Acme")
+        await change_organization(records, actor, acme.id, OrganizationChange(tier="gold"))
+        await warn_of_unknown_tiers(records)
+    (folder / "tiers.toml").unlink()
+    assert caplog.records == []
+    async with open_records(settings_in(folder), FakeClock()) as records:
+        await warn_of_unknown_tiers(records)
+        [said] = [vars(record) for record in caplog.records]
+        assert (said["organization_id"], said["tier"], said["counts_instead"]) == (acme.id, "gold", "free")
+        change = OrganizationChange(status=OrganizationStatus.SUSPENDED)
+        suspended = await change_organization(records, await operator(records), acme.id, change)
+        assert (suspended.status, suspended.tier) == (OrganizationStatus.SUSPENDED, "gold")
+        with pytest.raises(InvalidRequest, match="no such tier"):
+            await change_organization(records, await operator(records), acme.id, OrganizationChange(tier="gold"))
 
 
 @pytest.mark.parametrize("is_house", [True, False])

@@ -13,7 +13,7 @@ from parley.cli.scanning import found_keys
 from parley.cli.state import change_state
 from parley.cli.tables import escaped, print_table
 from parley.core.clock import SystemClock
-from parley.core.durations import MAX_LIFETIME_DAYS, day
+from parley.core.durations import MAX_LIFETIME_DAYS, day, minute
 from parley.core.principal import Scope
 from parley.domain.accounts.key_shape import has_valid_checksum
 from parley.infra.folder import DataFolder, write_private
@@ -82,8 +82,10 @@ def rotate(key_id: str, overlap: int, data: Path | None) -> None:
     with in_one_line():
         settings = load_settings({"data": data})
         reply = change_state(settings, RotateKey(key_id=key_id, overlap_seconds=overlap * 3_600.0))
-    when = f"in {overlap} hours" if overlap else "now"
-    click.echo(f"{reply.keys[0].id} may be used now; {key_id} ends {when}. The new key is shown this once:", err=True)
+    new, old = reply.keys
+    when = "now" if old.expires_at is None or old.revoked_at is not None else minute(old.expires_at)
+    until = "" if new.expires_at is None else f" until {minute(new.expires_at)}"
+    click.echo(f"{new.id} may be used now{until}; {key_id} ends {when}. The new key is shown this once:", err=True)
     click.echo(reply.secret)
     if _id_of_owner_key(settings) == key_id:
         path = DataFolder(settings.data).owner_key_path
@@ -101,9 +103,10 @@ def rotate(key_id: str, overlap: int, data: Path | None) -> None:
 def scan(path: Path, is_revoking: bool, data: Path | None) -> None:
     """Find keys of Parley in the files under PATH, by their checksum, and offer to revoke those that still count.
 
-    Exit code 1: there are keys that still count.
+    Exit code 1: there are keys that still count, or something could not be read.
     """
-    found = list(found_keys(path))
+    unread: list[Path] = []
+    found = list(found_keys(path, unread))
     with in_one_line():
         settings = load_settings({"data": data})
         secrets = tuple(dict.fromkeys(key.secret for key in found))
@@ -114,9 +117,12 @@ def scan(path: Path, is_revoking: bool, data: Path | None) -> None:
             known |= dict(zip(portion, change_state(settings, IdentifyKeys(secrets=portion)).found, strict=True))
     for key in found:
         click.echo(f"{escaped(str(key.path))}:{key.line}: ...{key.secret[-4:]} {_described(known[key.secret])}")
+    for each in unread:
+        click.echo(f"{escaped(str(each))} could not be read.", err=True)
     live = [line.id for line in known.values() if line is not None and _does_count(line)]
     if not live:
         click.echo(f"{len(found)} keys found, none of them counts.", err=True)
+        _refuse_unread(unread)
         return
     question = f"{len(live)} of {len(found)} still {'counts' if len(live) == 1 else 'count'}. Revoke?"
     if not is_revoking and not (sys.stdin.isatty() and click.confirm(question, err=True)):
@@ -129,6 +135,14 @@ def scan(path: Path, is_revoking: bool, data: Path | None) -> None:
             change_state(settings, RevokeKey(key_id=key_id))
             click.echo(f"{key_id} no longer counts.")
     _say_where_owner_key_is_gone(settings, live)
+    _refuse_unread(unread)
+
+
+def _refuse_unread(unread: list[Path]) -> None:
+    """Raises CommandFailed where something could not be looked at: nobody shall take that for a tree without keys."""
+    if unread:
+        what = "1 file or folder" if len(unread) == 1 else f"{len(unread)} files or folders"
+        raise CommandFailed(f"{what} could not be read: whether there are keys in them is not known")
 
 
 @command.command()

@@ -1,8 +1,8 @@
 """Finds keys of ours in a tree of files."""
 
 import os
+import stat
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,24 +22,44 @@ class FoundKey:
     secret: str
 
 
-def found_keys(root: Path) -> Iterator[FoundKey]:
-    """Every key in the files under `root`, or in the file `root`. Links are not followed; what cannot be read is passed over."""
+def found_keys(root: Path, unread: list[Path] | None = None) -> Iterator[FoundKey]:
+    """Every key in the files under `root`, or in the file `root`. Links below it are not followed.
+
+    What cannot be read is passed over, and added to `unread`.
+    """
+    unread = [] if unread is None else unread
     if root.is_file():
-        yield from _in_file(root)
+        yield from _in_file(root, unread)
         return
-    for folder, folders, names in os.walk(root):
+    for folder, folders, names in os.walk(root, onerror=lambda error: _note(error, Path(error.filename), unread)):
         folders.sort()
         for name in sorted(names):
             path = Path(folder) / name
-            # Also where a folder may be listed and not entered.
-            with suppress(OSError):
-                if path.is_file() and not path.is_symlink():
-                    yield from _in_file(path)
+            if _is_regular(path, unread):
+                yield from _in_file(path, unread)
 
 
-def _in_file(path: Path) -> Iterator[FoundKey]:
-    with suppress(OSError), path.open("rb") as file:
-        yield from _in_portions(path, iter(lambda: file.read(_PORTION_BYTES), b""))
+def _is_regular(path: Path, unread: list[Path]) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError as error:
+        # A folder may be listed and not entered.
+        _note(error, path, unread)
+        return False
+
+
+def _in_file(path: Path, unread: list[Path]) -> Iterator[FoundKey]:
+    try:
+        with path.open("rb") as file:
+            yield from _in_portions(path, iter(lambda: file.read(_PORTION_BYTES), b""))
+    except OSError as error:
+        _note(error, path, unread)
+
+
+def _note(error: OSError, path: Path, unread: list[Path]) -> None:
+    """What is gone since it was listed holds nothing."""
+    if not isinstance(error, FileNotFoundError):
+        unread.append(path)
 
 
 def _in_portions(path: Path, portions: Iterable[bytes]) -> Iterator[FoundKey]:

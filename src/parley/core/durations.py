@@ -13,6 +13,11 @@ def day(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d") if seconds <= MAX_TIME else "never"
 
 
+def minute(seconds: float) -> str:
+    """The same with the minute, as 2023-03-01 09:30 UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC") if seconds <= MAX_TIME else "never"
+
+
 def duration(seconds: float) -> str:
     """`12ms`, `1.2s`, `6m0s`, `2h3m0s`. Rounded up: who waits so long is let in."""
     milliseconds = math.ceil(seconds * 1000)

@@ -19,7 +19,7 @@ from parley.domain.catalog.model import price_version
 from parley.infra.db import Connection, Transaction
 from parley.operations.authority import note as note_change
 from parley.operations.authority import require
-from parley.operations.manage_keys import share_bounds, state_budget
+from parley.operations.manage_keys import change_keys
 from parley.operations.records import Records
 
 DAY_SECONDS = 86_400.0
@@ -139,11 +139,10 @@ async def set_budget(records: Records, actor: Actor, scope: str, limit_nano: int
         if scope.startswith("key_"):
             # It is kept with the key, where those who made the key set it as well.
             key = records.accounts.key(transaction.connection, scope)
-            changed = replace(key, budget_nano=limit_nano)
-            records.accounts.change_key(transaction, changed)
-            state_budget(records, transaction, changed, before=key)
-            note_change(records, transaction, actor, "api_key.updated", before=key, after=changed)
-            share_bounds(records, transaction, actor, changed)
+            together = [key, *records.accounts.counted_with(transaction.connection, key)]
+            change_keys(
+                records, transaction, actor, [(each, replace(each, budget_nano=limit_nano)) for each in together]
+            )
             return
         seen = _budgeted(records, transaction.connection, scope)
         before = records.billing.budget_nano(transaction.connection, scope)

@@ -18,7 +18,7 @@ async def ensure_owner(records: Records, bootstrap_key: str | None) -> str | Non
     """Make the owner at the first start and return the owner's key, to be shown once; None at every later start.
 
     The first bootstrap key that an installation is ever given becomes an owner key. A later one is not added, because a
-    revoked key must not come back with the environment; it is said in the log.
+    key that was revoked, rotated or has ended must not come back with the environment; it is said in the log.
     """
     owner_key = None
     if await records.database.read(records.accounts.is_empty):
@@ -52,6 +52,9 @@ async def _bootstrap(records: Records, secret: str) -> None:
     def issue(transaction: Transaction) -> bool:
         connection = transaction.connection
         house_id = records.accounts.house_id(connection)
+        if records.accounts.key_of_secret(connection, secret) is not None:
+            # It was made here, by whatever name, and counts no more.
+            return False
         if any(key.organization_id == house_id and _is_bootstrap(key) for key in records.accounts.all_keys(connection)):
             return False
         project = records.accounts.default_project(connection, house_id)
@@ -60,6 +63,6 @@ async def _bootstrap(records: Records, secret: str) -> None:
 
     if not await records.database.transaction(issue):
         _log.warning(
-            "PARLEY_BOOTSTRAP_KEY is ignored: this installation was given another one before, or it was revoked; "
+            "PARLEY_BOOTSTRAP_KEY is ignored: this installation was given another one before, or it was revoked or has ended; "
             "make keys with `parley keys create`"
         )

@@ -12,6 +12,7 @@ from parley.core.pages import Page, PageRequest
 from parley.core.principal import Scope, closure
 from parley.domain.accounts.model import ADMIN_SCOPES, IssuedKey, Key, KeyRequest, Project
 from parley.domain.accounts.people import appointing_scope
+from parley.domain.accounts.service import MAX_COUNTED_TOGETHER
 from parley.infra.db import Connection, Transaction
 from parley.operations.authority import (
     checked_name,
@@ -69,12 +70,13 @@ async def create_key(
 async def change_key(records: Records, actor: Actor, key_id: str, change: KeyChange, *, project_id: str) -> Key:
     """The key as it is from now on; what the change does not name stays as it is, unless the change gives the key more.
 
-    Raises NotFound, PermissionDenied for more in another person's name, and what `create_key` raises.
+    Raises NotFound, InvalidRequest for one that is over, PermissionDenied for more in another person's name, and what
+    `create_key` raises.
     """
 
     def work(transaction: Transaction) -> Key:
         live_project_of(records, transaction.connection, actor, project_id)
-        key = _not_revoked(_project_key(records, transaction.connection, actor, project_id, key_id))
+        key = _living(records, _project_key(records, transaction.connection, actor, project_id, key_id))
         check_is_projects(_changed(frozenset(), change.scopes))
         wanted = KeyRequest(
             name=_changed(key.name, change.name),
@@ -98,10 +100,7 @@ async def change_key(records: Records, actor: Actor, key_id: str, change: KeyCha
             limits=checked.limits,
             budget_nano=checked.budget_nano,
         )
-        records.accounts.change_key(transaction, changed)
-        state_budget(records, transaction, changed, before=key)
-        note(records, transaction, actor, "api_key.updated", before=key, after=changed)
-        share_bounds(records, transaction, actor, changed)
+        change_keys(records, transaction, actor, [(key, changed), *_sharing(records, transaction, changed)])
         return changed
 
     return await records.database.transaction(work)
@@ -113,6 +112,7 @@ async def rotate_key(
     """A new key that may what the old one may; the old one counts for `overlap_seconds` more.
 
     Raises NotFound, PermissionDenied for another person's key: whoever gets the new secret acts in that person's name.
+    InvalidRequest for one that is over or was rotated before, and where too many of its predecessors still count.
     Both draw on one budget and one set of limits, and so does whatever comes in their place.
     """
     if not 0 <= overlap_seconds <= MAX_OVERLAP_SECONDS:
@@ -122,7 +122,7 @@ async def rotate_key(
 
     def work(transaction: Transaction) -> IssuedKey:
         connection = transaction.connection
-        old = _not_revoked(_key(records, connection, actor, project_id, key_id))
+        old = _living(records, _key(records, connection, actor, project_id, key_id))
         if _is_anothers(actor, old):
             raise PermissionDenied(
                 "You may not rotate a key that belongs to another person. You may revoke it.", code="not_your_key"
@@ -141,26 +141,36 @@ async def rotate_key(
             budget_nano=old.budget_nano,
             counted_as=old.spender,
         )
-        # First the old one ends: an organization that has all the keys that it may can rotate them.
-        ended = _end(records, transaction, old, overlap_seconds)
+        _check_first_rotation(old)
+        if overlap_seconds:
+            _check_room_beside(records, connection, old)
+            end = records.clock.now() + overlap_seconds
+            ended = replace(old, expires_at=end if old.expires_at is None else min(end, old.expires_at))
+        else:
+            # Before the new one is made: an organization that has all the keys that it may can rotate them.
+            ended = records.accounts.revoke(transaction, old)
         issued = records.accounts.issue(transaction, project, within_maker(actor, request))
+        if overlap_seconds:
+            ended = replace(ended, replaced_by=issued.key.id)
+            records.accounts.change_keys(transaction, [ended])
         state_budget(records, transaction, issued.key)
         note(records, transaction, actor, "api_key.rotated", before=old, after=ended)
         note(records, transaction, actor, "api_key.created", after=issued.key)
-        share_bounds(records, transaction, actor, issued.key)
+        change_keys(records, transaction, actor, _sharing(records, transaction, issued.key))
         return issued
 
     return await records.database.transaction(work)
 
 
-def share_bounds(records: Records, transaction: Transaction, actor: Actor, key: Key) -> None:
-    """Give the limits and the budget of a key to those that it shares its count with: one count has one bound."""
-    for other in records.accounts.counted_with(transaction.connection, key):
-        shared = replace(other, limits=key.limits, budget_nano=key.budget_nano)
-        if shared != other:
-            records.accounts.change_key(transaction, shared)
-            state_budget(records, transaction, shared, before=other)
-            note(records, transaction, actor, "api_key.updated", before=other, after=shared)
+def change_keys(records: Records, transaction: Transaction, actor: Actor, changes: list[tuple[Key, Key]]) -> None:
+    """Make of keys of one organization, as they are, what they shall be, each with its note; what stays is left alone."""
+    changes = [(before, after) for before, after in changes if after != before]
+    if not changes:
+        return
+    records.accounts.change_keys(transaction, [after for _, after in changes])
+    for before, after in changes:
+        state_budget(records, transaction, after, before=before)
+        note(records, transaction, actor, "api_key.updated", before=before, after=after)
 
 
 def state_budget(records: Records, transaction: Transaction, key: Key, *, before: Key | None = None) -> None:
@@ -260,13 +270,28 @@ def _is_beyond(wanted: float | None, bound: float | None) -> bool:
     return bound is not None and (wanted is None or wanted > bound)
 
 
-def _end(records: Records, transaction: Transaction, old: Key, overlap_seconds: float) -> Key:
-    if not overlap_seconds:
-        return records.accounts.revoke(transaction, old)
-    end = records.clock.now() + overlap_seconds
-    ended = replace(old, expires_at=end if old.expires_at is None else min(end, old.expires_at))
-    records.accounts.change_key(transaction, ended)
-    return ended
+def _sharing(records: Records, transaction: Transaction, key: Key) -> list[tuple[Key, Key]]:
+    """What becomes of the keys that a key shares its count with: they get its limits and budget, as one count has one bound."""
+    others = records.accounts.counted_with(transaction.connection, key)
+    return [(other, replace(other, limits=key.limits, budget_nano=key.budget_nano)) for other in others]
+
+
+def _check_first_rotation(key: Key) -> None:
+    """Raises InvalidRequest for a key in its overlap: what came of it again would end with it."""
+    if key.replaced_by is not None:
+        raise InvalidRequest(
+            f"This key was rotated already: {key.replaced_by} takes its place. Rotate that one where its secret was lost.",
+            code="already_rotated",
+        )
+
+
+def _check_room_beside(records: Records, connection: Connection, key: Key) -> None:
+    """Raises InvalidRequest where as many of the keys before this one still count as may."""
+    if len(records.accounts.counted_with(connection, key)) + 1 >= MAX_COUNTED_TOGETHER:
+        raise InvalidRequest(
+            f"At most {MAX_COUNTED_TOGETHER} keys that came one in another's place count at once. Revoke an old one first.",
+            code="limit_reached",
+        )
 
 
 def _key(records: Records, connection: Connection, actor: Actor, project_id: str | None, key_id: str) -> Key:
@@ -285,10 +310,12 @@ def _key(records: Records, connection: Connection, actor: Actor, project_id: str
     return key
 
 
-def _not_revoked(key: Key) -> Key:
-    """What was revoked comes back in no form. Raises NotFound."""
+def _living(records: Records, key: Key) -> Key:
+    """What was revoked or is over comes back in no form. Raises NotFound, InvalidRequest."""
     if key.revoked_at is not None:
         raise NotFound("No such key.")
+    if key.is_over(records.clock.now()):
+        raise InvalidRequest("The key has expired. Make a new one.", code="key_expired")
     return key
 
 

@@ -1,5 +1,6 @@
 """Organizations, as the installation's operator sees them: list, create, approve, suspend, change."""
 
+import logging
 from dataclasses import dataclass, replace
 
 from parley.core.actor import Actor
@@ -7,9 +8,12 @@ from parley.core.errors import InvalidRequest
 from parley.core.pages import Page, PageRequest
 from parley.core.principal import Scope
 from parley.domain.accounts.model import Organization, OrganizationStatus
+from parley.domain.limits.tiers import FREE
 from parley.infra.db import Transaction
 from parley.operations.authority import checked_name, note, require
 from parley.operations.records import Records
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +68,8 @@ async def change_organization(
         )
         if found.is_house and changed.status is not OrganizationStatus.ACTIVE:
             raise InvalidRequest("The first organization operates the installation and stays active.", param="status")
-        if changed.tier not in records.rates.tier_names:
+        # One that left `tiers.toml` since keeps nobody from suspending the organization.
+        if change.tier and changed.tier not in records.rates.tier_names:
             known = ", ".join(records.rates.tier_names)
             raise InvalidRequest(f"There is no such tier; there are {known}.", param="tier")
         records.accounts.change_organization(transaction, changed)
@@ -73,6 +78,16 @@ async def change_organization(
         return changed
 
     return await records.database.transaction(work)
+
+
+async def warn_of_unknown_tiers(records: Records) -> None:
+    """Say in the log of each organization whose tier left `tiers.toml` which limits count for it instead."""
+    for organization in await records.database.read(records.accounts.all_organizations, within_seconds=None):
+        if organization.tier not in records.rates.tier_names:
+            _log.warning(
+                "an organization is in a tier that tiers.toml does not have; the limits of another count for it",
+                extra={"organization_id": organization.id, "tier": organization.tier, "counts_instead": FREE},
+            )
 
 
 def _seen(organization: Organization) -> dict[str, object]:

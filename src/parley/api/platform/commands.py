@@ -132,6 +132,7 @@ class Reply(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The answer to one command: `error`, one line, or what the command promises."""
 
     error: str | None = None
+    # For RotateKey: the new one and the old one.
     keys: list[KeyLine] = []
     # For IdentifyKeys: in the order of the secrets.
     found: list[KeyLine | None] = []
@@ -243,7 +244,8 @@ async def _perform_on_keys(records: Records, command: KeyCommand) -> Reply:
                 project_id=None,
                 overlap_seconds=command.overlap_seconds,
             )
-            return Reply(keys=[_line(issued.key)], secret=issued.secret)
+            old = await records.database.read(lambda connection: records.accounts.key(connection, command.key_id))
+            return Reply(keys=[_line(issued.key), _line(old)], secret=issued.secret)
         case IdentifyKeys():
             found = await manage_keys.identify_keys(records, list(command.secrets))
             return Reply(found=[None if key is None else _line(key) for key in found])

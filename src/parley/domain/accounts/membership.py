@@ -9,7 +9,7 @@ from parley.core.ids import new_id
 from parley.core.pages import Page, PageRequest
 from parley.domain.accounts.attempts import Attempts
 from parley.domain.accounts.entrances import INVITE_SECONDS, new_token
-from parley.domain.accounts.model import Key, Organization, Project
+from parley.domain.accounts.model import Key, Organization, OrganizationStatus, Project
 from parley.domain.accounts.people import Invite, InviteRequest, Member, Role, User, appointing_scope, role_scopes
 from parley.domain.accounts.ring import Ring
 from parley.domain.accounts.service import Accounts, check_room
@@ -98,8 +98,7 @@ class Membership:
         self._keep_an_owner(connection, organization_id, member, None)
         revoked = [
             self._accounts.revoke(transaction, key)
-            for key in keys.keys_of(connection, user_id=member.user.id)
-            if key.organization_id == organization_id
+            for key in keys.live_keys(connection, self._clock.now(), organization_id, user_id=member.user.id)
         ]
         ended = [
             session
@@ -203,10 +202,15 @@ class Membership:
         people.delete_invite(transaction.connection, invite.id)
 
     def _is_still_given(self, connection: Connection, invite: Invite) -> bool:
-        """Whether who invites may give at this moment what the invite gives. The operator always may."""
+        """Whether who invites may give at this moment what the invite gives. The operator always may.
+
+        In an organization that is not active nobody else gives anything.
+        """
         if invite.inviter_user_id is None and invite.inviter_key_id is None:
             return True
         standing = self._accounts.standing_of(connection, invite.organization_id)
+        if standing.organizations[invite.organization_id].status is not OrganizationStatus.ACTIVE:
+            return False
         scope = appointing_scope(invite.role, *invite.projects.values())
         if invite.inviter_key_id is None:
             role = standing.roles.get((invite.organization_id, invite.inviter_user_id or ""))

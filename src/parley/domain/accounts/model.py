@@ -11,6 +11,8 @@ OWNER_SCOPES = frozenset({Scope.ALL, Scope.ADMIN, Scope.OWNER, Scope.OPERATOR})
 ADMIN_SCOPES = frozenset({Scope.ADMIN_READ, Scope.ADMIN, Scope.OWNER, Scope.METRICS, Scope.OPERATOR})
 # What reaches beyond one organization counts in keys of the first one alone.
 HOUSE_SCOPES = frozenset({Scope.METRICS, Scope.OPERATOR})
+# For how long after a key's end something may run that it began.
+LINGERING_SECONDS = 3_600.0
 
 
 class OrganizationStatus(StrEnum):
@@ -81,6 +83,8 @@ class Key:
     budget_nano: int | None = None
     # The first of the keys that came one in another's place, if it is not this one: all of them share one count.
     counted_as: str | None = None
+    # The key that took its place, while it still counts beside it: a key is rotated once.
+    replaced_by: str | None = None
 
     @property
     def spender(self) -> str:
@@ -90,6 +94,10 @@ class Key:
     @property
     def is_admin(self) -> bool:
         return not self.scopes.isdisjoint(ADMIN_SCOPES)
+
+    def is_over(self, now: float) -> bool:
+        """Whether its end has passed."""
+        return self.expires_at is not None and self.expires_at <= now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from parley.core.clock import Clock
 from parley.core.principal import Principal
 from parley.domain.accounts.entrances import Session
-from parley.domain.accounts.model import Key
+from parley.domain.accounts.model import LINGERING_SECONDS, Key
 from parley.domain.accounts.standing import (
     SignedIn,
     Standing,
@@ -19,6 +19,7 @@ from parley.domain.accounts.standing import (
 # Longer than any key or token; what is longer is none and is not worth a digest.
 _MAX_SECRET_CHARACTERS = 256
 _NOBODY = bytes(32)
+_FIRST_SWEEP = 10_000
 
 
 class Ring:
@@ -34,6 +35,7 @@ class Ring:
         self._keys: dict[bytes, tuple[bytes, Principal]] = {}
         self._sessions: dict[bytes, tuple[bytes, SignedIn]] = {}
         self._used: dict[str, float] = {}
+        self._sweep_at = _FIRST_SWEEP
         self._watchers: list[Callable[[frozenset[str]], None]] = []
 
     def authenticate(self, secret: str) -> Principal | None:
@@ -118,6 +120,8 @@ class Ring:
         """Let each of these count, or not, as `standing` says; all others stay as they are."""
         for key in keys:
             self.admit(standing, key)
+        if len(self._keys) >= self._sweep_at:
+            self._sweep()
         for session in sessions:
             self.admit_session(standing, session)
 
@@ -153,6 +157,14 @@ class Ring:
             self._sessions.pop(session.digest, None)
             gone.add(session.id)
         self._tell(gone)
+
+    def _sweep(self) -> None:
+        """Forget the keys that are over, once there are twice as many keys as there were after the last time."""
+        now = self._clock.now()
+        for digest, (_, principal) in tuple(self._keys.items()):
+            if principal.expires_at is not None and principal.expires_at <= now - LINGERING_SECONDS:
+                del self._keys[digest]
+        self._sweep_at = max(_FIRST_SWEEP, 2 * len(self._keys))
 
     def _tell(self, gone: set[str]) -> None:
         if gone:

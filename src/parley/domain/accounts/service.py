@@ -30,6 +30,8 @@ HOUSE_TIER = "paid"
 # Of an organization that is not the first one. Some of its changes read all of them on the one thread that writes.
 MAX_PROJECTS = 100
 MAX_KEYS = 1_000
+# Of those that came one in another's place, at once: what bounds one of them is written into all. Everybody's.
+MAX_COUNTED_TOGETHER = 8
 
 
 def check_room(num: int, most: int, what: str, remedy: str) -> None:
@@ -93,7 +95,7 @@ class Accounts:
         connection = transaction.connection
         organizations.update_organization(connection, organization)
         live, sessions = (
-            keys.live_keys(connection, organization.id),
+            keys.live_keys(connection, self._clock.now(), organization.id),
             entrances.all_sessions(connection, organization.id),
         )
         standing = self._standing(connection, organization.id, _people(live, sessions))
@@ -184,7 +186,8 @@ class Accounts:
 
     def remove_service_account(self, transaction: Transaction, account: ServiceAccount) -> list[Key]:
         """Forget it, and revoke its keys, which are returned."""
-        theirs = keys.keys_of(transaction.connection, service_account_id=account.id)
+        connection, now = transaction.connection, self._clock.now()
+        theirs = keys.live_keys(connection, now, account.organization_id, service_account_id=account.id)
         organizations.delete_service_account(transaction.connection, account.id)
         return [self.revoke(transaction, key) for key in theirs]
 
@@ -196,8 +199,8 @@ class Accounts:
         Raises InvalidRequest where the organization has too many.
         """
         if not self.organization(transaction.connection, project.organization_id).is_house:
-            num = keys.count_live_keys(transaction.connection, project.organization_id)
-            check_room(num, MAX_KEYS, "keys that are not revoked", "Revoke one first.")
+            num = keys.count_live_keys(transaction.connection, project.organization_id, self._clock.now())
+            check_room(num, MAX_KEYS, "keys that are neither revoked nor expired", "Revoke one first.")
         secret = new_secret() if secret is None else secret
         key = Key(
             id=new_id("key_"),
@@ -220,10 +223,11 @@ class Accounts:
         self._follow(transaction, key.organization_id, [key])
         return IssuedKey(key=key, secret=secret)
 
-    def change_key(self, transaction: Transaction, key: Key) -> None:
-        """Store what may change of a key; it counts so from now on."""
-        keys.update_key(transaction.connection, key)
-        self._follow(transaction, key.organization_id, [key])
+    def change_keys(self, transaction: Transaction, changed: list[Key]) -> None:
+        """Store what may change of keys of one organization; they count so from now on."""
+        for key in changed:
+            keys.update_key(transaction.connection, key)
+        self._follow(transaction, changed[0].organization_id, changed)
 
     def revoke(self, transaction: Transaction, key: Key) -> Key:
         """Let a key no longer count. Revoking it again changes nothing."""
@@ -242,8 +246,9 @@ class Accounts:
         return found
 
     def counted_with(self, connection: Connection, key: Key) -> list[Key]:
-        """The other keys that are not revoked and share their limits and their budget with this one."""
-        return [other for other in keys.keys_counted_as(connection, key.spender) if other.id != key.id]
+        """The other keys that are neither revoked nor over and share their limits and their budget with this one."""
+        found = keys.keys_counted_as(connection, key.organization_id, key.spender, self._clock.now())
+        return [other for other in found if other.id != key.id]
 
     def key_of_secret(self, connection: Connection, secret: str) -> Key | None:
         """The key whose secret this is."""
@@ -270,7 +275,7 @@ class Accounts:
     def follow_member(self, transaction: Transaction, organization_id: str, user_id: str) -> None:
         """Let the keys and sessions of a member count as the database says, once this is committed."""
         connection = transaction.connection
-        live = keys.live_keys(connection, organization_id, user_id=user_id)
+        live = keys.live_keys(connection, self._clock.now(), organization_id, user_id=user_id)
         sessions = [
             session
             for session in entrances.sessions_of(connection, user_id)
@@ -285,7 +290,8 @@ class Accounts:
     def fill(self, connection: Connection) -> None:
         """Let every key and session count that the database has: at the start, before anybody asks."""
         standing = self._standing(connection, None)
-        self._ring.replace(None, standing, keys.live_keys(connection), entrances.all_sessions(connection))
+        live = keys.live_keys(connection, self._clock.now())
+        self._ring.replace(None, standing, live, entrances.all_sessions(connection))
 
     def is_last_of_house(self, connection: Connection, project: Project) -> bool:
         """Whether the first organization would have no project left without this one."""
@@ -299,16 +305,18 @@ class Accounts:
     def keys_of_the_gone(self, connection: Connection, found: Sequence[Key]) -> frozenset[str]:
         """Of keys of one organization those, by id, whose person does not reach the key's project any more."""
         standing = self._standing(connection, found[0].organization_id, _people(found, ()))
-        return frozenset(
-            key.id
-            for key in found
-            if key.user_id is not None and standing.role_in(standing.projects[key.project_id], key.user_id) is None
-        )
+
+        def is_gone(key: Key) -> bool:
+            # What is archived and has only keys that are over is not among the projects, and nobody reaches it.
+            project = standing.projects.get(key.project_id)
+            return key.user_id is not None and (project is None or standing.role_in(project, key.user_id) is None)
+
+        return frozenset(key.id for key in found if is_gone(key))
 
     def _follow_project(self, transaction: Transaction, project: Project) -> None:
         """Its keys, and all that reaches beyond one project."""
         connection, organization_id = transaction.connection, project.organization_id
-        live = keys.live_keys(connection, organization_id, project_id=project.id)
+        live = keys.live_keys(connection, self._clock.now(), organization_id, project_id=project.id)
         self._follow(transaction, organization_id, live, entrances.all_sessions(connection, organization_id))
 
     def _follow(
@@ -322,15 +330,16 @@ class Accounts:
         self, connection: Connection, organization_id: str | None, user_ids: frozenset[str] | None = None
     ) -> Standing:
         """How things stand in an organization, or in all; with `user_ids` the roles of these people alone."""
+        now = self._clock.now()
         if organization_id is None:
             found = organizations.all_organizations(connection)
         else:
             found = [self.organization(connection, organization_id)]
         return Standing(
             organizations={organization.id: organization for organization in found},
-            projects={project.id: project for project in organizations.used_projects(connection, organization_id)},
+            projects={project.id: project for project in organizations.used_projects(connection, organization_id, now)},
             roles=people.roles(connection, organization_id, user_ids),
-            project_roles=people.project_roles(connection, organization_id, user_ids),
+            project_roles=people.project_roles(connection, organization_id, user_ids, now),
             is_house_metered=self._is_house_metered,
         )
 

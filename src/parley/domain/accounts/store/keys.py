@@ -7,9 +7,12 @@ from sqlalchemy import Connection, Row, bindparam, func, or_, select, update
 from parley.core.limits import Limits
 from parley.core.pages import Page, PageRequest, page_of
 from parley.core.principal import Scope
-from parley.domain.accounts.model import ADMIN_SCOPES, Key
+from parley.domain.accounts.model import ADMIN_SCOPES, LINGERING_SECONDS, Key
 from parley.domain.accounts.store.paging import paged
-from parley.domain.accounts.store.tables import keys
+from parley.domain.accounts.store.tables import keys, live_parts
+
+# How many of the keys that ended lately are looked at for what still runs with them.
+_MAX_LINGERING = 100
 
 
 def insert_key(connection: Connection, key: Key) -> None:
@@ -32,12 +35,13 @@ def insert_key(connection: Connection, key: Key) -> None:
             budget_nano=key.budget_nano,
             is_admin=key.is_admin,
             counted_as=key.counted_as,
+            replaced_by=key.replaced_by,
         )
     )
 
 
 def update_key(connection: Connection, key: Key) -> None:
-    """Store what may change: name, scopes, models, limits, budget and end."""
+    """Store what may change: name, scopes, models, limits, budget, end and successor."""
     connection.execute(
         update(keys)
         .where(keys.c.id == key.id)
@@ -49,6 +53,7 @@ def update_key(connection: Connection, key: Key) -> None:
             budget_nano=key.budget_nano,
             expires_at=key.expires_at,
             revoked_at=key.revoked_at,
+            replaced_by=key.replaced_by,
         )
     )
 
@@ -60,29 +65,36 @@ def all_keys(connection: Connection) -> list[Key]:
 
 def live_keys(
     connection: Connection,
+    now: float,
     organization_id: str | None = None,
     *,
     user_id: str | None = None,
+    service_account_id: str | None = None,
     project_id: str | None = None,
 ) -> list[Key]:
-    """The keys that are not revoked: of the organization or of all; of a person alone; of a project, with the admin keys."""
-    query = select(keys).where(keys.c.revoked_at.is_(None))
+    """The keys that are neither revoked nor over, and the last that ended, with which something may still run.
+
+    Those of the organization or of all; of a person or of a service account alone; of a project, with the admin keys.
+    """
+    query = select(keys)
     if organization_id is not None:
         query = query.where(keys.c.organization_id == organization_id)
     if user_id is not None:
         query = query.where(keys.c.user_id == user_id)
+    if service_account_id is not None:
+        query = query.where(keys.c.service_account_id == service_account_id)
     if project_id is not None:
         query = query.where(or_(keys.c.project_id == project_id, keys.c.is_admin))
-    return [_key(row) for row in connection.execute(query)]
+    has_ended = (keys.c.revoked_at.is_(None), keys.c.expires_at <= now, keys.c.expires_at > now - LINGERING_SECONDS)
+    lingering = query.where(*has_ended).order_by(keys.c.expires_at.desc()).limit(_MAX_LINGERING)
+    live = [query.where(part) for part in live_parts(now)]
+    return [_key(row) for part in (*live, lingering) for row in connection.execute(part)]
 
 
-def count_live_keys(connection: Connection, organization_id: str) -> int:
-    """How many of the organization are not revoked."""
-    return connection.execute(
-        select(func.count())
-        .select_from(keys)
-        .where(keys.c.organization_id == organization_id, keys.c.revoked_at.is_(None))
-    ).scalar_one()
+def count_live_keys(connection: Connection, organization_id: str, now: float) -> int:
+    """How many of the organization are neither revoked nor over."""
+    query = select(func.count()).select_from(keys).where(keys.c.organization_id == organization_id)
+    return sum(connection.execute(query.where(part)).scalar_one() for part in live_parts(now))
 
 
 def find_key(connection: Connection, key_id: str) -> Key | None:
@@ -106,20 +118,11 @@ def list_keys(connection: Connection, organization_id: str, page: PageRequest, *
     return page_of([_key(row) for row in connection.execute(query)], page.limit)
 
 
-def keys_of(connection: Connection, *, user_id: str | None = None, service_account_id: str | None = None) -> list[Key]:
-    """The keys of a person or of a service account that are not revoked."""
-    query = select(keys).where(keys.c.revoked_at.is_(None))
-    if user_id is not None:
-        query = query.where(keys.c.user_id == user_id)
-    if service_account_id is not None:
-        query = query.where(keys.c.service_account_id == service_account_id)
-    return [_key(row) for row in connection.execute(query)]
-
-
-def keys_counted_as(connection: Connection, spender: str) -> list[Key]:
-    """The keys that are not revoked and whose limits and budget are counted in this name, the oldest first."""
-    query = select(keys).where(keys.c.revoked_at.is_(None), or_(keys.c.id == spender, keys.c.counted_as == spender))
-    return [_key(row) for row in connection.execute(query.order_by(keys.c.created_at, keys.c.id))]
+def keys_counted_as(connection: Connection, organization_id: str, spender: str, now: float) -> list[Key]:
+    """The organization's keys that are neither revoked nor over and whose limits and budget are counted in this name."""
+    query = select(keys).where(keys.c.organization_id == organization_id)
+    query = query.where(or_(keys.c.id == spender, keys.c.counted_as == spender))
+    return [_key(row) for part in live_parts(now) for row in connection.execute(query.where(part))]
 
 
 def set_revoked(connection: Connection, key_id: str, revoked_at: float) -> None:
@@ -159,4 +162,5 @@ def _key(row: Row[tuple[object, ...]]) -> Key:
         limits=Limits(**row.limits),
         budget_nano=row.budget_nano,
         counted_as=row.counted_as,
+        replaced_by=row.replaced_by,
     )

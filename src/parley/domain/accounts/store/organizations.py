@@ -93,9 +93,9 @@ def first_project(connection: Connection, organization_id: str) -> Project | Non
     return None if row is None else _project(row)
 
 
-def used_projects(connection: Connection, organization_id: str | None = None) -> list[Project]:
-    """The projects that are not archived or have a key that is not revoked, of the organization or of all, the oldest first."""
-    query = select(projects).where(is_used()).order_by(projects.c.created_at, projects.c.id)
+def used_projects(connection: Connection, organization_id: str | None, now: float) -> list[Project]:
+    """The projects that are not archived or have a key that counts, of the organization or of all, the oldest first."""
+    query = select(projects).where(is_used(now)).order_by(projects.c.created_at, projects.c.id)
     if organization_id is not None:
         query = query.where(projects.c.organization_id == organization_id)
     return [_project(row) for row in connection.execute(query)]

@@ -166,10 +166,10 @@ def roles(
 
 
 def project_roles(
-    connection: Connection, organization_id: str | None = None, user_ids: Collection[str] | None = None
+    connection: Connection, organization_id: str | None, user_ids: Collection[str] | None, now: float
 ) -> dict[tuple[str, str], Role]:
     """(project, user) -> role, in the projects of the organization or in all that are used, of these people or of all."""
-    query = select(project_members).join(projects, projects.c.id == project_members.c.project_id).where(is_used())
+    query = select(project_members).join(projects, projects.c.id == project_members.c.project_id).where(is_used(now))
     if user_ids is not None:
         query = query.where(project_members.c.user_id.in_(user_ids))
     if organization_id is not None:

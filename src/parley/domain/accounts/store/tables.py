@@ -8,11 +8,13 @@ from sqlalchemy import (
     ColumnElement,
     Double,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
     String,
     Table,
+    and_,
     exists,
     false,
     or_,
@@ -62,6 +64,10 @@ keys = Table(
     Column("budget_nano", BigInteger, nullable=True),
     Column("is_admin", Boolean, nullable=False, server_default=false()),
     Column("counted_as", String(64), nullable=True),
+    Column("replaced_by", String(64), nullable=True),
+    # Those that count are found without those that are over, of which an organization may have any number.
+    Index("ix_keys_that_count", "organization_id", "revoked_at", "expires_at"),
+    Index("ix_keys_that_count_in_project", "project_id", "revoked_at", "expires_at"),
 )
 service_accounts = Table(
     "service_accounts",
@@ -144,7 +150,16 @@ sessions = Table(
 )
 
 
-def is_used() -> ColumnElement[bool]:
-    """Whether a project is not archived, or has a key that is not revoked: what counts is asked of no others."""
-    has_key = exists().where(keys.c.project_id == projects.c.id, keys.c.revoked_at.is_(None))
-    return or_(projects.c.archived_at.is_(None), has_key)
+def live_parts(now: float) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """The keys that are neither revoked nor over: those without an end, and those whose end is ahead.
+
+    An index leads to each part alone; of both together SQLite reads every key that is over.
+    """
+    is_kept = keys.c.revoked_at.is_(None)
+    return and_(is_kept, keys.c.expires_at.is_(None)), and_(is_kept, keys.c.expires_at > now)
+
+
+def is_used(now: float) -> ColumnElement[bool]:
+    """Whether a project is not archived, or has a key that is neither revoked nor over: what counts is asked of no others."""
+    has_key = [exists().where(keys.c.project_id == projects.c.id, part) for part in live_parts(now)]
+    return or_(projects.c.archived_at.is_(None), *has_key)
