@@ -8,7 +8,7 @@ import pytest
 from parley.api.call import Access
 from parley.api.platform.account_commands import InviteUser, perform_on_accounts
 from parley.operations.command_line import operator
-from parley.operations.manage_keys import rotate_key
+from parley.operations.rotate_keys import rotate_key
 from tests.builders_accounts import PASSWORD, Person, Town
 from tests.builders_routes import declared_routes
 

@@ -19,8 +19,9 @@ from parley.domain.usage.store.tables import usage_records
 from parley.infra.postgres import open_engine
 from parley.infra.schema import downgrade, upgrade
 from parley.infra.sqlite import open_writer
-from parley.operations import credit, manage_keys
+from parley.operations import credit
 from parley.operations.command_line import operator
+from parley.operations.rotate_keys import rotate_key
 from parley.operations.verification import verify_ledger
 from tests.builders_accounts import town
 from tests.builders_billing import PRICE, need, open_money
@@ -212,7 +213,7 @@ async def test_what_rotated_keys_spend_is_compared_under_the_name_that_they_shar
         records = shop.records
         old = await shop.new_key()
         actor = await operator(records)
-        new = await manage_keys.rotate_key(records, actor, old["id"], project_id=None, overlap_seconds=60)
+        new = await rotate_key(records, actor, old["id"], project_id=None, overlap_seconds=60)
         for key in (old["value"], new.secret):
             body = {"model": "echo-1", "messages": [{"role": "user", "content": "hello"}]}
             await shop.ok("POST", "/v1/chat/completions", body, key=key)

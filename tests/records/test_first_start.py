@@ -15,7 +15,7 @@ from parley.infra.db import DatabaseRefused
 from parley.infra.folder import DataFolderError
 from parley.operations.command_line import operator
 from parley.operations.first_start import ensure_owner
-from parley.operations.manage_keys import create_key, revoke_key, rotate_key
+from parley.operations.manage_keys import create_key, revoke_key
 from parley.operations.organizations import (
     OrganizationChange,
     change_organization,
@@ -23,6 +23,7 @@ from parley.operations.organizations import (
     warn_of_unknown_tiers,
 )
 from parley.operations.records import open_records
+from parley.operations.rotate_keys import rotate_key
 from tests.builders_records import BOOTSTRAP_KEY, settings_in
 
 

@@ -26,7 +26,7 @@ async def owners_of(records: Records, keys: Sequence[Key]) -> Owners:
     def look(connection: Connection) -> Owners:
         return Owners(
             users=records.membership.users(connection, user_ids),
-            service_accounts=records.accounts.service_accounts(connection, account_ids),
+            service_accounts=records.service_accounts.by_id(connection, account_ids),
             gone=records.accounts.keys_of_the_gone(connection, keys) if user_ids else frozenset(),
         )
 

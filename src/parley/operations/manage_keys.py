@@ -1,18 +1,16 @@
-"""Create, change, rotate, revoke and list keys: each one unit of work with its entry in the audit log."""
+"""Create, change, revoke and list keys: each one unit of work with its entry in the audit log."""
 
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from msgspec import UNSET, UnsetType
 
-from parley.core.actor import Actor, ActorKind
-from parley.core.errors import InvalidRequest, NotFound, PermissionDenied
+from parley.core.actor import Actor
+from parley.core.errors import InvalidRequest, PermissionDenied
 from parley.core.limits import Limits
 from parley.core.pages import Page, PageRequest
 from parley.core.principal import Scope, closure
-from parley.domain.accounts.model import ADMIN_SCOPES, IssuedKey, Key, KeyRequest, Project
-from parley.domain.accounts.people import appointing_scope
-from parley.domain.accounts.service import MAX_COUNTED_TOGETHER
+from parley.domain.accounts.model import ADMIN_SCOPES, IssuedKey, Key, KeyRequest
 from parley.infra.db import Connection, Transaction
 from parley.operations.authority import (
     checked_name,
@@ -23,11 +21,10 @@ from parley.operations.authority import (
     require,
     within_maker,
 )
+from parley.operations.keys_in_reach import is_anothers, key_in_reach, listed_key, living, project_key
 from parley.operations.records import Records
 
 Kept = TypeVar("Kept")
-
-MAX_OVERLAP_SECONDS = 30 * 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +73,7 @@ async def change_key(records: Records, actor: Actor, key_id: str, change: KeyCha
 
     def work(transaction: Transaction) -> Key:
         live_project_of(records, transaction.connection, actor, project_id)
-        key = _living(records, _project_key(records, transaction.connection, actor, project_id, key_id))
+        key = living(records, project_key(records, transaction.connection, actor, project_id, key_id))
         check_is_projects(_changed(frozenset(), change.scopes))
         wanted = KeyRequest(
             name=_changed(key.name, change.name),
@@ -88,7 +85,7 @@ async def change_key(records: Records, actor: Actor, key_id: str, change: KeyCha
         )
         checked = _checked(records, actor, wanted, had=key.allowed_models)
         if _gives_more(key, checked):
-            if _is_anothers(actor, key):
+            if is_anothers(actor, key):
                 raise PermissionDenied("You may only narrow a key that belongs to another person.", code="not_your_key")
             checked = within_maker(actor, checked)
         changed = replace(
@@ -100,64 +97,8 @@ async def change_key(records: Records, actor: Actor, key_id: str, change: KeyCha
             limits=checked.limits,
             budget_nano=checked.budget_nano,
         )
-        change_keys(records, transaction, actor, [(key, changed), *_sharing(records, transaction, changed)])
+        change_keys(records, transaction, actor, [(key, changed), *sharing(records, transaction, changed)])
         return changed
-
-    return await records.database.transaction(work)
-
-
-async def rotate_key(
-    records: Records, actor: Actor, key_id: str, *, project_id: str | None, overlap_seconds: float
-) -> IssuedKey:
-    """A new key that may what the old one may; the old one counts for `overlap_seconds` more.
-
-    Raises NotFound, PermissionDenied for another person's key: whoever gets the new secret acts in that person's name.
-    InvalidRequest for one that is over or was rotated before, and where too many of its predecessors still count.
-    Both draw on one budget and one set of limits, and so does whatever comes in their place.
-    """
-    if not 0 <= overlap_seconds <= MAX_OVERLAP_SECONDS:
-        raise InvalidRequest(
-            f"Invalid 'overlap_seconds': expected 0 to {MAX_OVERLAP_SECONDS}.", param="overlap_seconds"
-        )
-
-    def work(transaction: Transaction) -> IssuedKey:
-        connection = transaction.connection
-        old = _living(records, _key(records, connection, actor, project_id, key_id))
-        if _is_anothers(actor, old):
-            raise PermissionDenied(
-                "You may not rotate a key that belongs to another person. You may revoke it.", code="not_your_key"
-            )
-        # An admin key goes on administering when its project is archived.
-        find = project_of if old.is_admin else live_project_of
-        project = find(records, connection, actor, old.project_id)
-        request = KeyRequest(
-            name=old.name,
-            scopes=old.scopes,
-            allowed_models=old.allowed_models,
-            expires_at=old.expires_at,
-            user_id=old.user_id,
-            service_account_id=old.service_account_id,
-            limits=old.limits,
-            budget_nano=old.budget_nano,
-            counted_as=old.spender,
-        )
-        _check_first_rotation(old)
-        if overlap_seconds:
-            _check_room_beside(records, connection, old)
-            end = records.clock.now() + overlap_seconds
-            ended = replace(old, expires_at=end if old.expires_at is None else min(end, old.expires_at))
-        else:
-            # Before the new one is made: an organization that has all the keys that it may can rotate them.
-            ended = records.accounts.revoke(transaction, old)
-        issued = records.accounts.issue(transaction, project, within_maker(actor, request))
-        if overlap_seconds:
-            ended = replace(ended, replaced_by=issued.key.id)
-            records.accounts.change_keys(transaction, [ended])
-        state_budget(records, transaction, issued.key)
-        note(records, transaction, actor, "api_key.rotated", before=old, after=ended)
-        note(records, transaction, actor, "api_key.created", after=issued.key)
-        change_keys(records, transaction, actor, _sharing(records, transaction, issued.key))
-        return issued
 
     return await records.database.transaction(work)
 
@@ -183,7 +124,7 @@ async def revoke_key(records: Records, actor: Actor, key_id: str, *, project_id:
     """The key no longer counts when this returns. `project_id` None: any key of the organization. Raises NotFound."""
 
     def work(transaction: Transaction) -> Key:
-        key = _key(records, transaction.connection, actor, project_id, key_id)
+        key = key_in_reach(records, transaction.connection, actor, project_id, key_id)
         revoked = records.accounts.revoke(transaction, key)
         if key.revoked_at is None:
             note_revoked(records, transaction, actor, [revoked])
@@ -194,7 +135,7 @@ async def revoke_key(records: Records, actor: Actor, key_id: str, *, project_id:
 
 async def find_key(records: Records, actor: Actor, key_id: str, *, project_id: str | None) -> Key:
     """A key of the project, or, where none is named, an admin key of the organization. Raises NotFound."""
-    return await records.database.read(lambda connection: _listed_key(records, connection, actor, project_id, key_id))
+    return await records.database.read(lambda connection: listed_key(records, connection, actor, project_id, key_id))
 
 
 async def list_keys(records: Records, actor: Actor, page: PageRequest, *, project_id: str | None) -> Page[Key]:
@@ -248,11 +189,6 @@ def _changed(kept: Kept, wanted: Kept | UnsetType) -> Kept:
     return kept if isinstance(wanted, UnsetType) else wanted
 
 
-def _is_anothers(actor: Actor, key: Key) -> bool:
-    """Whether the key belongs to another person than the actor. On the command line nothing does."""
-    return actor.kind is not ActorKind.COMMAND_LINE and key.user_id not in {None, actor.principal.user_id}
-
-
 def _gives_more(key: Key, wanted: KeyRequest) -> bool:
     """Whether the key would get anything that it does not have."""
     models = key.allowed_models
@@ -270,75 +206,7 @@ def _is_beyond(wanted: float | None, bound: float | None) -> bool:
     return bound is not None and (wanted is None or wanted > bound)
 
 
-def _sharing(records: Records, transaction: Transaction, key: Key) -> list[tuple[Key, Key]]:
+def sharing(records: Records, transaction: Transaction, key: Key) -> list[tuple[Key, Key]]:
     """What becomes of the keys that a key shares its count with: they get its limits and budget, as one count has one bound."""
     others = records.accounts.counted_with(transaction.connection, key)
     return [(other, replace(other, limits=key.limits, budget_nano=key.budget_nano)) for other in others]
-
-
-def _check_first_rotation(key: Key) -> None:
-    """Raises InvalidRequest for a key in its overlap: what came of it again would end with it."""
-    if key.replaced_by is not None:
-        raise InvalidRequest(
-            f"This key was rotated already: {key.replaced_by} takes its place. Rotate that one where its secret was lost.",
-            code="already_rotated",
-        )
-
-
-def _check_room_beside(records: Records, connection: Connection, key: Key) -> None:
-    """Raises InvalidRequest where as many of the keys before this one still count as may."""
-    if len(records.accounts.counted_with(connection, key)) + 1 >= MAX_COUNTED_TOGETHER:
-        raise InvalidRequest(
-            f"At most {MAX_COUNTED_TOGETHER} keys that came one in another's place count at once. Revoke an old one first.",
-            code="limit_reached",
-        )
-
-
-def _key(records: Records, connection: Connection, actor: Actor, project_id: str | None, key_id: str) -> Key:
-    """The key, of the project where one is named. Raises NotFound."""
-    if project_id is not None:
-        return _project_key(records, connection, actor, project_id, key_id)
-    key = records.accounts.key(connection, key_id, organization_id=actor.organization_id)
-    for scope in (Scope.OPERATOR, Scope.OWNER):
-        if scope in key.scopes:
-            # Nobody takes away what they could not give.
-            require(actor, scope)
-    role = records.accounts.standing_of(connection, key.organization_id).roles.get(
-        (key.organization_id, key.user_id or "")
-    )
-    require(actor, Scope.ADMIN if role is None else appointing_scope(role))
-    return key
-
-
-def _living(records: Records, key: Key) -> Key:
-    """What was revoked or is over comes back in no form. Raises NotFound, InvalidRequest."""
-    if key.revoked_at is not None:
-        raise NotFound("No such key.")
-    if key.is_over(records.clock.now()):
-        raise InvalidRequest("The key has expired. Make a new one.", code="key_expired")
-    return key
-
-
-def _project_key(records: Records, connection: Connection, actor: Actor, project_id: str, key_id: str) -> Key:
-    project: Project = project_of(records, connection, actor, project_id)
-    key = records.accounts.key(connection, key_id, organization_id=actor.organization_id)
-    if key.project_id != project.id or key.is_admin:
-        raise NotFound("No such key.")
-    # Without the administration's scope, one's own keys alone.
-    is_own = key.user_id is not None and key.user_id == actor.principal.user_id
-    if not actor.principal.may(Scope.ADMIN) and not is_own and key.id != actor.principal.key_id:
-        raise NotFound("No such key.")
-    return key
-
-
-def _listed_key(records: Records, connection: Connection, actor: Actor, project_id: str | None, key_id: str) -> Key:
-    if project_id is not None:
-        project = project_of(records, connection, actor, project_id)
-        key = records.accounts.key(connection, key_id, organization_id=actor.organization_id)
-        is_there = key.project_id == project.id and not key.is_admin
-    else:
-        key = records.accounts.key(connection, key_id, organization_id=actor.organization_id)
-        is_there = key.is_admin
-    if not is_there or key.revoked_at is not None:
-        raise NotFound("No such key.")
-    return key

@@ -14,6 +14,7 @@ from parley.domain.accounts.doors import Doors
 from parley.domain.accounts.membership import Membership
 from parley.domain.accounts.ring import Ring
 from parley.domain.accounts.service import Accounts
+from parley.domain.accounts.service_accounts import ServiceAccounts
 from parley.domain.audit.service import AuditLog
 from parley.domain.billing.service import Billing
 from parley.domain.catalog.model import Places
@@ -43,6 +44,7 @@ class Records:
     keys: Ring
     accounts: Accounts
     membership: Membership
+    service_accounts: ServiceAccounts
     doors: Doors
     audit: AuditLog
     rates: RateLimits
@@ -103,6 +105,7 @@ async def open_records(settings: Settings, clock: Clock) -> AsyncIterator[Record
             keys=keys,
             accounts=accounts,
             membership=Membership(accounts, keys, clock),
+            service_accounts=ServiceAccounts(accounts, clock),
             doors=Doors(accounts, keys, clock),
             audit=AuditLog(clock),
             rates=rates,

@@ -37,7 +37,7 @@ async def create_service_account(
 
     def work(transaction: Transaction) -> tuple[ServiceAccount, IssuedKey | None]:
         project = live_project_of(records, transaction.connection, actor, project_id)
-        account = records.accounts.add_service_account(transaction, project, name)
+        account = records.service_accounts.add(transaction, project, name)
         note(records, transaction, actor, "service_account.created", after=account)
         if not with_key:
             return account, None
@@ -56,7 +56,7 @@ async def create_service_account_key(
 
     def work(transaction: Transaction) -> IssuedKey:
         project = live_project_of(records, transaction.connection, actor, project_id)
-        account = records.accounts.service_account(transaction.connection, project, account_id)
+        account = records.service_accounts.find(transaction.connection, project, account_id)
         wanted = replace(request, name=checked_name(request.name or account.name), service_account_id=account.id)
         return _issue(records, transaction, actor, project, wanted)
 
@@ -72,8 +72,8 @@ async def rename_service_account(
 
     def work(transaction: Transaction) -> ServiceAccount:
         project = live_project_of(records, transaction.connection, actor, project_id)
-        account = records.accounts.service_account(transaction.connection, project, account_id)
-        renamed = records.accounts.rename_service_account(transaction, account, name)
+        account = records.service_accounts.find(transaction.connection, project, account_id)
+        renamed = records.service_accounts.rename(transaction, account, name)
         note(records, transaction, actor, "service_account.updated", before=account, after=renamed)
         return renamed
 
@@ -85,7 +85,7 @@ async def find_service_account(records: Records, actor: Actor, project_id: str, 
 
     def work(connection: Connection) -> ServiceAccount:
         project = project_of(records, connection, actor, project_id)
-        return records.accounts.service_account(connection, project, account_id)
+        return records.service_accounts.find(connection, project, account_id)
 
     return await records.database.read(work)
 
@@ -97,7 +97,7 @@ async def list_service_accounts(
 
     def work(connection: Connection) -> Page[ServiceAccount]:
         project = project_of(records, connection, actor, project_id)
-        return records.accounts.list_service_accounts(connection, project, page)
+        return records.service_accounts.list_of(connection, project, page)
 
     return await records.database.read(work)
 
@@ -108,8 +108,8 @@ async def delete_service_account(records: Records, actor: Actor, project_id: str
 
     def work(transaction: Transaction) -> None:
         project = live_project_of(records, transaction.connection, actor, project_id)
-        account = records.accounts.service_account(transaction.connection, project, account_id)
-        note_revoked(records, transaction, actor, records.accounts.remove_service_account(transaction, account))
+        account = records.service_accounts.find(transaction.connection, project, account_id)
+        note_revoked(records, transaction, actor, records.service_accounts.remove(transaction, account))
         note(records, transaction, actor, "service_account.deleted", before=account)
 
     await records.database.transaction(work)

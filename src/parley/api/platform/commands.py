@@ -26,6 +26,7 @@ from parley.operations.command_line import operator
 from parley.operations.model_changes import note_model, shown_model
 from parley.operations.records import Records
 from parley.operations.remove_model import InUse
+from parley.operations.rotate_keys import rotate_key
 
 
 class CreateKey(msgspec.Struct, tag="keys.create", forbid_unknown_fields=True, kw_only=True):
@@ -237,7 +238,7 @@ async def _perform_on_keys(records: Records, command: KeyCommand) -> Reply:
             issued = await manage_keys.create_key(records, actor, request, project_id=command.project_id)
             return Reply(keys=[_line(issued.key)], secret=issued.secret)
         case RotateKey():
-            issued = await manage_keys.rotate_key(
+            issued = await rotate_key(
                 records,
                 await _owner_of(records, command.key_id),
                 command.key_id,

@@ -17,6 +17,7 @@ from parley.domain.accounts.model import IssuedKey, Key, KeyRequest
 from parley.operations import manage_keys
 from parley.operations.key_owners import Owners, owners_of
 from parley.operations.manage_keys import KeyChange
+from parley.operations.rotate_keys import rotate_key
 
 Stated = TypeVar("Stated")
 Converted = TypeVar("Converted")
@@ -87,7 +88,7 @@ async def modify_project_key(call: Call) -> ASGIApp:
 async def rotate_project_key(call: Call) -> ASGIApp:
     """Make a key that may what this one may, and let this one end, at once or after an overlap."""
     body = await _ROTATE.read(call.http) if await call.http.body() else requests.RotateKeyRequest()
-    issued = await manage_keys.rotate_key(
+    issued = await rotate_key(
         call.records,
         call.actor(),
         call.path_params["key_id"],

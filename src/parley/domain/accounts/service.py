@@ -16,7 +16,6 @@ from parley.domain.accounts.model import (
     Organization,
     OrganizationStatus,
     Project,
-    ServiceAccount,
 )
 from parley.domain.accounts.ring import Ring
 from parley.domain.accounts.standing import Standing
@@ -152,44 +151,6 @@ class Accounts:
         organizations.update_project(transaction.connection, project)
         if project.archived_at != before.archived_at:
             self._follow_project(transaction, project)
-
-    def add_service_account(self, transaction: Transaction, project: Project, name: str) -> ServiceAccount:
-        account = ServiceAccount(
-            id=new_id("svc_acct_"),
-            organization_id=project.organization_id,
-            project_id=project.id,
-            name=name,
-            created_at=self._clock.now(),
-        )
-        organizations.insert_service_account(transaction.connection, account)
-        return account
-
-    def service_account(self, connection: Connection, project: Project, account_id: str) -> ServiceAccount:
-        """Raises NotFound."""
-        found = organizations.find_service_account(connection, project.id, account_id)
-        if found is None:
-            raise NotFound("No such service account.")
-        return found
-
-    def service_accounts(self, connection: Connection, account_ids: list[str]) -> dict[str, ServiceAccount]:
-        """Service accounts by id; those that are unknown are left out."""
-        return organizations.find_service_accounts(connection, account_ids)
-
-    def rename_service_account(self, transaction: Transaction, account: ServiceAccount, name: str) -> ServiceAccount:
-        organizations.rename_service_account(transaction.connection, account.id, name)
-        return replace(account, name=name)
-
-    def list_service_accounts(
-        self, connection: Connection, project: Project, page: PageRequest
-    ) -> Page[ServiceAccount]:
-        return organizations.list_service_accounts(connection, project.id, page)
-
-    def remove_service_account(self, transaction: Transaction, account: ServiceAccount) -> list[Key]:
-        """Forget it, and revoke its keys, which are returned."""
-        connection, now = transaction.connection, self._clock.now()
-        theirs = keys.live_keys(connection, now, account.organization_id, service_account_id=account.id)
-        organizations.delete_service_account(transaction.connection, account.id)
-        return [self.revoke(transaction, key) for key in theirs]
 
     def issue(
         self, transaction: Transaction, project: Project, request: KeyRequest, *, secret: str | None = None
