@@ -133,6 +133,13 @@ def test_a_recording_above_the_limit_is_not_told_of_tokens() -> None:
     assert refusal.value.retry_after_seconds is None
 
 
+@pytest.mark.parametrize("name", ["requests_per_minute", "tokens_per_day"])
+def test_a_limit_of_nothing_is_not_told_to_reduce_something(name: str) -> None:
+    with pytest.raises(RateLimited, match=r"Limit 0, Requested \d+\. Nothing is let through\.$") as refusal:
+        Desk().rates.admit(limited(**{name: 0}), model="m", family="f", need=LimitNeed(tokens=5))
+    assert refusal.value.retry_after_seconds is None
+
+
 def test_a_refusal_says_limit_used_requested_and_when() -> None:
     desk = Desk()
     desk.num_admitted(METERED)

@@ -85,12 +85,23 @@ class Whose:
     organization_id: str
 
 
+# What of a request makes it too large. One request is more than a limit of none alone.
+_REDUCIBLE = {
+    "tokens": "input or output tokens",
+    "images": "number of images",
+    "audio_minutes": "recording",
+}
+
+
 def too_large(whose: Whose, debit: Debit) -> RateLimited:
     """The refusal of a request that no waiting can let through."""
-    what = "recording" if debit.meter is Meter.AUDIO_MINUTE else "input or output tokens"
+    if debit.capacity:
+        advice = f"The {_REDUCIBLE[debit.meter.counted]} must be reduced in order to run successfully."
+    else:
+        advice = "Nothing is let through."
     return RateLimited(
         f"Request too large for {whose.model} in organization {whose.organization_id} on {debit.meter.words}: "
-        f"Limit {debit.capacity}, Requested {debit.amount}. The {what} must be reduced in order to run successfully.",
+        f"Limit {debit.capacity}, Requested {debit.amount}. {advice}",
         kind=debit.meter.kind,
         code="rate_limit_exceeded",
         retry_after_seconds=None,
