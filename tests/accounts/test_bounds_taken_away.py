@@ -49,9 +49,12 @@ async def test_a_key_whose_budget_was_taken_away_has_none_in_the_ledger_either(t
     assert findings == []
 
 
-async def test_scopes_that_are_null_are_those_that_a_key_gets_when_none_are_named(town: Town) -> None:
+async def test_no_scopes_are_those_that_a_key_gets_when_none_are_named_and_null_is_none_of_them(town: Town) -> None:
     path, _ = await bounded_key(town, scopes=["chat"])
-    assert (await town.ok("POST", path, {"scopes": None}))["scopes"] == ["model.request", "read"]
+    refused = await town.call("POST", path, {"scopes": None})
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "scopes")
+    assert (await town.ok("GET", path))["scopes"] == ["chat"]
+    assert (await town.ok("POST", path, {"scopes": []}))["scopes"] == ["model.request", "read"]
 
 
 async def test_a_name_cannot_be_taken_away(town: Town) -> None:

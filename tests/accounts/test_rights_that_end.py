@@ -154,6 +154,58 @@ async def test_what_was_let_in_before_a_key_ran_out_is_answered(town: Town) -> N
     running.cancel()
 
 
+@pytest.mark.parametrize("change", [{"name": "another"}, {"tier": "paid"}])
+async def test_what_a_key_began_is_answered_however_many_ended_after_it(town: Town, change: dict[str, str]) -> None:
+    ada = await town.sign_up("ada@example.org")
+    key = await town.new_key(ada, expires_in_seconds=30)
+    running = await running_as(town, key["id"])
+    for _ in range(101):
+        await town.new_key(ada, expires_in_seconds=60)
+    # As long as nothing runs.
+    town.clock.advance(12 * 3_600)
+    await town.ok("POST", f"/v1/organizations/{ada.organization_id}", change)
+    assert not running.done()
+    running.cancel()
+
+
+@pytest.mark.parametrize("whose", ["a member's", "a service account's"])
+async def test_i7_what_ended_keys_began_ends_with_whose_they_are_and_none_of_them_comes_back(
+    town: Town, whose: str
+) -> None:
+    boss = await town.sign_up("boss@example.org")
+    project = f"{HOUSE}/projects/{await town.project_id(boss)}"
+    if whose == "a member's":
+        who = await town.join("ada@example.org", "admin", by=boss)
+        made, gone = f"{project}/api_keys", f"{HOUSE}/users/{who.user_id}"
+    else:
+        who = boss
+        account = (await boss.call("POST", f"{project}/service_accounts", {"name": "bot"})).json()["id"]
+        made, gone = f"{project}/service_accounts/{account}/api_keys", f"{project}/service_accounts/{account}"
+    body = {"name": "k", "expires_in_seconds": 60}
+    keys = [(await who.call("POST", made, body)).json() for _ in range(110)]
+    old = (await who.call("POST", made, body | {"expires_in_seconds": 1})).json()
+    running = [await running_as(town, key["id"]) for key in keys]
+    town.clock.advance(86_401)
+    assert (await boss.call("DELETE", gone)).status_code == 200
+    assert [await is_ended(one) for one in running] == [True] * 110
+    listed = (await boss.call("GET", f"{project}/api_keys?limit=100")).json()["data"]
+    assert not {key["id"] for key in [*keys, old]} & {key["id"] for key in listed}
+    town.clock.set_back(86_400)
+    await town.records.database.read(town.records.accounts.fill)
+    for key in (keys[0], old):
+        assert (await town.call("GET", "/v1/models", key=key["value"])).status_code == 401
+
+
+async def test_a_clock_that_was_ahead_for_a_moment_takes_no_key_away(town: Town) -> None:
+    ada = await town.sign_up("ada@example.org")
+    key = await town.new_key(ada, expires_in_seconds=3_600)
+    town.clock.advance(86_400)
+    await town.ok("POST", f"/v1/organizations/{ada.organization_id}", {"name": "another"})
+    assert (await town.call("GET", "/v1/models", key=key["value"])).status_code == 401
+    town.clock.set_back(86_400)
+    assert (await town.call("GET", "/v1/models", key=key["value"])).status_code == 200
+
+
 @pytest.mark.parametrize("loss", ["role", "project", "organization"])
 async def test_i7_what_runs_for_a_person_who_may_no_longer_is_ended(town: Town, loss: str) -> None:
     owner = await town.sign_up("owner@example.org")

@@ -31,7 +31,7 @@ async def _afresh(place: Town) -> tuple[dict[bytes, object], dict[bytes, object]
         lambda connection: ring.replace(
             None,
             place.records.accounts._standing(connection, None),
-            keys.live_keys(connection, place.clock.now()),
+            keys.followed_keys(connection, place.clock.now()),
             entrances.all_sessions(connection),
         )
     )

@@ -8,19 +8,20 @@ import threading
 from contextlib import closing
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import NullPool, create_engine, text
 
 from parley.core.actor import ActorKind
-from parley.core.errors import RateLimited
+from parley.core.errors import Overloaded, RateLimited
 from parley.core.pages import PageRequest
 from parley.core.usage import Usage
 from parley.domain.audit.model import AuditFilter
 from parley.domain.audit.service import AuditLog
-from parley.domain.billing.audit import check_chain
+from parley.domain.billing.audit import Expected, check_chain, check_sums
 from parley.domain.billing.verify import Position
 from parley.infra.db import Database
 from parley.operations.verification import verify_ledger
 from tests.builders_billing import open_money, principal
+from tests.postgres import execute as on_server
 
 USED = Usage(input_tokens=10, output_tokens=5)
 CHARGE = 35
@@ -29,6 +30,33 @@ CHARGE = 35
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "parley.db"
+
+
+async def test_on_postgres_a_table_that_is_gone_is_told_once(postgres_url):
+    """After a failure PostgreSQL answers nothing more in a transaction, which says nothing of the ledger."""
+    async with open_money(postgres_url) as bench:
+        await bench.top_up(10)
+        on_server(postgres_url, "ALTER TABLE ledger_checkpoints RENAME TO hidden")
+        (finding,) = await bench.reconciler().check()
+        assert "ledger_checkpoints" in finding.text
+
+
+@pytest.mark.parametrize("look", [check_chain, check_sums])
+async def test_on_postgres_a_statement_that_is_cancelled_is_no_damage(postgres_url, look):
+    async with open_money(postgres_url) as bench:
+        await bench.top_up(10)
+        start = Position() if look is check_chain else Expected(seq=1, balances=bench.billing.books.balances())
+
+        def read(connection):
+            connection.execute(text("SET LOCAL statement_timeout = '100ms'"))
+            return look(connection, start)
+
+        engine = create_engine("postgresql+psycopg" + postgres_url.removeprefix("postgresql"), poolclass=NullPool)
+        with engine.begin() as another:
+            another.execute(text("LOCK TABLE ledger_entries, ledger_checkpoints IN ACCESS EXCLUSIVE MODE"))
+            with pytest.raises(Overloaded):
+                await bench.database.read(read, within_seconds=None)
+        assert await bench.reconciler().check() == []
 
 
 async def spend(bench, num_requests, *, who=None, start=0):

@@ -131,6 +131,28 @@ async def test_a_key_is_rotated_once_and_its_successor_keeps_the_end_that_it_had
         assert [shop.records.keys.authenticate(key["value"]) is not None for key in (old, new, newest)] == [0, 0, 1]
 
 
+async def test_a_key_whose_successor_counts_no_more_is_rotated_again_with_the_end_that_it_had(tmp_path: Path) -> None:
+    async with town(tmp_path) as shop:
+        for lifetime in (None, 30 * DAY):
+            old = await shop.new_key(expires_in_seconds=lifetime)
+            lost = await rotated(shop, old)
+            await shop.ok("DELETE", path_of(lost))
+            new = await rotated(shop, old)
+            assert new["expires_at"] == old["expires_at"]
+            assert (await shop.ok("GET", path_of(old)))["expires_at"] == shop.clock.now() + DAY
+
+
+@pytest.mark.parametrize("end", [None, 5 * DAY])
+async def test_a_key_whose_overlap_is_made_longer_stands_for_itself_again(tmp_path: Path, end: int | None) -> None:
+    async with town(tmp_path) as shop:
+        old = await shop.new_key()
+        await rotated(shop, old)
+        expires_at = None if end is None else int(shop.clock.now()) + end
+        await shop.ok("POST", path_of(old), {"expires_at": expires_at})
+        again = await rotated(shop, old)
+        assert again["expires_at"] == expires_at
+
+
 async def test_eight_keys_that_came_one_in_anothers_place_count_at_once(tmp_path: Path) -> None:
     async with town(tmp_path) as shop:
         keys = [await shop.new_key()]

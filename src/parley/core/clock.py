@@ -40,3 +40,7 @@ class FakeClock:
     def advance(self, seconds: float) -> None:
         self._now += seconds
         self._monotonic += seconds
+
+    def set_back(self, seconds: float) -> None:
+        """The wall clock jumps back; what is monotonic does not."""
+        self._now -= seconds

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from parley.core.errors import Overloaded
-from parley.infra.postgres import RECONNECT_SECONDS
+from parley.infra.postgres import RECONNECT_SECONDS, is_of_server
 
 READ_SECONDS = 5.0
 # SQLite's own steps between two looks at the clock: some tenths of a millisecond.
@@ -52,10 +52,10 @@ def reading_postgres(engine: Engine, seconds: float | None) -> Iterator[Connecti
                 connection.execute(text("SELECT set_config('statement_timeout', :ms, true)"), {"ms": milliseconds})
             yield connection
     except DBAPIError as error:
-        if error.connection_invalidated:
-            raise _away() from error
         if getattr(error.orig, "sqlstate", None) == _QUERY_CANCELED:
             raise _too_long() from error
+        if is_of_server(error):
+            raise _away() from error
         raise
 
 

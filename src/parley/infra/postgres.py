@@ -17,6 +17,16 @@ _LOCK_SECONDS = 1.5
 _PAUSE_SECONDS = 0.05
 
 
+# Classes of errors that are the server's own state, not the data's: no connection, no room, it stops or was told to, its disk.
+_CLASSES_OF_SERVER = frozenset({"08", "53", "55", "57", "58"})
+
+
+def is_of_server(error: DBAPIError) -> bool:
+    """Whether a statement failed for what PostgreSQL was about then, and may do the next time."""
+    state = getattr(error.orig, "sqlstate", None)
+    return error.connection_invalidated or (state is not None and state[:2] in _CLASSES_OF_SERVER)
+
+
 def open_engine(url: str, *, may_write: bool) -> Engine:
     """An engine on `postgresql://...`; one that may not write has transactions that cannot, each on the state of one moment."""
     options = {} if may_write else {"postgresql_readonly": True, "isolation_level": "REPEATABLE READ"}

@@ -96,6 +96,8 @@ async def change_key(records: Records, actor: Actor, key_id: str, change: KeyCha
             expires_at=checked.expires_at,
             limits=checked.limits,
             budget_nano=checked.budget_nano,
+            # Whose overlap is made longer, or endless, stands for itself again.
+            replaced_by=None if _is_beyond(checked.expires_at, key.expires_at) else key.replaced_by,
         )
         change_keys(records, transaction, actor, [(key, changed), *sharing(records, transaction, changed)])
         return changed

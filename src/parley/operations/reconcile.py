@@ -62,12 +62,13 @@ class Reconciler:
         expected = await self._expected()
         seq, start = expected.seq, self._position
 
-        def read(connection: Connection) -> tuple[Position, list[Finding]]:
-            position, finding = check_chain(connection, start, max_entries=ENTRIES_PER_ROUND)
-            findings = [] if finding is None else [finding]
-            return position, findings + check_sums(connection, expected)
+        def walk(connection: Connection) -> tuple[Position, Finding | None]:
+            return check_chain(connection, start, max_entries=ENTRIES_PER_ROUND)
 
-        position, findings = await self._database.read(read, within_seconds=None)
+        # Each in a transaction of its own: what cannot be read in one keeps the other from nothing.
+        position, finding = await self._database.read(walk, within_seconds=None)
+        findings = [] if finding is None else [finding]
+        findings += await self._database.read(lambda connection: check_sums(connection, expected), within_seconds=None)
         # At the end it begins again.
         self._position = position if position.seq < seq and not findings else Position()
         self.findings = findings

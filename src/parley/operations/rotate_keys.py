@@ -39,18 +39,19 @@ async def rotate_key(
         # An admin key goes on administering when its project is archived.
         find = project_of if old.is_admin else live_project_of
         project = find(records, connection, actor, old.project_id)
+        successor = _lost_successor(records, connection, old)
         request = KeyRequest(
             name=old.name,
             scopes=old.scopes,
             allowed_models=old.allowed_models,
-            expires_at=old.expires_at,
+            # In an overlap its own end is kept with whatever took its place.
+            expires_at=old.expires_at if successor is None else successor.expires_at,
             user_id=old.user_id,
             service_account_id=old.service_account_id,
             limits=old.limits,
             budget_nano=old.budget_nano,
             counted_as=old.spender,
         )
-        _check_first_rotation(old)
         if overlap_seconds:
             _check_room_beside(records, connection, old)
             end = records.clock.now() + overlap_seconds
@@ -71,13 +72,20 @@ async def rotate_key(
     return await records.database.transaction(work)
 
 
-def _check_first_rotation(key: Key) -> None:
-    """Raises InvalidRequest for a key in its overlap: what came of it again would end with it."""
-    if key.replaced_by is not None:
+def _lost_successor(records: Records, connection: Connection, key: Key) -> Key | None:
+    """What took the place of a key in its overlap and counts no more; None: the key was not rotated.
+
+    Raises InvalidRequest where the successor counts: a second one is wanted by who has lost the first, or stolen the key.
+    """
+    if key.replaced_by is None:
+        return None
+    successor = records.accounts.key(connection, key.replaced_by)
+    if successor.revoked_at is None and not successor.is_over(records.clock.now()):
         raise InvalidRequest(
             f"This key was rotated already: {key.replaced_by} takes its place. Rotate that one where its secret was lost.",
             code="already_rotated",
         )
+    return successor
 
 
 def _check_room_beside(records: Records, connection: Connection, key: Key) -> None:

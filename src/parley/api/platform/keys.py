@@ -73,7 +73,7 @@ async def modify_project_key(call: Call) -> ASGIApp:
     body = await _UPDATE.read(call.http)
     change = KeyChange(
         name=body.name,
-        scopes=_if_stated(body.scopes, lambda scopes: shapes.to_scopes(scopes or ()) or _USUAL_SCOPES),
+        scopes=_if_stated(body.scopes, lambda scopes: shapes.to_scopes(scopes) or _USUAL_SCOPES),
         allowed_models=_if_stated(body.models, lambda models: None if models is None else frozenset(models)),
         expires_at=_changed_end(call, body),
         limits=_if_stated(body.limits, shapes.to_limits),

@@ -11,8 +11,9 @@ OWNER_SCOPES = frozenset({Scope.ALL, Scope.ADMIN, Scope.OWNER, Scope.OPERATOR})
 ADMIN_SCOPES = frozenset({Scope.ADMIN_READ, Scope.ADMIN, Scope.OWNER, Scope.METRICS, Scope.OPERATOR})
 # What reaches beyond one organization counts in keys of the first one alone.
 HOUSE_SCOPES = frozenset({Scope.METRICS, Scope.OPERATOR})
-# For how long after a key's end something may run that it began.
-LINGERING_SECONDS = 3_600.0
+# For how long after its end a key is followed, and takes room: something may run that it began, and the clock may have been
+# ahead, which would end it for good.
+LINGERING_SECONDS = 86_400.0
 
 
 class OrganizationStatus(StrEnum):

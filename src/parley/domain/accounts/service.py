@@ -94,7 +94,7 @@ class Accounts:
         connection = transaction.connection
         organizations.update_organization(connection, organization)
         live, sessions = (
-            keys.live_keys(connection, self._clock.now(), organization.id),
+            keys.followed_keys(connection, self._clock.now(), organization.id),
             entrances.all_sessions(connection, organization.id),
         )
         standing = self._standing(connection, organization.id, _people(live, sessions))
@@ -160,8 +160,8 @@ class Accounts:
         Raises InvalidRequest where the organization has too many.
         """
         if not self.organization(transaction.connection, project.organization_id).is_house:
-            num = keys.count_live_keys(transaction.connection, project.organization_id, self._clock.now())
-            check_room(num, MAX_KEYS, "keys that are neither revoked nor expired", "Revoke one first.")
+            num = keys.count_followed_keys(transaction.connection, project.organization_id, self._clock.now())
+            check_room(num, MAX_KEYS, "keys that are neither revoked nor ended a day ago", "Revoke one first.")
         secret = new_secret() if secret is None else secret
         key = Key(
             id=new_id("key_"),
@@ -236,7 +236,7 @@ class Accounts:
     def follow_member(self, transaction: Transaction, organization_id: str, user_id: str) -> None:
         """Let the keys and sessions of a member count as the database says, once this is committed."""
         connection = transaction.connection
-        live = keys.live_keys(connection, self._clock.now(), organization_id, user_id=user_id)
+        live = keys.followed_keys(connection, self._clock.now(), organization_id, user_id=user_id)
         sessions = [
             session
             for session in entrances.sessions_of(connection, user_id)
@@ -251,7 +251,7 @@ class Accounts:
     def fill(self, connection: Connection) -> None:
         """Let every key and session count that the database has: at the start, before anybody asks."""
         standing = self._standing(connection, None)
-        live = keys.live_keys(connection, self._clock.now())
+        live = keys.followed_keys(connection, self._clock.now())
         self._ring.replace(None, standing, live, entrances.all_sessions(connection))
 
     def is_last_of_house(self, connection: Connection, project: Project) -> bool:
@@ -277,7 +277,7 @@ class Accounts:
     def _follow_project(self, transaction: Transaction, project: Project) -> None:
         """Its keys, and all that reaches beyond one project."""
         connection, organization_id = transaction.connection, project.organization_id
-        live = keys.live_keys(connection, self._clock.now(), organization_id, project_id=project.id)
+        live = keys.followed_keys(connection, self._clock.now(), organization_id, project_id=project.id)
         self._follow(transaction, organization_id, live, entrances.all_sessions(connection, organization_id))
 
     def _follow(

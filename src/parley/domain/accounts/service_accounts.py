@@ -54,6 +54,8 @@ class ServiceAccounts:
     def remove(self, transaction: Transaction, account: ServiceAccount) -> tuple[Key, ...]:
         """Forget it, and revoke its keys, which are returned."""
         connection, now = transaction.connection, self._clock.now()
-        theirs = keys.live_keys(connection, now, account.organization_id, service_account_id=account.id)
+        theirs = keys.followed_keys(connection, now, account.organization_id, service_account_id=account.id)
         organizations.delete_service_account(transaction.connection, account.id)
-        return tuple([self._accounts.revoke(transaction, key) for key in theirs])
+        revoked = tuple([self._accounts.revoke(transaction, key) for key in theirs])
+        keys.revoke_rest(connection, now, account.organization_id, user_id=None, service_account_id=account.id)
+        return revoked

@@ -120,6 +120,9 @@ def _about(scope: str, text: str) -> Finding:
 
 
 def _owners(connection: Connection, accounts: tuple[str, ...]) -> frozenset[str]:
+    if not accounts:
+        # After a failure to read, PostgreSQL answers nothing more in this transaction.
+        return frozenset()
     grants = {grant.id: grant.organization_id for grant in balances.list_grants(connection)}
     owners = (organization_of(account, grants) for account in accounts)
     return frozenset(owner for owner in owners if owner is not None)

@@ -141,10 +141,10 @@ class CreateKeyRequest(RequestStruct, kw_only=True):
 
 
 class UpdateKeyRequest(RequestStruct, kw_only=True):
-    """What is absent stays as it is; null takes a bound away. No scopes (`[]`, null) are those that a key gets when none are named."""
+    """What is absent stays as it is; null takes a bound away. No scopes (`[]`) are those that a key gets when none are named."""
 
     name: Name | UnsetType = UNSET
-    scopes: Annotated[list[ScopeName], Meta(max_length=32)] | UnsetType | None = UNSET
+    scopes: Annotated[list[ScopeName], Meta(max_length=32)] | UnsetType = UNSET
     models: Annotated[list[Annotated[Text, Meta(max_length=256)]], Meta(max_length=256)] | UnsetType | None = UNSET
     expires_at: Time | UnsetType | None = UNSET
     expires_in_seconds: Lifetime | UnsetType | None = UNSET

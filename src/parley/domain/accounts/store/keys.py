@@ -11,9 +11,6 @@ from parley.domain.accounts.model import ADMIN_SCOPES, LINGERING_SECONDS, Key
 from parley.domain.accounts.store.paging import paged
 from parley.domain.accounts.store.tables import keys, live_parts
 
-# How many of the keys that ended lately are looked at for what still runs with them.
-_MAX_LINGERING = 100
-
 
 def insert_key(connection: Connection, key: Key) -> None:
     connection.execute(
@@ -63,7 +60,7 @@ def all_keys(connection: Connection) -> list[Key]:
     return [_key(row) for row in connection.execute(select(keys).order_by(keys.c.created_at, keys.c.id))]
 
 
-def live_keys(
+def followed_keys(
     connection: Connection,
     now: float,
     organization_id: str | None = None,
@@ -72,7 +69,7 @@ def live_keys(
     service_account_id: str | None = None,
     project_id: str | None = None,
 ) -> list[Key]:
-    """The keys that are neither revoked nor over, and the last that ended, with which something may still run.
+    """The keys that are neither revoked nor over for longer than something may run with them.
 
     Those of the organization or of all; of a person or of a service account alone; of a project, with the admin keys.
     """
@@ -85,16 +82,14 @@ def live_keys(
         query = query.where(keys.c.service_account_id == service_account_id)
     if project_id is not None:
         query = query.where(or_(keys.c.project_id == project_id, keys.c.is_admin))
-    has_ended = (keys.c.revoked_at.is_(None), keys.c.expires_at <= now, keys.c.expires_at > now - LINGERING_SECONDS)
-    lingering = query.where(*has_ended).order_by(keys.c.expires_at.desc()).limit(_MAX_LINGERING)
-    live = [query.where(part) for part in live_parts(now)]
-    return [_key(row) for part in (*live, lingering) for row in connection.execute(part)]
+    parts = live_parts(now - LINGERING_SECONDS)
+    return [_key(row) for part in parts for row in connection.execute(query.where(part))]
 
 
-def count_live_keys(connection: Connection, organization_id: str, now: float) -> int:
-    """How many of the organization are neither revoked nor over."""
+def count_followed_keys(connection: Connection, organization_id: str, now: float) -> int:
+    """How many `followed_keys` the organization has."""
     query = select(func.count()).select_from(keys).where(keys.c.organization_id == organization_id)
-    return sum(connection.execute(query.where(part)).scalar_one() for part in live_parts(now))
+    return sum(connection.execute(query.where(part)).scalar_one() for part in live_parts(now - LINGERING_SECONDS))
 
 
 def find_key(connection: Connection, key_id: str) -> Key | None:
@@ -123,6 +118,15 @@ def keys_counted_as(connection: Connection, organization_id: str, spender: str, 
     query = select(keys).where(keys.c.organization_id == organization_id)
     query = query.where(or_(keys.c.id == spender, keys.c.counted_as == spender))
     return [_key(row) for part in live_parts(now) for row in connection.execute(query.where(part))]
+
+
+def revoke_rest(
+    connection: Connection, now: float, organization_id: str, *, user_id: str | None, service_account_id: str | None
+) -> None:
+    """Revoke what a person or a service account has besides `followed_keys`: no clock that is set back brings it back."""
+    whose = keys.c.user_id == user_id if user_id is not None else keys.c.service_account_id == service_account_id
+    mine = (keys.c.organization_id == organization_id, keys.c.revoked_at.is_(None), whose)
+    connection.execute(update(keys).where(*mine).values(revoked_at=now))
 
 
 def set_revoked(connection: Connection, key_id: str, revoked_at: float) -> None:

@@ -20,6 +20,8 @@ from sqlalchemy import (
     or_,
 )
 
+from parley.domain.accounts.model import LINGERING_SECONDS
+
 METADATA = MetaData()
 
 organizations = Table(
@@ -160,6 +162,7 @@ def live_parts(now: float) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
 
 
 def is_used(now: float) -> ColumnElement[bool]:
-    """Whether a project is not archived, or has a key that is neither revoked nor over: what counts is asked of no others."""
-    has_key = [exists().where(keys.c.project_id == projects.c.id, part) for part in live_parts(now)]
+    """Whether a project is not archived, or has a key that is followed: what counts is asked of no others."""
+    parts = live_parts(now - LINGERING_SECONDS)
+    has_key = [exists().where(keys.c.project_id == projects.c.id, part) for part in parts]
     return or_(projects.c.archived_at.is_(None), *has_key)

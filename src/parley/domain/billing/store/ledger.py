@@ -15,6 +15,7 @@ from parley.domain.billing.model import (
     entry_hash,
 )
 from parley.domain.billing.store.tables import checkpoints, entries
+from parley.infra.postgres import is_of_server
 from parley.infra.rows import RowStatement, insert_into
 
 _INSERT = insert_into("ledger_entries", [column.name for column in entries.columns])
@@ -74,7 +75,7 @@ def read_entries(connection: Connection, *, after: int, limit: int) -> list[Entr
     try:
         return [_entry(row) for row in connection.execute(query)]
     except DBAPIError as error:
-        if error.connection_invalidated:
+        if is_of_server(error):
             raise
         # One by one, to learn which it is.
         for seq in range(after + 1, after + limit + 1):
@@ -127,8 +128,8 @@ def charges(connection: Connection) -> dict[str, int]:
 
 
 def _damage(seq: int, error: DBAPIError) -> Unreadable:
-    """What a failure to read says of the table. Raises the failure itself where it is the connection's."""
-    if error.connection_invalidated:
+    """What a failure to read says of the table. Raises the failure itself where it is the server's."""
+    if is_of_server(error):
         raise error
     return Unreadable(seq, str(error.orig))
 
