@@ -139,6 +139,9 @@ class RecordingSink:
     async def checkpoint(self, running: Sequence[tuple[Hold, UsageRecord]]) -> None:
         self.checkpoints.append([record for _, record in running])
 
+    def cover(self, hold: Hold, nano: int) -> None:
+        self.billing.books.cover(hold, nano)
+
     def release(self, hold: Hold) -> None:
         self.billing.books.release(hold)
 

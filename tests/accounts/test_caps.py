@@ -71,12 +71,12 @@ async def test_keys_that_are_over_take_no_room(town: Town, monkeypatch: pytest.M
 
 async def test_a_change_reads_the_keys_that_count_and_those_that_were_over_lately(town: Town) -> None:
     ada = await town.sign_up("ada@example.org")
+    kept = await town.new_key(ada)
     path = f"{ORGANIZATION}/projects"
     project_id = (await ada.call("POST", path, {"name": "short"})).json()["id"]
     for number in range(10):
         body = {"name": f"k{number}", "expires_at": int(town.clock.now()) + 60}
         assert (await ada.call("POST", f"{path}/{project_id}/api_keys", body)).status_code == 200
-    kept = await town.new_key(ada)
 
     def read(connection: Connection) -> list[str]:
         return [key.id for key in store.followed_keys(connection, town.clock.now(), ada.organization_id)]

@@ -1,6 +1,7 @@
 """Upstreams that lie, redirect, or are left in the middle: what is charged, where the key goes, whose reply comes."""
 
 import asyncio
+import json
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,7 +11,20 @@ import pytest
 from msgspec import structs
 
 from parley.core.errors import EngineFailed, UnsupportedParameter
-from parley.core.requests import ChatMessage, ChatPrompt, GenerationRequest, TextPrompt
+from parley.core.estimate import estimate_tokens, num_text_bytes
+from parley.core.price import FREE, Price
+from parley.core.requests import (
+    AnswerLabel,
+    ChatMessage,
+    ChatPrompt,
+    Function,
+    GenerationRequest,
+    Prompt,
+    Schema,
+    TextPrompt,
+    ToolCall,
+    Tools,
+)
 from parley.core.snapshot import EngineKind, Weights
 from parley.core.template import Role
 from parley.core.upstream import UpstreamKind
@@ -45,15 +59,25 @@ def weights_of(kind: UpstreamKind, url: str = "http://127.0.0.1:9/v1", *, sees: 
     )
 
 
+PRICE = Price(version="test:1", input_token_nano=2, cached_token_nano=1, output_token_nano=3)
+
+
 @asynccontextmanager
 async def serving_on(
-    *scripts: Script, kind: UpstreamKind = UpstreamKind.LLAMA_SERVER, sees: bool = False
+    *scripts: Script,
+    kind: UpstreamKind = UpstreamKind.LLAMA_SERVER,
+    sees: bool = False,
+    paid_nano: int | None = None,
 ) -> AsyncIterator[tuple[Bench, FakeUpstream]]:
-    """A whole Serving whose only model is at a fake upstream."""
+    """A whole Serving whose only model is at a fake upstream; with `paid_nano` it costs, and so much was paid in."""
     async with fake_upstream(*scripts) as fake:
         weights = weights_of(kind, fake.url, sees=sees)
         async with engine_on(upstream_at(fake.url, kind)) as engine:
-            yield make_bench(engine=engine, snapshots=(make_snapshot(weights=weights),)), fake
+            snapshot = make_snapshot(weights=weights, price=FREE if paid_nano is None else PRICE)
+            bench = make_bench(engine=engine, snapshots=(snapshot,), is_metered=paid_nano is not None)
+            if paid_nano:
+                bench.billing.books.add_credit("org_a", paid_nano)
+            yield bench, fake
 
 
 async def fails(bench: Bench, request: GenerationRequest) -> None:
@@ -123,6 +147,65 @@ async def test_the_prompt_of_an_upstream_is_estimated_until_it_has_told_its_coun
             pass
     assert bench.sink.records[0].usage.input_tokens == 17
     assert bench.sink.records[0].doubt is None
+
+
+LONG = "x" * 4_000
+_CALL = ChatMessage(role=Role.ASSISTANT, content="", calls=(ToolCall(name="f", arguments=LONG, call_id="c"),))
+_SCHEMA = Schema(text=json.dumps({"title": LONG}), subject="s", param="p")
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        ChatPrompt(messages=(ChatMessage(role=Role.USER, content=LONG),)),
+        ChatPrompt(messages=(ChatMessage(role=Role.USER, content="", name=LONG),)),
+        ChatPrompt(messages=(ChatMessage(role=Role.TOOL, content="", call_id=LONG),)),
+        ChatPrompt(messages=(_CALL,)),
+        ChatPrompt(messages=(), answer=_SCHEMA),
+        ChatPrompt(
+            messages=(),
+            answer=Schema(text="", subject="s", param="p", label=AnswerLabel(name="a", description=LONG)),
+        ),
+        *(
+            ChatPrompt(messages=(), tools=Tools(functions=(function,)))
+            for function in (
+                Function(name="f", description=LONG, parameters=None),
+                Function(name=LONG, description=None, parameters=None),
+                Function(name="f", description=None, parameters=_SCHEMA),
+            )
+        ),
+        TextPrompt(text=LONG),
+        TextPrompt(text="", suffix=LONG),
+    ],
+)
+def test_a11_every_text_that_is_sent_is_in_the_estimate_of_a_prompt(prompt: Prompt) -> None:
+    assert 1_000 <= estimate_tokens(prompt) <= 1_020
+    assert 4_000 <= num_text_bytes(prompt) <= 4_030
+
+
+async def test_a11_what_stands_in_calls_and_declarations_is_charged_as_the_server_counts_it() -> None:
+    tools = Tools(functions=(Function(name="f", description=LONG, parameters=_SCHEMA),))
+    prompt = ChatPrompt(messages=(ChatMessage(role=Role.USER, content="hi"), _CALL), tools=tools)
+    async with serving_on(words(2, reported=2, prompt=700), paid_nano=10**9) as (bench, _):
+        await bench.run(structs.replace(chat("hi", max_tokens=5), prompts=(prompt,)))
+    (record,) = bench.sink.records
+    assert (record.usage.input_tokens, record.doubt, record.charge_nano) == (700, None, 700 * 2 + 2 * 3)
+
+
+@pytest.mark.parametrize(
+    ("paid", "charge"),
+    # All of it; what there is; what was held for the estimate of 100 tokens and the most that may be said.
+    [(10_000, 300 * 2 + 2 * 3), (250, 250), (100 * 2 + 5 * 3, 100 * 2 + 5 * 3)],
+)
+async def test_a11_a_prompt_that_is_longer_than_its_estimate_is_charged_as_far_as_there_is_money(
+    paid: int, charge: int
+) -> None:
+    async with serving_on(words(2, reported=2, prompt=300), paid_nano=paid) as (bench, _):
+        await bench.run(completion("\U0001f600" * 100, max_tokens=5))
+    (record,) = bench.sink.records
+    books = bench.billing.books
+    assert (record.usage.input_tokens, record.charge_nano) == (300, charge)
+    assert (books.available_nano("org_a"), books.held_nano("org_a")) == (paid - charge, 0)
 
 
 async def test_a_client_that_leaves_is_charged_for_what_came_and_for_an_estimate_of_its_prompt() -> None:

@@ -43,7 +43,7 @@ class HoldState(msgspec.Struct, kw_only=True):
 
 
 class Settlements:
-    """What serving settles into. All three verbs fail closed: a request whose end is not durable must not look finished."""
+    """What serving settles into. All verbs fail closed: a request whose end is not durable must not look finished."""
 
     def __init__(self, database: Database, usage: UsageRecords, billing: Billing, replies: Replies) -> None:
         self._database = database
@@ -73,6 +73,10 @@ class Settlements:
                 claim=hold.claim if record.outcome is Outcome.FINISHED else None,
             ),
         )
+
+    def cover(self, hold: Hold, nano: int) -> None:
+        """Hold so much more for what a request has used already, as far as the balance and the budgets allow."""
+        self._billing.books.cover(hold, nano)
 
     def release(self, hold: Hold) -> None:
         """Give back a hold whose request will not be settled. Any number of times, also after settling."""

@@ -159,6 +159,16 @@ class Books:
         self._reserve(hold.principal, num_tokens * price)
         return num_tokens
 
+    def cover(self, hold: Hold, nano: int) -> None:
+        """Hold so much more for what was used already, as far as there is room for it. Never raises."""
+        if not hold.is_open or self._is_refused(hold.principal.organization_id):
+            return
+        room = self._room(hold.principal, self._grows_at(hold))
+        if room is not None:
+            nano = min(nano, room[0])
+        hold.amount_nano += nano
+        self._reserve(hold.principal, nano)
+
     def extend_audio(self, hold: Hold, num_seconds: int, *, least: int) -> int:
         """Cover up to `num_seconds` more of audio; how many could be. Raises RateLimited, and changes nothing, where not
         even `least` are affordable."""

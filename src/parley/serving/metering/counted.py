@@ -25,6 +25,10 @@ class CountedSettlements:
         """As the sink does it."""
         await self._sink.checkpoint(running)
 
+    def cover(self, hold: Hold, nano: int) -> None:
+        """As the sink does it."""
+        self._sink.cover(hold, nano)
+
     def release(self, hold: Hold) -> None:
         """As the sink does it."""
         self._sink.release(hold)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from parley.core.clock import Clock
-from parley.core.grant import Grant
+from parley.core.grant import GenerationGrant, Grant
 from parley.core.hold import Hold
 from parley.core.price import charge_nano
 from parley.core.usage import Outcome, Usage, UsageRecord
@@ -26,6 +26,10 @@ class SettlementSink(Protocol):
 
     async def checkpoint(self, running: Sequence[tuple[Hold, UsageRecord]]) -> None:
         """Keep what running requests have used so far, so that it is charged if this process dies."""
+        ...
+
+    def cover(self, hold: Hold, nano: int) -> None:
+        """Hold so much more for what was used already, as far as there is room for it."""
         ...
 
     def release(self, hold: Hold) -> None:
@@ -58,6 +62,7 @@ class Settlement:
         self._running.pop(grant.request_id, None)
         self._written.pop(grant.request_id, None)
         try:
+            self._cover_prompts(grant, meter)
             record = self._record(grant, meter, outcome)
             await self._sink.settle(grant.hold, record)
         finally:
@@ -83,6 +88,13 @@ class Settlement:
                 changed.append((grant.hold, self._record(grant, meter, Outcome.FAILED)))
         if changed:
             await self._sink.checkpoint(changed)
+
+    def _cover_prompts(self, grant: Grant, meter: Meter) -> None:
+        """What a server tokenised may be longer than the estimate for which credit was held."""
+        if isinstance(grant, GenerationGrant) and grant.prompts[0].source is not None:
+            beyond = meter.usage.input_tokens - sum(prompt.num_tokens for prompt in grant.prompts)
+            if beyond > 0:
+                self._sink.cover(grant.hold, beyond * grant.hold.price.dearest_input_nano)
 
     def _record(self, grant: Grant, meter: Meter, outcome: Outcome) -> UsageRecord:
         # Whoever leaves pays for what was still generated for it; nobody else pays for what was not delivered.

@@ -1,12 +1,12 @@
 """The usage of a whole round on an upstream: what its server reports of it, beside what we counted. Pure."""
 
-from parley.core.estimate import estimate_tokens
+from parley.core.estimate import estimate_tokens, num_text_bytes
 from parley.core.requests import ChatPrompt, SequenceRequest
 from parley.core.usage import Doubt, Usage
 from parley.serving.engines.openai_server.frames import ReportedUsage
 from parley.serving.engines.openai_server.tally import Count, judge_input, judge_output
 
-# What a chat template may add around each message, and around them all: nobody can say more of a prompt we did not read.
+# What a chat template may add around each message and each function, and around them all: nobody can say more of a prompt we did not read.
 _MOST_TOKENS_AROUND_MESSAGE, _MOST_TOKENS_AROUND_PROMPT = 64, 1024
 # More than any model reads in the place of one picture.
 _MOST_TOKENS_OF_PICTURE = 32_768
@@ -38,11 +38,8 @@ def _most_input(request: SequenceRequest) -> int:
     """No token is shorter than a byte."""
     source = request.source
     if isinstance(source, ChatPrompt):
-        num_bytes = sum(
-            len(message.content.encode()) + len((message.name or "").encode()) for message in source.messages
-        )
         num_pictures = sum(len(message.pictures) for message in source.messages)
-        around = len(source.messages) * _MOST_TOKENS_AROUND_MESSAGE + _MOST_TOKENS_AROUND_PROMPT
-        return num_bytes + num_pictures * _MOST_TOKENS_OF_PICTURE + around
-    texts = () if source is None else (source.text or "", source.suffix or "")
-    return sum(len(text.encode()) for text in texts) + _MOST_TOKENS_AROUND_PROMPT
+        num_functions = 0 if source.tools is None else len(source.tools.functions)
+        around = (len(source.messages) + num_functions) * _MOST_TOKENS_AROUND_MESSAGE + _MOST_TOKENS_AROUND_PROMPT
+        return num_text_bytes(source) + num_pictures * _MOST_TOKENS_OF_PICTURE + around
+    return (0 if source is None else num_text_bytes(source)) + _MOST_TOKENS_AROUND_PROMPT
