@@ -106,10 +106,10 @@ def _check_database(settings: Settings) -> Iterator[Finding]:
         return
     try:
         verify_file(path)
+        verdict = quick_check(path)
     except OperatorError as error:
         yield Finding(Verdict.PROBLEM, str(error))
         return
-    verdict = quick_check(path)
     if verdict == "ok":
         yield Finding(Verdict.OK, f"database {path} is sound")
     else:

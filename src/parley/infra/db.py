@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -19,6 +19,7 @@ from parley.infra.sqlite import (
     create_database_file,
     open_reader,
     open_writer,
+    refusing_in_one_line,
     verify_file,
 )
 from parley.infra.storage import Reserve
@@ -137,13 +138,15 @@ class Database:
 @contextmanager
 def reading(place: Path | str) -> Iterator[Connection]:
     """A connection that cannot write, on the state of one moment, beside whoever writes. Blocks. Raises DatabaseRefused."""
+    connect: Callable[[Engine], Connection]
+    refusing: AbstractContextManager[None]
     if isinstance(place, str):
-        engine: Engine = open_engine(place, may_write=False)
+        engine, connect, refusing = open_engine(place, may_write=False), connect_or_refuse, nullcontext()
     else:
         verify_file(place)
-        engine = open_reader(place)
+        engine, connect, refusing = open_reader(place), Engine.connect, refusing_in_one_line(place)
     try:
-        with connect_or_refuse(engine) as connection, connection.begin():
+        with refusing, connect(engine) as connection, connection.begin():
             yield connection
     finally:
         engine.dispose()
@@ -155,12 +158,13 @@ def _prepare_file(path: Path, *, may_create: bool) -> None:
             raise DatabaseRefused(
                 f"the database {path} is missing, though this folder was in use; restore it from a backup"
             )
-        create_database_file(path, upgrade)
+        with refusing_in_one_line(path):
+            create_database_file(path, upgrade)
         return
     verify_file(path)
     engine = open_writer(path)
     try:
-        with engine.connect() as connection:
+        with refusing_in_one_line(path), engine.connect() as connection:
             upgrade(connection)
     finally:
         engine.dispose()
