@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine
 
 from parley.infra.patience import READ_SECONDS, Reading, reading_postgres, reading_sqlite
 from parley.infra.postgres import PostgresSession, connect_or_refuse, open_engine
-from parley.infra.schema import current_revision, upgrade
+from parley.infra.schema import current_revision, require_newest, upgrade
 from parley.infra.sqlite import (
     DatabaseRefused,
     SqliteSession,
@@ -137,7 +137,10 @@ class Database:
 
 @contextmanager
 def reading(place: Path | str) -> Iterator[Connection]:
-    """A connection that cannot write, on the state of one moment, beside whoever writes. Blocks. Raises DatabaseRefused."""
+    """A connection that cannot write, on the state of one moment, beside whoever writes. Blocks.
+
+    Raises DatabaseRefused, also for a database of a newer Parley, and DatabaseOutdated for one of an older.
+    """
     connect: Callable[[Engine], Connection]
     refusing: AbstractContextManager[None]
     if isinstance(place, str):
@@ -146,8 +149,10 @@ def reading(place: Path | str) -> Iterator[Connection]:
         verify_file(place)
         engine, connect, refusing = open_reader(place), Engine.connect, refusing_in_one_line(place)
     try:
-        with refusing, connect(engine) as connection, connection.begin():
-            yield connection
+        with refusing, connect(engine) as connection:
+            require_newest(connection)
+            with connection.begin():
+                yield connection
     finally:
         engine.dispose()
 
