@@ -139,7 +139,7 @@ class Database:
 def reading(place: Path | str) -> Iterator[Connection]:
     """A connection that cannot write, on the state of one moment, beside whoever writes. Blocks.
 
-    Raises DatabaseRefused, also for a database of a newer Parley, and DatabaseOutdated for one of an older.
+    Raises DatabaseRefused, also for a database of a newer Parley, DatabaseOutdated for one of an older, and DatabaseEmpty.
     """
     connect: Callable[[Engine], Connection]
     refusing: AbstractContextManager[None]

@@ -20,6 +20,10 @@ class DatabaseOutdated(DatabaseRefused):
     """The database is of an older Parley; the next start brings it to the newest schema."""
 
 
+class DatabaseEmpty(DatabaseRefused):
+    """The database has no tables; the first start makes them."""
+
+
 def current_revision(connection: Connection) -> str | None:
     """The revision that the database is at; None for one without tables."""
     with connection.begin():
@@ -41,10 +45,12 @@ def upgrade(connection: Connection) -> None:
 
 
 def require_newest(connection: Connection) -> None:
-    """Raise DatabaseOutdated for a database of an older Parley, DatabaseRefused for one of a newer."""
+    """Raise DatabaseEmpty, DatabaseOutdated for a database of an older Parley, or DatabaseRefused for one of a newer."""
     found = current_revision(connection)
     if found == HEAD:
         return
+    if found is None:
+        raise DatabaseEmpty("the database has no tables; start `parley serve` once, or restore it from a backup")
     _refuse_unknown(found)
     raise DatabaseOutdated("the database is of an older Parley; start `parley serve` once, which brings it up to date")
 
