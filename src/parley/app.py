@@ -36,6 +36,7 @@ from parley.operations.first_start import ensure_owner
 from parley.operations.front_door import FrontDoor, SignUpRules
 from parley.operations.last_used import following
 from parley.operations.organizations import warn_of_unknown_tiers
+from parley.operations.owner_key import warn_of_unknown_owner_key
 from parley.operations.rate_limits import levels_of
 from parley.operations.readings import watch_pools, watch_records
 from parley.operations.reconcile import Reconciler
@@ -172,6 +173,7 @@ async def serve(
         await asyncio.to_thread(end_leftovers, settings.data)
         bootstrap_key = settings.bootstrap_key
         owner_key = await ensure_owner(records, bootstrap_key.get_secret_value() if bootstrap_key else None)
+        await warn_of_unknown_owner_key(records)
         await warn_of_unknown_tiers(records)
         runtimes = await stack.enter_async_context(Runtimes(settings, records.catalog_files, clock, engines=engines))
         platform = Platform(

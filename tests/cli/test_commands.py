@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from errno import ENOSPC
 from pathlib import Path
 
@@ -17,19 +19,23 @@ from parley.operations.first_start import ensure_owner
 from parley.operations.records import open_records
 from tests.builders_records import settings_in
 from tests.gguf_maker import Shape, write_model
+from tests.live import free_port
+from tests.small_disk import NotHere, fill, small_disk
 
 
 @pytest.fixture
 def installation(tmp_path: Path) -> Path:
     """A data folder on which a server has started once."""
-    folder = tmp_path / "d"
+    start_once(tmp_path / "d")
+    return tmp_path / "d"
 
+
+def start_once(folder: Path) -> None:
     async def start() -> None:
         async with open_records(settings_in(folder), SystemClock()) as records:
             await ensure_owner(records, None)
 
     asyncio.run(start())
-    return folder
 
 
 def run(*arguments: str, text: str | None = None) -> Result:
@@ -125,6 +131,45 @@ def test_a_folder_without_an_installation_is_refused_and_left_as_it_is(
 def test_an_installation_that_lost_its_database_is_not_called_a_new_one(installation: Path) -> None:
     (installation / "parley.db").unlink()
     assert "restore it from a backup" in run("keys", "list", "--data", str(installation)).stderr
+
+
+def test_b3_a_first_start_on_a_full_disk_is_one_line_and_the_next_one_finds_nothing_by_halves(tmp_path: Path) -> None:
+    try:
+        with small_disk(tmp_path / "disk", megabytes=8) as disk:
+            for kilobytes_left in (0, 16, 100):
+                folder = disk / f"with-{kilobytes_left}"
+                (disk / "room").write_bytes(bytes(kilobytes_left << 10))
+                fill(disk / "ballast")
+                (disk / "room").unlink()
+                done = command_line("serve", "--data", str(folder), "--port", str(free_port()))
+                assert done.returncode == 1
+                assert [line for line in done.stderr.splitlines() if "make room" in line] == [
+                    done.stderr.splitlines()[-1]
+                ]
+                assert "Traceback" not in done.stderr
+                (disk / "ballast").unlink()
+                start_once(folder)
+    except NotHere as lack:
+        pytest.skip(str(lack))
+
+
+@pytest.mark.parametrize("command", [["ledger", "verify"], ["ledger", "export"], ["usage"], ["audit"]], ids=" ".join)
+@pytest.mark.parametrize(
+    ("revision", "said"),
+    [("0050", "of an older Parley; start `parley serve` once"), ("0990", "use a newer Parley")],
+    ids=["older", "newer"],
+)
+def test_a_database_of_another_version_is_not_read(
+    installation: Path, command: list[str], revision: str, said: str
+) -> None:
+    with closing(sqlite3.connect(installation / "parley.db")) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+        connection.commit()
+    done = run(*command, "--data", str(installation))
+    assert done.exit_code == 1
+    assert done.stderr.startswith("parley: the database is ")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_keys_are_made_listed_and_revoked_without_a_server(installation: Path) -> None:

@@ -3,7 +3,9 @@
 import asyncio
 import os
 import socket
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from parley.cli.doctor import Finding, Verdict, examine
 from parley.core.clock import FakeClock
 from parley.infra.settings import Settings
 from parley.operations.first_start import ensure_owner
+from parley.operations.owner_key import warn_of_unknown_owner_key
 from parley.operations.records import open_records
 from tests.builders_pull import fake_hub
 from tests.builders_records import settings_in
@@ -82,6 +85,27 @@ def mistype_the_catalog(folder: Path) -> None:
     (folder / "catalog.toml").write_text("default_weights = ")
 
 
+def lose_the_pepper(folder: Path) -> None:
+    (folder / "pepper").unlink()
+
+
+def take_another_pepper(folder: Path) -> None:
+    (folder / "pepper").write_text("ab" * 32 + "\n")
+
+
+def mistype_the_tiers(folder: Path) -> None:
+    (folder / "tiers.toml").write_text("[paid\n")
+
+
+def at_revision(revision: str) -> Callable[[Path], None]:
+    def set_it(folder: Path) -> None:
+        with closing(sqlite3.connect(folder / "parley.db")) as connection:
+            connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+            connection.commit()
+
+    return set_it
+
+
 @pytest.mark.parametrize(
     ("fault", "verdict", "said"),
     [
@@ -89,6 +113,11 @@ def mistype_the_catalog(folder: Path) -> None:
         (lose_the_database, Verdict.PROBLEM, "restore a backup"),
         (zero_a_page, Verdict.PROBLEM, "damaged"),
         (mistype_the_catalog, Verdict.PROBLEM, "is not TOML"),
+        (lose_the_pepper, Verdict.PROBLEM, "pepper is missing"),
+        (take_another_pepper, Verdict.PROBLEM, "does not know the key in"),
+        (mistype_the_tiers, Verdict.PROBLEM, "tiers.toml cannot be read as TOML"),
+        (at_revision("0990"), Verdict.PROBLEM, "use a newer Parley"),
+        (at_revision("0050"), Verdict.WARNING, "of an older Parley"),
     ],
 )
 async def test_a_fault_is_named_with_what_to_do(
@@ -97,6 +126,29 @@ async def test_a_fault_is_named_with_what_to_do(
     await started(settings)
     fault(settings.data)
     assert any(said in text for text in await findings(settings, verdict))
+
+
+async def test_an_owners_key_that_is_kept_elsewhere_is_no_fault(settings: Settings) -> None:
+    await started(settings)
+    (settings.data / "owner.key").unlink()
+    assert await findings(settings, Verdict.PROBLEM) == []
+
+
+async def test_a_postgresql_that_is_away_is_found(settings: Settings, tmp_path: Path) -> None:
+    await started(settings)
+    away = settings.model_copy(update={"database_url": f"postgresql://parley@/nothing?host={tmp_path}"})
+    assert any("cannot be reached" in text for text in await findings(away, Verdict.PROBLEM))
+
+
+async def test_a_start_with_another_pepper_says_that_the_owners_key_does_not_count(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    await started(settings)
+    for fault, said in ((lambda _: None, False), (take_another_pepper, True)):
+        fault(settings.data)
+        async with open_records(settings, FakeClock()) as records:
+            await warn_of_unknown_owner_key(records)
+        assert ("does not know the key in" in caplog.text) is said
 
 
 async def test_a_model_that_is_not_what_was_added_is_found(settings: Settings, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from parley.core.errors import Overloaded
 from parley.core.usage import Usage
 from parley.domain.billing.audit import Expected, check_chain, check_sums
 from parley.domain.billing.verify import Position
-from parley.infra.db import Connection, Database, DatabaseFailed, DatabaseRefused, Transaction
+from parley.infra.db import Connection, Database, DatabaseFailed, DatabaseRefused, Transaction, reading
 from tests.builders_billing import open_money
 from tests.postgres import MISSING, CuttingProxy, crash, end_sessions, execute, is_installed, running_cluster, stop
 
@@ -39,6 +39,15 @@ async def test_a_database_that_was_in_use_is_not_made_anew(postgres_url):
 async def test_a_server_that_is_not_there_is_one_line(tmp_path):
     with pytest.raises(DatabaseRefused, match="PARLEY_DATABASE_URL"):
         await Database.open(f"postgresql://parley@/nothing?host={tmp_path}")
+
+
+async def test_what_only_reads_refuses_a_database_without_tables(postgres_url):
+    with pytest.raises(DatabaseRefused, match="no tables"), reading(postgres_url):
+        pass
+    async with open_money(postgres_url):
+        pass
+    with reading(postgres_url) as connection:
+        assert connection.execute(text("SELECT count(*) FROM organizations")).scalar() is not None
 
 
 @pytest.fixture

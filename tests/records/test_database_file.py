@@ -6,13 +6,15 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
 from parley.infra.db import Database, DatabaseRefused
-from parley.infra.sqlite import create_database_file, quick_check
+from parley.infra.sqlite import create_database_file, quick_check, verify_file
+from tests.small_disk import NotHere, fill, small_disk
 
 
 async def execute(database: Database, statement: str) -> None:
@@ -62,6 +64,51 @@ async def test_b6_a_damaged_database_is_refused_in_one_line_and_left_as_it_is(
     assert str(path) in str(refused.value)
     assert "\n" not in str(refused.value)
     assert path.read_bytes() == before
+
+
+@pytest.fixture
+def _no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, timeout=0))
+
+
+@pytest.mark.usefixtures("_no_patience")
+async def test_a_database_that_another_program_holds_is_not_called_damaged(tmp_path: Path) -> None:
+    path = await made(tmp_path / "parley.db")
+    with closing(sqlite3.connect(path, isolation_level=None)) as holder:
+        holder.execute("PRAGMA locking_mode=EXCLUSIVE")
+        holder.execute("BEGIN EXCLUSIVE")
+        for look in (verify_file, quick_check):
+            with pytest.raises(
+                DatabaseRefused, match=r"cannot be opened at the moment .*locked.*end the program"
+            ) as held:
+                look(path)
+            assert "damaged" not in str(held.value)
+    verify_file(path)
+
+
+async def test_b3_a_database_on_a_full_disk_is_not_called_damaged(tmp_path: Path) -> None:
+    try:
+        with small_disk(tmp_path / "disk", megabytes=8) as disk:
+            path = await made(disk / "parley.db")
+            fill(disk / "ballast")
+            for look in (verify_file, quick_check):
+                with pytest.raises(DatabaseRefused, match=r"cannot be opened at the moment .*make room"):
+                    look(path)
+            with pytest.raises(DatabaseRefused, match="make room"):
+                await Database.open(disk / "another.db")
+            assert list(disk.glob("*another*")) == []
+            (disk / "ballast").unlink()
+            assert quick_check(path) == "ok"
+    except NotHere as lack:
+        pytest.skip(str(lack))
+
+
+async def test_b6_a_database_that_lost_its_tables_is_damaged(tmp_path: Path) -> None:
+    path = await made(tmp_path / "parley.db")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE alembic_version")
+    with pytest.raises(DatabaseRefused, match=r"is damaged .*restore it from a backup"):
+        verify_file(path)
 
 
 async def test_b6_a_missing_database_is_not_made_anew_where_there_was_one(tmp_path: Path) -> None:

@@ -18,12 +18,16 @@ from parley.cli.failures import REFUSED, in_one_line
 from parley.cli.options import folder_option
 from parley.core.errors import OperatorError
 from parley.core.llama_library import Unsupported, library_path
+from parley.domain.limits.tiers import read_tiers
+from parley.infra.db import reading
 from parley.infra.fetch import Fetcher, FetchFailed
 from parley.infra.folder import DataFolder
 from parley.infra.memory import available_memory
 from parley.infra.sandbox import WorkerFailed, confinement_report
+from parley.infra.schema import DatabaseEmpty, DatabaseOutdated
 from parley.infra.settings import Settings, load_settings, unknown_variables
 from parley.infra.sqlite import quick_check, verify_file
+from parley.operations.owner_key import check_owner_key
 from parley.operations.records import catalog_files
 
 _MIN_FREE_DISK_BYTES = 512 * 2**20
@@ -45,6 +49,9 @@ class Finding:
 
     verdict: Verdict
     text: str
+
+
+_POSTGRES = Finding(Verdict.OK, "records are kept by PostgreSQL, whose own tools check it")
 
 
 @click.command()
@@ -69,6 +76,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     folder = DataFolder(settings.data)
     yield from _check_folder(folder)
     yield from _check_database(settings)
+    yield from _check_tiers(folder)
     yield from _check_models(folder)
     yield from _check_llama(settings)
     yield _check_port(settings, folder)
@@ -94,26 +102,46 @@ def _check_folder(folder: DataFolder) -> Iterator[Finding]:
 
 
 def _check_database(settings: Settings) -> Iterator[Finding]:
-    path = settings.database_place
-    if isinstance(path, str):
-        yield Finding(Verdict.OK, "records are kept by PostgreSQL, whose own tools check it")
-        return
-    if not path.exists():
-        if DataFolder(settings.data).owner_key_path.exists():
+    place = settings.database_place
+    folder = DataFolder(settings.data)
+    was_in_use = folder.owner_key_path.exists()
+    if isinstance(place, Path) and not place.exists():
+        if was_in_use:
             yield Finding(
-                Verdict.PROBLEM, f"the database {path} is missing, though the folder was in use: restore a backup"
+                Verdict.PROBLEM, f"the database {place} is missing, though the folder was in use: restore a backup"
             )
         return
     try:
-        verify_file(path)
+        found = _check_file(place) if isinstance(place, Path) else _POSTGRES
+        yield found
+        if found.verdict is Verdict.PROBLEM:
+            return
+        with reading(place) as connection:
+            check_owner_key(connection, folder)
+    except DatabaseOutdated as error:
+        yield Finding(Verdict.WARNING, str(error))
+    except DatabaseEmpty as error:
+        if was_in_use:
+            yield Finding(Verdict.PROBLEM, str(error))
     except OperatorError as error:
         yield Finding(Verdict.PROBLEM, str(error))
-        return
+    else:
+        yield Finding(Verdict.OK, "the database is of this version, and belongs to the pepper as far as can be seen")
+
+
+def _check_file(path: Path) -> Finding:
+    verify_file(path)
     verdict = quick_check(path)
     if verdict == "ok":
-        yield Finding(Verdict.OK, f"database {path} is sound")
-    else:
-        yield Finding(Verdict.PROBLEM, f"the database {path} is damaged ({verdict}): restore it from a backup")
+        return Finding(Verdict.OK, f"database {path} is sound")
+    return Finding(Verdict.PROBLEM, f"the database {path} is damaged ({verdict}): restore it from a backup")
+
+
+def _check_tiers(folder: DataFolder) -> Iterator[Finding]:
+    try:
+        read_tiers(folder.tiers_path)
+    except OperatorError as error:
+        yield Finding(Verdict.PROBLEM, str(error))
 
 
 def _check_models(folder: DataFolder) -> Iterator[Finding]:

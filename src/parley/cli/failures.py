@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import EDQUOT, ENOSPC
 from typing import IO, Any
 
 import click
@@ -11,6 +12,7 @@ from parley.core.errors import OperatorError
 REFUSED = 1
 NO_SERVER = 3
 INTERRUPTED = 130
+_NO_ROOM = frozenset({ENOSPC, EDQUOT})
 
 
 class CommandFailed(click.ClickException):
@@ -36,3 +38,8 @@ def in_one_line() -> Iterator[None]:
         yield
     except OperatorError as error:
         raise CommandFailed(str(error)) from None
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        place = "a file" if error.filename is None else error.filename
+        raise CommandFailed(f"{place} cannot be written ({error.strerror}): make room on its disk") from None

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -12,13 +12,14 @@ from sqlalchemy import Connection, Engine
 
 from parley.infra.patience import READ_SECONDS, Reading, reading_postgres, reading_sqlite
 from parley.infra.postgres import PostgresSession, connect_or_refuse, open_engine
-from parley.infra.schema import current_revision, upgrade
+from parley.infra.schema import current_revision, require_newest, upgrade
 from parley.infra.sqlite import (
     DatabaseRefused,
     SqliteSession,
     create_database_file,
     open_reader,
     open_writer,
+    refusing_in_one_line,
     verify_file,
 )
 from parley.infra.storage import Reserve
@@ -136,15 +137,22 @@ class Database:
 
 @contextmanager
 def reading(place: Path | str) -> Iterator[Connection]:
-    """A connection that cannot write, on the state of one moment, beside whoever writes. Blocks. Raises DatabaseRefused."""
+    """A connection that cannot write, on the state of one moment, beside whoever writes. Blocks.
+
+    Raises DatabaseRefused, also for a database of a newer Parley, DatabaseOutdated for one of an older, and DatabaseEmpty.
+    """
+    connect: Callable[[Engine], Connection]
+    refusing: AbstractContextManager[None]
     if isinstance(place, str):
-        engine: Engine = open_engine(place, may_write=False)
+        engine, connect, refusing = open_engine(place, may_write=False), connect_or_refuse, nullcontext()
     else:
         verify_file(place)
-        engine = open_reader(place)
+        engine, connect, refusing = open_reader(place), Engine.connect, refusing_in_one_line(place)
     try:
-        with connect_or_refuse(engine) as connection, connection.begin():
-            yield connection
+        with refusing, connect(engine) as connection:
+            require_newest(connection)
+            with connection.begin():
+                yield connection
     finally:
         engine.dispose()
 
@@ -155,12 +163,13 @@ def _prepare_file(path: Path, *, may_create: bool) -> None:
             raise DatabaseRefused(
                 f"the database {path} is missing, though this folder was in use; restore it from a backup"
             )
-        create_database_file(path, upgrade)
+        with refusing_in_one_line(path):
+            create_database_file(path, upgrade)
         return
     verify_file(path)
     engine = open_writer(path)
     try:
-        with engine.connect() as connection:
+        with refusing_in_one_line(path), engine.connect() as connection:
             upgrade(connection)
     finally:
         engine.dispose()

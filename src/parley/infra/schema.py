@@ -16,6 +16,14 @@ HEAD = "0100"
 _SCRIPTS = Path(__file__).parent / "migrations"
 
 
+class DatabaseOutdated(DatabaseRefused):
+    """The database is of an older Parley; the next start brings it to the newest schema."""
+
+
+class DatabaseEmpty(DatabaseRefused):
+    """The database has no tables; the first start makes them."""
+
+
 def current_revision(connection: Connection) -> str | None:
     """The revision that the database is at; None for one without tables."""
     with connection.begin():
@@ -32,11 +40,19 @@ def upgrade(connection: Connection) -> None:
         return
     from alembic import command  # noqa: PLC0415 - see HEAD
 
-    if found is not None and found not in known_revisions():
-        raise DatabaseRefused(
-            f"the database is at schema {found}, which this version does not know; use a newer Parley"
-        )
+    _refuse_unknown(found)
     command.upgrade(_config(connection), "head")
+
+
+def require_newest(connection: Connection) -> None:
+    """Raise DatabaseEmpty, DatabaseOutdated for a database of an older Parley, or DatabaseRefused for one of a newer."""
+    found = current_revision(connection)
+    if found == HEAD:
+        return
+    if found is None:
+        raise DatabaseEmpty("the database has no tables; start `parley serve` once, or restore it from a backup")
+    _refuse_unknown(found)
+    raise DatabaseOutdated("the database is of an older Parley; start `parley serve` once, which brings it up to date")
 
 
 def downgrade(connection: Connection, revision: str) -> None:
@@ -51,6 +67,13 @@ def known_revisions() -> list[str]:
     from alembic.script import ScriptDirectory  # noqa: PLC0415 - see HEAD
 
     return [script.revision for script in ScriptDirectory(str(_SCRIPTS)).walk_revisions()]
+
+
+def _refuse_unknown(revision: str | None) -> None:
+    if revision is not None and revision not in known_revisions():
+        raise DatabaseRefused(
+            f"the database is at schema {revision}, which this version does not know; use a newer Parley"
+        )
 
 
 def _config(connection: Connection) -> "Config":

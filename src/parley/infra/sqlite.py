@@ -3,8 +3,8 @@
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import cast
 from urllib.parse import quote
@@ -23,6 +23,19 @@ _MAGIC = b"SQLite format 3\x00"
 _HEADER_BYTES = 100
 # A write, or the growth of the index that all connections share, found no room.
 _NO_ROOM_CODES = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
+# Primary codes. A table that is missing has none of its own.
+_DAMAGE_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
+# The disk's doing or another program's; the file may be as sound as ever.
+_PASSING_CODES = frozenset(
+    {
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_READONLY,
+    }
+)
 
 
 class DatabaseRefused(OperatorError):
@@ -107,16 +120,46 @@ def verify_file(path: Path) -> None:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
             connection.execute("SELECT version_num FROM alembic_version").fetchone()
     except sqlite3.Error as error:
-        raise DatabaseRefused(f"the database {path} is damaged ({error}); restore it from a backup") from None
+        if _primary_code(error) in _DAMAGE_CODES:
+            raise DatabaseRefused(f"the database {path} is damaged ({error}); restore it from a backup") from None
+        raise _unavailable(path, error) from None
+
+
+@contextmanager
+def refusing_in_one_line(path: Path) -> Iterator[None]:
+    """Turn what a full disk, or another program, does to a file that was verified into DatabaseRefused."""
+    try:
+        yield
+    except (sqlite3.Error, DBAPIError) as error:
+        found = error.orig if isinstance(error, DBAPIError) else error
+        if _primary_code(found) not in _PASSING_CODES:
+            raise
+        raise _unavailable(path, found) from None
 
 
 def quick_check(path: Path) -> str:
-    """SQLite's own verdict on every page, `ok` or the first fault. Reads the whole file; finds no flipped values."""
+    """SQLite's own verdict on every page, `ok` or the first fault. Reads the whole file; finds no flipped values.
+
+    Raises DatabaseRefused where the file cannot be read at the moment, which says nothing about it.
+    """
     try:
-        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
+        with (
+            refusing_in_one_line(path),
+            closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection,
+        ):
             return str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
     except sqlite3.Error as error:
         return str(error)
+
+
+def _primary_code(error: BaseException | None) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _unavailable(path: Path, error: BaseException | None) -> DatabaseRefused:
+    return DatabaseRefused(
+        f"the database {path} cannot be opened at the moment ({error}): make room on its disk, or end the program that holds it"
+    )
 
 
 def _engine(path: Path, *, begin: str, pragmas: tuple[str, ...]) -> Engine:

@@ -10,6 +10,7 @@ from parley.domain.catalog.editing import Addition, add_to_file, remove_from_fil
 from parley.domain.catalog.model import CatalogError, Contents, Places
 from parley.domain.catalog.store import read_contents
 from parley.domain.catalog.verified import VerifiedFiles
+from parley.infra.folder import write_private
 
 
 class Catalog:
@@ -79,7 +80,7 @@ class CatalogFiles:
     def install(self) -> None:
         """Put a copy of the catalog that ships into place where there is none, for the operator to edit."""
         if not self._places.file.exists():
-            self._places.file.write_bytes(self._places.shipped_file.read_bytes())
+            write_private(self._places.file, self._places.shipped_file.read_text(encoding="utf-8"))
 
     def read(self) -> Contents:
         """The catalog in force; the one that ships where nothing has been installed yet. Raises CatalogError."""
