@@ -86,10 +86,7 @@ class StorageWatch:
     def check(self) -> None:
         """Raises Overloaded where nothing new is taken for want of room; a look at memory."""
         if self._lack is not None:
-            raise Overloaded(
-                "The server is out of storage and takes no new requests. Please retry your request later.",
-                retry_after_seconds=_RETRY_SECONDS,
-            )
+            raise out_of_storage()
 
     async def run(self) -> None:
         """Look now and then every second, until cancelled."""
@@ -127,6 +124,14 @@ class StorageWatch:
         # Whoever writes now is in the way for a moment; the next look comes in a second.
         with suppress(sqlite3.OperationalError), closing(sqlite3.connect(self._database, timeout=0.0)) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+
+def out_of_storage() -> Overloaded:
+    """What is said to whom is refused for want of room."""
+    return Overloaded(
+        "The server is out of storage and takes no new requests. Please retry your request later.",
+        retry_after_seconds=_RETRY_SECONDS,
+    )
 
 
 def _allocate(descriptor: int, num_bytes: int) -> None:

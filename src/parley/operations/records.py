@@ -61,6 +61,11 @@ class Records:
     # Of a database that is a file; what disk PostgreSQL has is its own affair.
     storage: StorageWatch | None
 
+    def check_room(self) -> None:
+        """Raises Overloaded where nothing new is taken for want of room: what is left is for settlements."""
+        if self.storage is not None:
+            self.storage.check()
+
 
 @asynccontextmanager
 async def open_records(settings: Settings, clock: Clock) -> AsyncIterator[Records]:
