@@ -101,6 +101,7 @@ class Application:
             settlement=self.settlement,
         )
         max_upload_bytes = settings.max_upload_mib << 20
+        uploads = Uploads(records.folder.uploads_path, records.storage)
         self.asgi: ASGIApp = build_stack(
             routes=route_table(is_ready=self.is_ready, page=LandingPage(), door=DoorPage()),
             services=Services(
@@ -110,7 +111,7 @@ class Application:
                 clock=clock,
                 platform=platform,
                 repeats=Repeats(records.replies),
-                forms=FormReader(Uploads(records.folder.uploads_path).sweep(), max_file_bytes=max_upload_bytes),
+                forms=FormReader(uploads.sweep(), max_file_bytes=max_upload_bytes),
                 metrics=self.metrics,
                 levels_of=partial(levels_of, records),
             ),
