@@ -11,12 +11,18 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
+from parley.api.platform.commands import ListKeys
+from parley.cli.state import change_state
+from parley.core.clock import FakeClock
 from parley.core.errors import Overloaded
 from parley.core.usage import Usage
 from parley.domain.billing.audit import Expected, check_chain, check_sums
 from parley.domain.billing.verify import Position
 from parley.infra.db import Connection, Database, DatabaseFailed, DatabaseRefused, Transaction
+from parley.operations.first_start import ensure_owner
+from parley.operations.records import open_records
 from tests.builders_billing import open_money
+from tests.builders_records import settings_in
 from tests.postgres import MISSING, CuttingProxy, crash, end_sessions, execute, is_installed, running_cluster, stop
 
 USED = Usage(input_tokens=10, output_tokens=5)
@@ -39,6 +45,19 @@ async def test_a_database_that_was_in_use_is_not_made_anew(postgres_url):
 async def test_a_server_that_is_not_there_is_one_line(tmp_path):
     with pytest.raises(DatabaseRefused, match="PARLEY_DATABASE_URL"):
         await Database.open(f"postgresql://parley@/nothing?host={tmp_path}")
+
+
+def test_the_command_line_works_where_the_owners_key_is_kept_elsewhere(postgres_url, tmp_path):
+    settings = settings_in(tmp_path / "data", database_url=postgres_url)
+
+    async def start():
+        async with open_records(settings, FakeClock()) as records:
+            await ensure_owner(records, None)
+
+    asyncio.run(start())
+    for name in ("owner.key", "founded"):
+        (tmp_path / "data" / name).unlink()
+    assert [key.name for key in change_state(settings, ListKeys()).keys] == ["owner"]
 
 
 @pytest.fixture

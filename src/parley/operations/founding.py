@@ -48,4 +48,6 @@ class Founding:
         if not self._mark.exists():
             # A full disk is no reason not to start; the next start tries again.
             with suppress(OSError):
-                write_private(self._mark, "This folder belongs to a database: Parley makes no new one beside this file.\n")
+                write_private(
+                    self._mark, "This folder belongs to a database: Parley makes no new one beside this file.\n"
+                )
