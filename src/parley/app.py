@@ -210,7 +210,9 @@ async def serve(
             path = records.folder.owner_key_path
             on_ready(Started(url=url, weights=weights, owner_key=owner_key, owner_key_path=path))
 
-        reconciler = Reconciler(records.database, records.billing, records.replies, records.audit)
+        reconciler = Reconciler(
+            records.database, records.billing, records.replies, records.audit, check_room=records.check_room
+        )
         watch_records(application.metrics, records, reconciler)
         meanwhile = [application.settlement.run, reconciler.run, records.database.raise_failure]
         if records.storage is not None:

@@ -7,6 +7,7 @@ import pytest
 
 from parley.api.platform.commands import CreateKey, ListKeys, RevokeKey, perform
 from parley.operations.last_used import LastUsed
+from parley.operations.reconcile import Reconciler
 from tests.builders_accounts import Town, town
 from tests.small_disk import NotHere, fill, small_disk
 
@@ -65,3 +66,24 @@ async def test_b3_when_keys_were_used_is_remembered_until_there_is_room(full: To
     await LastUsed(full.records).keep()
     assert reserve_of(full).exists()
     assert set(full.records.keys.take_used().values()) == {full.clock.now()}
+
+
+async def test_b3_the_reconciler_forgets_nothing_while_there_is_no_room(
+    full: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records, asked = full.records, []
+
+    async def forget_old() -> int:
+        asked.append("forget")
+        return 0
+
+    monkeypatch.setattr(records.replies, "forget_old", forget_old)
+    reconciler = Reconciler(
+        records.database, records.billing, records.replies, records.audit, check_room=records.check_room
+    )
+    await reconciler.expire()
+    assert asked == []
+    (records.folder.path.parent / "ballast").unlink()
+    records.storage.look()
+    await reconciler.expire()
+    assert asked == ["forget"]
