@@ -102,6 +102,7 @@ class Application:
             settlement=self.settlement,
         )
         max_upload_bytes = settings.max_upload_mib << 20
+        uploads = Uploads(records.folder.uploads_path, records.storage)
         self.asgi: ASGIApp = build_stack(
             routes=route_table(is_ready=self.is_ready, page=LandingPage(), door=DoorPage()),
             services=Services(
@@ -111,7 +112,7 @@ class Application:
                 clock=clock,
                 platform=platform,
                 repeats=Repeats(records.replies),
-                forms=FormReader(Uploads(records.folder.uploads_path).sweep(), max_file_bytes=max_upload_bytes),
+                forms=FormReader(uploads.sweep(), max_file_bytes=max_upload_bytes),
                 metrics=self.metrics,
                 levels_of=partial(levels_of, records),
             ),
@@ -211,7 +212,9 @@ async def serve(
             path = records.folder.owner_key_path
             on_ready(Started(url=url, weights=weights, owner_key=owner_key, owner_key_path=path))
 
-        reconciler = Reconciler(records.database, records.billing, records.replies, records.audit)
+        reconciler = Reconciler(
+            records.database, records.billing, records.replies, records.audit, check_room=records.check_room
+        )
         watch_records(application.metrics, records, reconciler)
         meanwhile = [application.settlement.run, reconciler.run, records.database.raise_failure]
         if records.storage is not None:

@@ -11,12 +11,18 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
+from parley.api.platform.commands import ListKeys
+from parley.cli.state import change_state
+from parley.core.clock import FakeClock
 from parley.core.errors import Overloaded
 from parley.core.usage import Usage
 from parley.domain.billing.audit import Expected, check_chain, check_sums
 from parley.domain.billing.verify import Position
 from parley.infra.db import Connection, Database, DatabaseFailed, DatabaseRefused, Transaction, reading
+from parley.operations.first_start import ensure_owner
+from parley.operations.records import open_records
 from tests.builders_billing import open_money
+from tests.builders_records import settings_in
 from tests.postgres import MISSING, CuttingProxy, crash, end_sessions, execute, is_installed, running_cluster, stop
 
 USED = Usage(input_tokens=10, output_tokens=5)
@@ -48,6 +54,19 @@ async def test_what_only_reads_refuses_a_database_without_tables(postgres_url):
         pass
     with reading(postgres_url) as connection:
         assert connection.execute(text("SELECT count(*) FROM organizations")).scalar() is not None
+
+
+def test_the_command_line_works_where_the_owners_key_is_kept_elsewhere(postgres_url, tmp_path):
+    settings = settings_in(tmp_path / "data", database_url=postgres_url)
+
+    async def start():
+        async with open_records(settings, FakeClock()) as records:
+            await ensure_owner(records, None)
+
+    asyncio.run(start())
+    for name in ("owner.key", "founded"):
+        (tmp_path / "data" / name).unlink()
+    assert [key.name for key in change_state(settings, ListKeys()).keys] == ["owner"]
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from parley.infra.db import DatabaseRefused
 from parley.infra.folder import DataFolderError
 from parley.operations.command_line import operator
 from parley.operations.first_start import ensure_owner
+from parley.operations.founding import Founding
 from parley.operations.manage_keys import create_key, revoke_key
 from parley.operations.organizations import (
     OrganizationChange,
@@ -149,23 +150,69 @@ async def test_a_revoked_bootstrap_key_does_not_come_back_with_the_environment(t
         assert records.keys.authenticate(BOOTSTRAP_KEY) is None
 
 
-async def test_a_start_that_died_before_the_owner_counted_is_followed_by_a_first_start(tmp_path: Path) -> None:
+@pytest.mark.parametrize("has_written_key", [False, True])
+async def test_a_start_that_died_before_the_owner_counted_is_followed_by_a_first_start(
+    tmp_path: Path, has_written_key: bool
+) -> None:
     folder = tmp_path / "d"
-    async with open_records(settings_in(folder), FakeClock()):
-        pass
-    (folder / "owner.key").write_text("sk-written-but-never-committed\n")
+    async with open_records(settings_in(folder), FakeClock()) as records:
+        if has_written_key:
+            Founding(records.folder).begin("sk-written-but-never-committed")
+    assert (folder / "pepper").exists()
     owner = await started(folder)
     assert owner is not None
     assert (folder / "owner.key").read_text() == owner + "\n"
+    assert await started(folder) is None
 
 
-async def test_a_lost_database_is_not_replaced_by_an_empty_one(tmp_path: Path) -> None:
+async def test_a_start_that_died_once_the_owner_counted_leaves_the_key_that_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "d"
+    with monkeypatch.context() as patch:
+        patch.setattr(Founding, "finish", lambda _: None)
+        owner = await started(folder)
+    assert not (folder / "owner.key").exists()
+    assert await started(folder) is None
+    assert (folder / "owner.key").read_text() == f"{owner}\n"
+
+
+@pytest.mark.parametrize("kept", [("owner.key",), ("founded",), ("owner.key", "founded")])
+async def test_a_database_that_lost_its_organization_is_refused(tmp_path: Path, kept: tuple[str, ...]) -> None:
+    folder = tmp_path / "d"
+    async with open_records(settings_in(folder), FakeClock()) as records:
+        # What stands before the log is folded in: a copy that was made without the log.
+        young = (folder / "parley.db").read_bytes()
+        owner = await ensure_owner(records, None)
+    (folder / "parley.db").write_bytes(young)
+    for name in {"owner.key", "founded"} - set(kept):
+        (folder / name).unlink()
+    for _ in range(2):
+        with pytest.raises(DatabaseRefused, match=r"is empty, though this folder was in use.*parley\.db-wal"):
+            await started(folder, BOOTSTRAP_KEY)
+    if "owner.key" in kept:
+        assert (folder / "owner.key").read_text() == f"{owner}\n"
+
+
+@pytest.mark.parametrize("lost", [(), ("owner.key",), ("owner.key", "founded")])
+async def test_a_lost_database_is_not_replaced_by_an_empty_one(tmp_path: Path, lost: tuple[str, ...]) -> None:
     folder = tmp_path / "d"
     await started(folder)
-    (folder / "parley.db").unlink()
+    for name in ("parley.db", *lost):
+        (folder / name).unlink()
     with pytest.raises(DatabaseRefused, match="missing"):
         await started(folder)
     assert not (folder / "parley.db").exists()
+
+
+async def test_an_installation_of_before_the_mark_goes_on_and_gets_it(tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    await started(folder)
+    for name in ("owner.key", "founded"):
+        (folder / name).unlink()
+    assert await started(folder) is None
+    assert (folder / "founded").exists()
+    assert not (folder / "owner.key").exists()
 
 
 async def test_a_lost_pepper_is_not_replaced_by_another(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ _UNAUDITED = frozenset({Access.READ, Access.MODEL_REQUEST})
 
 
 class Dispatcher:
-    """Pure ASGI. Refuses in this order: path, method, key, server stopping; then the handler decides."""
+    """Pure ASGI. Refuses in this order: path, method, key, server stopping, no room; then the handler decides."""
 
     def __init__(
         self, *, routes: RouteTable, services: Services, gatekeeper: Gatekeeper, open_requests: OpenRequests
@@ -85,6 +85,10 @@ class Dispatcher:
             if access is not Access.METRICS:
                 # How a server stops is what its operator looks for then.
                 self._open_requests.check_accepting()
+        if match.route.method != "GET" and access not in _UNAUDITED:
+            # Changes would use up what settlements are written from. Admission asks for model requests: a reply that was kept is
+            # told without room.
+            self._services.platform.records.check_room()
         return Call(
             http=http,
             services=self._services,

@@ -42,7 +42,7 @@ class FormReader:
         self._max_file_bytes = max_file_bytes
 
     async def read(self, http: Request, uploaded: ExitStack) -> Form:
-        """The form. `uploaded` removes the file when it is closed, also where this raises InvalidRequest or RequestTooLarge."""
+        """The form. `uploaded` removes the file when it is closed, also where this raises InvalidRequest, RequestTooLarge or Overloaded."""
         reading = _Reading(self._uploads, uploaded, max_file_bytes=self._max_file_bytes)
         try:
             with _parser(http.headers.get("content-type")) as parser:

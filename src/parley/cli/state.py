@@ -39,10 +39,11 @@ def is_installed(settings: Settings) -> bool:
     """Whether a server has started on the data folder, or a command has prepared it. Raises CommandFailed."""
     data = settings.data
     try:
-        # The owner's key alone is an installation that lost its database; opening it says how to mend that.
-        place = settings.database_place
-        has_file = isinstance(place, Path) and place.exists()
-        return data.is_dir() and (has_file or DataFolder(data).owner_key_path.exists())
+        # The pepper alone is an installation on PostgreSQL whose owner's key is kept elsewhere, or one that lost its database;
+        # opening it says how to mend that.
+        place, folder = settings.database_place, DataFolder(data)
+        marks = [folder.pepper_path, folder.owner_key_path, *([place] if isinstance(place, Path) else [])]
+        return data.is_dir() and any(mark.exists() for mark in marks)
     except OSError as error:
         raise CommandFailed(f"{data} cannot be read: {error.strerror}") from None
 

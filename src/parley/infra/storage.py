@@ -4,10 +4,12 @@ Fails closed: where no more can be kept, nothing new is taken. What runs goes on
 """
 
 import asyncio
+import errno
 import logging
 import os
 import sqlite3
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,7 @@ _FREE_SHARE, _FREE_BYTES = 0.05, 512 << 20
 _RESERVE_SHARE, _RESERVE_BYTES = 0.05, 64 << 20
 _LOOK_SECONDS = 1.0
 _RETRY_SECONDS = 30.0
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 _log = logging.getLogger(__name__)
 
@@ -86,10 +89,7 @@ class StorageWatch:
     def check(self) -> None:
         """Raises Overloaded where nothing new is taken for want of room; a look at memory."""
         if self._lack is not None:
-            raise Overloaded(
-                "The server is out of storage and takes no new requests. Please retry your request later.",
-                retry_after_seconds=_RETRY_SECONDS,
-            )
+            raise _out_of_storage()
 
     async def run(self) -> None:
         """Look now and then every second, until cancelled."""
@@ -127,6 +127,24 @@ class StorageWatch:
         # Whoever writes now is in the way for a moment; the next look comes in a second.
         with suppress(sqlite3.OperationalError), closing(sqlite3.connect(self._database, timeout=0.0)) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+
+@contextmanager
+def refusing_without_room() -> Iterator[None]:
+    """For what writes files for a request: raises Overloaded where the body finds the disk full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise _out_of_storage() from error
+
+
+def _out_of_storage() -> Overloaded:
+    return Overloaded(
+        "The server is out of storage and takes no new requests. Please retry your request later.",
+        retry_after_seconds=_RETRY_SECONDS,
+    )
 
 
 def _allocate(descriptor: int, num_bytes: int) -> None:

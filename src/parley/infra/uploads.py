@@ -4,47 +4,61 @@ import hashlib
 import os
 import secrets
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 from parley.core.speech import Recording
+from parley.infra.storage import StorageWatch, refusing_without_room
 
 _FILE_NAME = "upload"
 
 
 class Upload:
-    """One file while it is written, and until `close`, which removes it. All of it blocks: write off the loop."""
+    """One file while it is written, and until `close`, which removes it. All of it blocks: write off the loop.
+
+    Raises Overloaded where the disk is full.
+    """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(mode=0o700)
         self._folder = folder
         self._digest = hashlib.sha256()
         self._num_bytes = 0
-        descriptor = os.open(folder / _FILE_NAME, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with refusing_without_room():
+            folder.mkdir(mode=0o700)
+            descriptor = os.open(folder / _FILE_NAME, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._file = os.fdopen(descriptor, "wb")
 
     def write(self, part: bytes) -> None:
         """Append."""
         self._digest.update(part)
         self._num_bytes += len(part)
-        self._file.write(part)
+        with refusing_without_room():
+            self._file.write(part)
 
     def finish(self) -> Recording:
         """The file, whole. Nothing is written after that."""
-        self._file.close()
+        with refusing_without_room():
+            self._file.close()
         return Recording(path=self._folder / _FILE_NAME, num_bytes=self._num_bytes, sha256=self._digest.hexdigest())
 
     def close(self) -> None:
         """Remove the file and its folder. Any number of times."""
-        self._file.close()
+        # What a full disk did not take is tried once more here, and nobody wants it.
+        with suppress(OSError):
+            self._file.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
 class Uploads:
-    """The folder of all uploads. What a process that died left there is removed when the next one begins."""
+    """The folder of all uploads. What a process that died left there is removed when the next one begins.
 
-    def __init__(self, folder: Path) -> None:
+    Without `storage`, whether there is room is seen when it is written.
+    """
+
+    def __init__(self, folder: Path, storage: StorageWatch | None = None) -> None:
         self._folder = folder
+        self._storage = storage
 
     def sweep(self) -> Self:
         """Make the folder, empty. Before anything is uploaded."""
@@ -53,5 +67,7 @@ class Uploads:
         return self
 
     def begin(self) -> Upload:
-        """A new file. Whoever begins it closes it."""
+        """A new file. Whoever begins it closes it. Raises Overloaded where there is no room."""
+        if self._storage is not None:
+            self._storage.check()
         return Upload(self._folder / secrets.token_hex(16))

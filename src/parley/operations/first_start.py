@@ -7,7 +7,7 @@ from parley.core.principal import Scope
 from parley.domain.accounts.key_shape import new_secret
 from parley.domain.accounts.model import OWNER_SCOPES, Key, KeyRequest
 from parley.infra.db import Transaction
-from parley.infra.folder import write_private
+from parley.operations.founding import Founding
 from parley.operations.records import Records
 
 _log = logging.getLogger(__name__)
@@ -20,12 +20,13 @@ async def ensure_owner(records: Records, bootstrap_key: str | None) -> str | Non
     The first bootstrap key that an installation is ever given becomes an owner key. A later one is not added, because a
     key that was revoked, rotated or has ended must not come back with the environment; it is said in the log.
     """
-    owner_key = None
+    owner_key, founding = None, Founding(records.folder)
     if await records.database.read(records.accounts.is_empty):
         owner_key = new_secret()
         # Written before it counts: after a crash in between, the next start is still the first and writes another.
-        write_private(records.folder.owner_key_path, owner_key + "\n")
+        founding.begin(owner_key)
         await records.database.transaction(partial(_found, records, owner_key))
+    founding.finish()
     if bootstrap_key is not None and records.keys.authenticate(bootstrap_key) is None:
         await _bootstrap(records, bootstrap_key)
     return owner_key

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from parley.core.errors import Overloaded
 from parley.infra.db import DatabaseFailed
 from parley.operations.records import Records
 
@@ -24,6 +25,11 @@ class LastUsed:
 
     async def keep(self) -> None:
         """Write down what was used since the last time."""
+        try:
+            self._records.check_room()
+        except Overloaded:
+            # The ring remembers it until there is room.
+            return
         times = self._records.keys.take_used()
         if times:
             self._times.update(times)

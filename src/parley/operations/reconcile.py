@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 
 from parley.core.actor import Actor, ActorKind
@@ -26,13 +27,24 @@ _log = logging.getLogger(__name__)
 
 
 class Reconciler:
-    """`run` goes on until it is cancelled. `findings` are those of the last round: empty when all is well."""
+    """`run` goes on until it is cancelled. `findings` are those of the last round: empty when all is well.
 
-    def __init__(self, database: Database, billing: Billing, replies: Replies, audit: AuditLog) -> None:
+    `check_room` raises Overloaded on a full disk.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        billing: Billing,
+        replies: Replies,
+        audit: AuditLog,
+        check_room: Callable[[], None] = lambda: None,
+    ) -> None:
         self._database = database
         self._audit = audit
         self._billing = billing
         self._replies = replies
+        self._check_room = check_room
         self._position = Position()
         self.findings: Sequence[Finding] = ()
 
@@ -49,7 +61,10 @@ class Reconciler:
 
     async def expire(self) -> None:
         """Post what is left of grants whose time is over; forget the keys of yesterday's requests."""
-        await self._replies.forget_old()
+        with suppress(Overloaded):
+            # To delete takes room, too, which is for settlements.
+            self._check_room()
+            await self._replies.forget_old()
         postings = self._billing.books.expire()
         if postings:
             await self._database.transaction(lambda unit: self._billing.post(unit.connection, postings))

@@ -30,6 +30,7 @@ from parley.infra.folder import DataFolder, exclusive_lock
 from parley.infra.mail import MailRoom, mail_room
 from parley.infra.settings import Settings
 from parley.infra.storage import StorageWatch
+from parley.operations.founding import Founding
 from parley.operations.settlements import Settlements, settle_orphans
 
 _log = logging.getLogger(__name__)
@@ -61,6 +62,11 @@ class Records:
     # Of a database that is a file; what disk PostgreSQL has is its own affair.
     storage: StorageWatch | None
 
+    def check_room(self) -> None:
+        """Raises Overloaded where nothing new is taken for want of room: what is left is for settlements."""
+        if self.storage is not None:
+            self.storage.check()
+
 
 @asynccontextmanager
 async def open_records(settings: Settings, clock: Clock) -> AsyncIterator[Records]:
@@ -83,10 +89,14 @@ async def open_records(settings: Settings, clock: Clock) -> AsyncIterator[Record
         if storage is not None:
             stack.callback(storage.reserve.release)
         reserve = None if storage is None else storage.reserve
-        # The owner's key is written after the database was made: where there is one, there was a database.
-        database = await Database.open(place, may_create=not folder.owner_key_path.exists(), reserve=reserve)
+        founding = Founding(folder)
+        # The pepper is written after the database was made: where there is one, there was a database.
+        may_create = not founding.is_over and not folder.pepper_path.exists()
+        database = await Database.open(place, may_create=may_create, reserve=reserve)
         stack.push_async_callback(database.aclose)
         is_new = await database.read(Accounts(Ring(b"", clock), clock).is_empty)
+        if is_new:
+            founding.check_ledger(place)
         is_metered = settings.mode == "metered"
         keys = Ring(folder.pepper(may_create=is_new), clock)
         accounts = Accounts(keys, clock, is_house_metered=is_metered)

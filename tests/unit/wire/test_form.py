@@ -1,5 +1,6 @@
 """Forms as clients cut them into packets: what is read does not depend on where."""
 
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -7,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from parley.api.form import Form, FormReader
-from parley.core.errors import InvalidRequest
+from parley.core.errors import InvalidRequest, Overloaded
+from parley.infra.storage import StorageWatch
 from parley.infra.uploads import Uploads
+from tests.small_disk import NotHere, fill, small_disk
 
 CONTENT = b"RIFF\x00\xff\r\n--x" * 200
 BODY = (
@@ -57,3 +60,36 @@ async def test_a_form_that_breaks_off_is_none(tmp_path: Path) -> None:
     for length in (0, 3, 40, len(BODY) - 1):
         with pytest.raises(InvalidRequest, match="could not parse the form"):
             await read(tmp_path, BODY[:length])
+
+
+@pytest.mark.parametrize(("num_bytes", "num_free"), [(100, 0), (900_000, 0), (900_000, 400_000)])
+async def test_a_recording_that_the_disk_has_no_room_for_is_refused_and_leaves_nothing(
+    tmp_path: Path, num_bytes: int, num_free: int
+) -> None:
+    whole = BODY.replace(CONTENT, bytes(num_bytes))
+    packets = [whole[place : place + 100_001] for place in range(0, len(whole), 100_001)]
+    try:
+        with small_disk(tmp_path / "disk", megabytes=4) as disk:
+            uploads = disk / "uploads"
+            uploads.mkdir()
+            fill(disk / "ballast")
+            os.truncate(disk / "ballast", (disk / "ballast").stat().st_size - num_free)
+            with pytest.raises(Overloaded):
+                await read(uploads, *packets)
+            assert list(uploads.iterdir()) == []
+    except NotHere as lack:
+        pytest.skip(str(lack))
+
+
+async def test_no_file_is_begun_while_the_disk_is_known_to_be_full(tmp_path: Path) -> None:
+    try:
+        with small_disk(tmp_path / "disk", megabytes=4) as disk:
+            watch = StorageWatch(disk / "parley.db")
+            watch.reserve.take()
+            fill(disk / "ballast")
+            watch.look()
+            with pytest.raises(Overloaded):
+                Uploads(tmp_path / "elsewhere", watch).sweep().begin()
+            assert list((tmp_path / "elsewhere").iterdir()) == []
+    except NotHere as lack:
+        pytest.skip(str(lack))

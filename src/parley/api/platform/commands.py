@@ -2,7 +2,13 @@
 
 import msgspec
 
-from parley.api.platform.account_commands import AccountCommand, perform_on_accounts
+from parley.api.platform.account_commands import (
+    AccountCommand,
+    ListOrganizations,
+    ListProjects,
+    ListUsers,
+    perform_on_accounts,
+)
 from parley.api.platform.money_commands import (
     AddCredits,
     GrantCredits,
@@ -113,6 +119,10 @@ KeyCommand = CreateKey | RotateKey | IdentifyKeys | RevokeKey | ListKeys
 # What changes or shows the state that is kept.
 StateCommand = KeyCommand | AddModel | AddSpeechModel | AddUpstream | RemoveModel | AccountCommand | MoneyCommand
 Command = StateCommand | ShowStatus
+# What is done on a full disk, too: it reads, it makes room, or it must not wait.
+_WITHOUT_ROOM = (
+    ListKeys | IdentifyKeys | ShowCredits | ListOrganizations | ListProjects | ListUsers | RemoveModel | RevokeKey
+)
 
 
 class KeyLine(msgspec.Struct, kw_only=True):
@@ -154,6 +164,8 @@ class Reply(msgspec.Struct, kw_only=True, omit_defaults=True):
 async def perform(records: Records, command: StateCommand, in_use: InUse) -> Reply:
     """Run the operation behind a command. A refusal is a reply with its `error`."""
     try:
+        if not isinstance(command, _WITHOUT_ROOM):
+            records.check_room()
         return await _perform(records, command, in_use)
     except ParleyError as refusal:
         return Reply(error=refusal.message)
