@@ -44,6 +44,17 @@ class Bucket:
         """Take `amount` units, whether or not they are there; a negative amount is given back, up to the brim."""
         self.credit = min(self.credit - amount * self.window_ns, self.capacity * self.window_ns)
 
+    def room(self, *, taken_of: int) -> int:
+        """Whole units in it, in the measure of what was taken while it had room for `taken_of` units."""
+        if self.credit <= 0:
+            return 0
+        return self.credit * taken_of // (self.capacity * self.window_ns)
+
+    def take_more(self, amount: int, *, taken_of: int) -> None:
+        """Take `amount` units of `room`, in the same measure."""
+        if amount:
+            self.credit -= amount * self.window_ns * self.capacity // taken_of
+
     def correct(self, amount: int, *, taken_of: int) -> None:
         """As `take`, for what was taken while it had room for `taken_of` units, which was resized since then with the rest.
 

@@ -117,6 +117,64 @@ def test_what_was_used_beyond_the_first_block_is_taken_in_the_end() -> None:
     assert desk.refusal(tokens=1).retry_after_seconds == pytest.approx((10_001) * 60 / 40_000)
 
 
+def test_a_request_that_grows_takes_what_every_limit_has_left_and_no_more() -> None:
+    desk = Desk()
+    principal = replace(METERED, limits=Limits(tokens_per_day=1_000))
+    permit = desk.admit(principal, tokens=600)
+    # The organization has 39,400 left, the key 400.
+    assert permit.extend(300) == 300
+    assert permit.extend(300) == 100
+    assert permit.extend(300) == 0
+    assert desk.refusal(principal, tokens=1).kind == "tokens"
+    permit.close(900)
+    assert desk.admit(principal, tokens=100).levels.tokens.remaining == 0
+    assert desk.admit(METERED, tokens=1).levels.tokens.remaining == 40_000 - 900 - 100 - 1
+
+
+def test_a_growing_request_has_what_is_refilled_meanwhile() -> None:
+    desk, principal = Desk(), limited(tokens_per_minute=600)
+    permit = desk.admit(principal, tokens=600)
+    assert permit.extend(512) == 0
+    desk.clock.advance(3)
+    assert permit.extend(512) == 30
+
+
+def test_what_a_growing_request_took_and_does_not_want_comes_back() -> None:
+    desk, principal = Desk(), limited(tokens_per_minute=1_000)
+    permit = desk.admit(principal, tokens=100)
+    assert permit.extend(512) == 512
+    permit.give_back(500)
+    assert desk.rates.standing(principal, model="m", family="m").tokens.remaining == 1_000 - 112
+    permit.close(112)
+    assert desk.rates.standing(principal, model="m", family="m").tokens.remaining == 1_000 - 112
+
+
+def test_a_request_that_is_over_grows_no_more() -> None:
+    desk, principal = Desk(), limited(tokens_per_minute=1_000)
+    permit = desk.admit(principal, tokens=100)
+    permit.close(100)
+    assert permit.extend(512) == 0
+    permit.give_back(100)
+    assert desk.rates.standing(principal, model="m", family="m").tokens.remaining == 900
+
+
+def test_where_nothing_limits_tokens_a_request_grows_as_it_likes() -> None:
+    assert Desk().admit(OPEN).extend(10**9) == 10**9
+    assert Desk().admit(limited(requests_per_minute=1)).extend(10**9) == 10**9
+
+
+@pytest.mark.parametrize(("capacity", "most"), [(2_000, 900), (500, 900), (0, 0)])
+def test_a_request_that_grows_under_a_changed_limit_counts_in_proportion(capacity: int, most: int) -> None:
+    desk = Desk()
+    permit = desk.admit(limited(tokens_per_minute=1_000), tokens=100)
+    changed = limited(tokens_per_minute=capacity)
+    desk.rates.standing(changed, model="m", family="m")
+    assert permit.extend(10_000) == most
+    assert desk.rates.standing(changed, model="m", family="m").tokens.remaining == 0
+    permit.close(0)
+    assert desk.rates.standing(changed, model="m", family="m").tokens.remaining == capacity
+
+
 def test_e4_a_request_above_the_limit_is_told_that_waiting_does_not_help() -> None:
     refusal = Desk().refusal(tokens=40_001)
     assert refusal.message == (
@@ -267,7 +325,7 @@ def test_e5_a_jump_of_the_wall_clock_neither_frees_nor_locks(jump_seconds: float
     assert desk.num_admitted(METERED) == 20
 
 
-@given(st.lists(st.tuples(st.integers(1, 3_000), st.integers(0, 5_000), st.integers(0, 20_000)), max_size=60))
+@given(st.lists(st.tuples(st.integers(1, 3_000), st.integers(0, 30_000), st.integers(0, 20_000)), max_size=60))
 def test_e4_tokens_let_in_never_exceed_what_was_there_and_refilled(requests: list[tuple[int, int, int]]) -> None:
     desk = Desk()
     desk.rates.set_tier("org-a", "paid")
@@ -278,8 +336,9 @@ def test_e4_tokens_let_in_never_exceed_what_was_there_and_refilled(requests: lis
             permit = desk.admit(tokens=tokens)
         except RateLimited:
             continue
-        permit.close(min(actual, tokens))
-        used += min(actual, tokens)
+        allowed = tokens + (permit.extend(actual - tokens) if actual > tokens else 0)
+        permit.close(min(actual, allowed))
+        used += min(actual, allowed)
     assert used <= 90_000 + (desk.clock.monotonic() - start) * 1_500
 
 
@@ -338,3 +397,25 @@ def test_minutes_of_audio_that_were_not_heard_come_back_and_those_beyond_are_tak
     admit(7).close(audio_minutes=8)
     with pytest.raises(RateLimited, match="audio minutes per minute"):
         admit(1)
+
+
+def test_a_recording_that_grows_takes_the_minutes_that_it_needs_or_is_refused() -> None:
+    desk, principal = Desk(), limited(audio_minutes_per_minute=10)
+    permit = desk.rates.admit(principal, model="m", family="f", need=LimitNeed(audio_minutes=7))
+    assert permit.extend_audio(2, least=1) == 2
+    assert permit.extend_audio(2, least=1) == 1
+    with pytest.raises(RateLimited, match=r"Limit 10, Requested 11\. The recording must be reduced") as refusal:
+        permit.extend_audio(1, least=1)
+    assert refusal.value.retry_after_seconds is None
+
+
+def test_a_recording_that_may_grow_later_is_told_when() -> None:
+    desk, principal = Desk(), limited(audio_minutes_per_minute=10)
+    desk.rates.admit(principal, model="m", family="f", need=LimitNeed(audio_minutes=6))
+    permit = desk.rates.admit(principal, model="m", family="f", need=LimitNeed(audio_minutes=4))
+    with pytest.raises(RateLimited, match=r"Limit 10, Used 10, Requested 5\.") as refusal:
+        permit.extend_audio(1, least=1)
+    # As long as it takes until all of it would be let in, from the start.
+    assert refusal.value.retry_after_seconds == 30.0
+    permit.cancel()
+    assert desk.rates.admit(principal, model="m", family="f", need=LimitNeed(audio_minutes=4))

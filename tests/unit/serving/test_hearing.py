@@ -4,12 +4,15 @@ from dataclasses import replace
 
 import pytest
 
+from parley.core.clock import FakeClock
 from parley.core.errors import InvalidRequest, NotFound, RateLimited, RequestQuarantined, UnsupportedParameter
 from parley.core.events import Finished
-from parley.core.limits import LimitNeed
+from parley.core.limits import LimitNeed, Limits
 from parley.core.price import Price
 from parley.core.speech import HeardSegment, Task, TranscriptFinished
 from parley.core.usage import Outcome, Usage
+from parley.domain.limits.counters import ProcessCounters
+from parley.domain.limits.service import RateLimits
 from parley.serving.admission.audio import seconds_to_hold
 from tests.builders_serving import Bench, make_bench, make_principal, make_snapshot
 from tests.builders_speech import SPHINX, FakeDecoder, FakeSpeechEngine, speech_snapshot, texts, transcription
@@ -188,6 +191,20 @@ async def test_the_file_is_removed_after_everything_else():
     run.closes_too(Taken())
     await drained(run)
     assert left == [1]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3])
+async def test_a_recording_that_is_longer_than_it_said_is_heard_as_far_as_its_limit_allows(limit):
+    rates = RateLimits(ProcessCounters(), FakeClock())
+    rates._of_projects["proj_a", speech_snapshot().name] = Limits(audio_minutes_per_minute=limit)
+    made = bench(FakeDecoder(seconds=130.0, claimed=30.0), rates=rates)
+    run = await opened(made)
+    if limit == 3:
+        await drained(run)
+    else:
+        with pytest.raises(RateLimited, match=rf"audio minutes per minute: Limit {limit}, Requested {limit + 1}\."):
+            await drained(run)
+    assert not made.billing.books.holds
 
 
 async def test_minutes_of_audio_are_taken_from_the_limits_and_what_is_unused_given_back():

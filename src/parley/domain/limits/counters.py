@@ -19,6 +19,13 @@ class Counters(Protocol):
         """Take all of them, and return None; or take nothing, and return the index of the first that is not there."""
         ...
 
+    def take_more(self, debits: Sequence[Debit], amount: int, now: float) -> int:
+        """Take up to `amount` units more from each of these that were taken, as many from all; how many there were.
+
+        A limit that was changed since the debit stays as it was changed.
+        """
+        ...
+
     def correct(self, debits: Sequence[Debit], now: float) -> None:
         """Take what turned out to be used more, or give back what was not used (a negative amount).
 
@@ -64,6 +71,15 @@ class ProcessCounters:
         for bucket, debit in zip(buckets, debits, strict=True):
             bucket.take(debit.amount)
         return None
+
+    def take_more(self, debits: Sequence[Debit], amount: int, now: float) -> int:
+        """See Counters."""
+        buckets = [self._filled(debit, now) for debit in debits]
+        for bucket, debit in zip(buckets, debits, strict=True):
+            amount = min(amount, bucket.room(taken_of=debit.capacity))
+        for bucket, debit in zip(buckets, debits, strict=True):
+            bucket.take_more(amount, taken_of=debit.capacity)
+        return amount
 
     def correct(self, debits: Sequence[Debit], now: float) -> None:
         """See Counters."""

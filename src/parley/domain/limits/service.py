@@ -34,13 +34,33 @@ class Permit:
         debits: Sequence[Debit],
         places: Sequence[tuple[str, ...]],
         levels: Levels,
+        whose: Whose,
     ) -> None:
         self._counters = counters
         self._clock = clock
         self._debits = debits
         self._places = places
+        self._whose = whose
         self._is_open = True
         self.levels = levels
+
+    def extend(self, num_tokens: int) -> int:
+        """Take up to so many tokens more from every limit that counts them; how many there were in all of them."""
+        return self._extend("tokens", num_tokens)
+
+    def give_back(self, num_tokens: int) -> None:
+        """So many of the tokens that were taken are not wanted after all."""
+        if num_tokens and self._is_open:
+            given = [debit._replace(amount=-num_tokens) for debit in self._of("tokens")]
+            self._counters.correct(given, self._clock.monotonic())
+            self._add("tokens", -num_tokens)
+
+    def extend_audio(self, num_minutes: int, *, least: int) -> int:
+        """As `extend`, for audio minutes. Raises RateLimited where not even `least` are there."""
+        got = self._extend("audio_minutes", num_minutes)
+        if got < least:
+            raise self._too_little(least - got)
+        return got
 
     def close(self, num_tokens: int = 0, *, audio_minutes: int = 0) -> None:
         """The request is over and used so much: the rest is given back; what it used beyond is taken too."""
@@ -58,6 +78,35 @@ class Permit:
         if self._is_open:
             self._end([debit._replace(amount=-debit.amount) for debit in self._debits])
             self.levels = _levels(self._counters, self._debits)
+
+    def _of(self, counted: str) -> list[Debit]:
+        return [debit for debit in self._debits if debit.meter.counted == counted]
+
+    def _extend(self, counted: str, amount: int) -> int:
+        if not self._is_open:
+            return 0
+        taken = self._of(counted)
+        if not taken:
+            return amount
+        got = self._counters.take_more(taken, amount, self._clock.monotonic())
+        self._add(counted, got)
+        return got
+
+    def _add(self, counted: str, amount: int) -> None:
+        self._debits = [
+            debit._replace(amount=debit.amount + amount) if debit.meter.counted == counted else debit
+            for debit in self._debits
+        ]
+
+    def _too_little(self, num_minutes: int) -> RateLimited:
+        """The refusal of so many audio minutes more."""
+        debits = [debit._replace(amount=debit.amount + num_minutes) for debit in self._of("audio_minutes")]
+        for debit in debits:
+            if debit.amount > debit.capacity:
+                return too_large(self._whose, debit)
+        seconds, debit = max((self._counters.seconds_until(debit), debit) for debit in debits)
+        remaining = self._counters.level(debit).remaining
+        return reached(self._whose, debit, remaining=remaining, seconds=seconds)
 
     def _end(self, corrections: Sequence[Debit]) -> None:
         if not self._is_open:
@@ -90,13 +139,13 @@ class RateLimits:
         Raises RateLimited, which carries the levels: "tokens" or "requests", without a wait where none would help.
         """
         subjects = self._subjects(principal, model, family)
-        if not subjects:
-            return Permit(self._counters, self._clock, (), (), _NO_LEVELS)
         whose = Whose(model=model, organization_id=principal.organization_id)
+        if not subjects:
+            return Permit(self._counters, self._clock, (), (), _NO_LEVELS, whose)
         debits = [debit for subject in subjects for debit in subject.debits(need)]
         self._take(debits, whose)
         entered: list[tuple[str, ...]] = []
-        permit = Permit(self._counters, self._clock, debits, entered, _levels(self._counters, debits))
+        permit = Permit(self._counters, self._clock, debits, entered, _levels(self._counters, debits), whose)
         for subject in subjects:
             limit = subject.limits.concurrent_requests
             if limit is None:

@@ -80,7 +80,39 @@ class Admission:
         except BaseException as failure:
             _refused(permit, failure)
             raise
-        return Admitted(permit=permit, hold=hold, lender=books, release=books.release)
+        lender = LimitedLender(books, permit, num_seconds=need.audio_seconds)
+        return Admitted(permit=permit, hold=hold, lender=lender, release=books.release)
+
+
+class LimitedLender:
+    """Makes a hold larger by what is there in the limits, and then paid for: a request that grows is under both to its end.
+
+    `num_seconds` of audio are held for already. See Lender.
+    """
+
+    def __init__(self, books: Lender, permit: OpenPermit, *, num_seconds: int) -> None:
+        self._books = books
+        self._permit = permit
+        self._num_seconds = num_seconds
+
+    def extend(self, hold: Hold, num_tokens: int) -> int:
+        """See Lender."""
+        allowed = self._permit.extend(num_tokens)
+        paid = self._books.extend(hold, allowed)
+        self._permit.give_back(allowed - paid)
+        return paid
+
+    def extend_audio(self, hold: Hold, num_seconds: int, *, least: int) -> int:
+        """See Lender. What the limits gave and nobody pays for is given back when the request ends, which is then."""
+        counted = minutes_of(self._num_seconds)
+        minutes = self._permit.extend_audio(
+            minutes_of(self._num_seconds + num_seconds) - counted,
+            least=minutes_of(self._num_seconds + least) - counted,
+        )
+        allowed = min(num_seconds, (counted + minutes) * 60 - self._num_seconds)
+        paid = self._books.extend_audio(hold, allowed, least=least)
+        self._num_seconds += paid
+        return paid
 
 
 def _refused(permit: OpenPermit, failure: BaseException) -> None:

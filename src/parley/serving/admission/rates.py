@@ -13,6 +13,18 @@ class OpenPermit(Protocol):
 
     levels: Levels
 
+    def extend(self, num_tokens: int) -> int:
+        """Take up to so many tokens more; how many there were."""
+        ...
+
+    def give_back(self, num_tokens: int) -> None:
+        """So many of what `extend` gave are not wanted after all."""
+        ...
+
+    def extend_audio(self, num_minutes: int, *, least: int) -> int:
+        """Take up to so many audio minutes more, `least` at the least, or raise RateLimited; how many there were."""
+        ...
+
     def close(self, num_tokens: int = 0, *, audio_minutes: int = 0) -> None:
         """Give back what these leave unused. Once; harmless after that."""
         ...
@@ -38,6 +50,17 @@ class Unlimited:
         return self
 
     levels = Levels()
+
+    def extend(self, num_tokens: int) -> int:
+        """See OpenPermit."""
+        return num_tokens
+
+    def give_back(self, num_tokens: int) -> None:
+        """See OpenPermit."""
+
+    def extend_audio(self, num_minutes: int, *, least: int) -> int:  # noqa: ARG002
+        """See OpenPermit."""
+        return num_minutes
 
     def close(self, num_tokens: int = 0, *, audio_minutes: int = 0) -> None:
         """See OpenPermit."""
