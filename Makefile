@@ -37,8 +37,8 @@ serve: $(SERVE) ## start Parley on 127.0.0.1:8000
 native: $(NATIVE) ## build llama.cpp for this machine's processor, which generates faster (needs a C++ compiler; some minutes)
 
 
-test: $(TEST) $(OLD_CLIENT) ## run every test suite
-	@$(PY) -m pytest $(PYTEST_FLAGS)
+test: $(TEST) $(OLD_CLIENT) ## run every test suite, a process for each core up to four (PYTEST_FLAGS="-n 0 -x": one, to the first failure)
+	@$(PY) -m pytest -q -n auto --maxprocesses 4 --dist loadfile $(PYTEST_FLAGS)
 
 check: $(CHECK) ## formatting, lint, types, import rules, sizes
 	@$(VENV)/bin/ruff format --check --quiet . || { echo "mend it with: $(VENV)/bin/ruff format ." >&2; exit 1; }

@@ -170,7 +170,9 @@ def test_a4_b1_whoever_got_a_whole_reply_is_charged_for_it_once_whenever_the_ser
     answered: set[str] = set()
     with running_server(tmp_path, METERED) as server:
         prepare(server, 10**9)
-    for _ in range(3):
+    for num_kills in range(30):
+        if num_kills >= 3 and len(answered) > 50:
+            break
         with running_server(tmp_path, METERED) as server:
             delay = chance.uniform(0.05, 0.6)
             answered |= asyncio.run(load_until_killed(server, delay))
