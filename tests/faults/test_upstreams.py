@@ -12,6 +12,7 @@ from msgspec import structs
 
 from parley.core.errors import EngineFailed, UnsupportedParameter
 from parley.core.estimate import estimate_tokens, num_text_bytes
+from parley.core.events import Finished
 from parley.core.price import FREE, Price
 from parley.core.requests import (
     AnswerLabel,
@@ -37,6 +38,7 @@ from tests.builders_upstreams import (
     Received,
     Script,
     Wire,
+    chat_chunk,
     chunk,
     engine_on,
     fake_upstream,
@@ -47,13 +49,15 @@ from tests.builders_upstreams import (
 )
 
 
-def weights_of(kind: UpstreamKind, url: str = "http://127.0.0.1:9/v1", *, sees: bool = False) -> Weights:
+def weights_of(
+    kind: UpstreamKind, url: str = "http://127.0.0.1:9/v1", *, sees: bool = False, context: int = 1_000
+) -> Weights:
     return Weights(
         name="far",
         engine=EngineKind.UPSTREAM,
         path=None,
         sha256=None,
-        context_length=1_000,
+        context_length=context,
         template="plain",
         upstream=replace(upstream_at(url, kind), takes_pictures=sees),
     )
@@ -68,12 +72,14 @@ async def serving_on(
     kind: UpstreamKind = UpstreamKind.LLAMA_SERVER,
     sees: bool = False,
     paid_nano: int | None = None,
+    context: int = 1_000,
 ) -> AsyncIterator[tuple[Bench, FakeUpstream]]:
     """A whole Serving whose only model is at a fake upstream; with `paid_nano` it costs, and so much was paid in."""
     async with fake_upstream(*scripts) as fake:
-        weights = weights_of(kind, fake.url, sees=sees)
+        weights = weights_of(kind, fake.url, sees=sees, context=context)
         async with engine_on(upstream_at(fake.url, kind)) as engine:
-            snapshot = make_snapshot(weights=weights, price=FREE if paid_nano is None else PRICE)
+            price = FREE if paid_nano is None else PRICE
+            snapshot = make_snapshot(weights=weights, context=context, price=price)
             bench = make_bench(engine=engine, snapshots=(snapshot,), is_metered=paid_nano is not None)
             if paid_nano:
                 bench.billing.books.add_credit("org_a", paid_nano)
@@ -206,6 +212,75 @@ async def test_a11_a_prompt_that_is_longer_than_its_estimate_is_charged_as_far_a
     books = bench.billing.books
     assert (record.usage.input_tokens, record.charge_nano) == (300, charge)
     assert (books.available_nano("org_a"), books.held_nano("org_a")) == (paid - charge, 0)
+
+
+def one_call(num_bytes: int, *, reported: int, prompt: int = 3) -> Script:
+    """A chat whose answer is one call, in one chunk."""
+    call = {"index": 0, "id": "call_1", "function": {"name": "f", "arguments": json.dumps({"a": "x" * num_bytes})}}
+    return saying(chat_chunk(tool_calls=[call]), chat_chunk(finish="tool_calls"), usage_chunk(prompt, reported))
+
+
+@pytest.mark.parametrize("max_tokens", [None, 5_000])
+async def test_a11_what_came_in_one_chunk_is_charged_whole_with_a_stated_maximum_and_without(
+    max_tokens: int | None,
+) -> None:
+    script = one_call(8_000, reported=4_000)
+    async with serving_on(script, kind=UpstreamKind.OPENAI, paid_nano=10**6, context=32_000) as (bench, _):
+        await bench.run(chat("hi", max_tokens=max_tokens))
+    (record,) = bench.sink.records
+    assert (record.usage.output_tokens, record.doubt) == (4_000, None)
+    assert record.charge_nano == 3 * 2 + 4_000 * 3
+    assert bench.billing.books.available_nano("org_a") == 10**6 - record.charge_nano
+
+
+async def test_a11_what_came_in_one_chunk_is_charged_as_far_as_there_is_money_for_it() -> None:
+    script = one_call(8_000, reported=4_000)
+    async with serving_on(script, kind=UpstreamKind.OPENAI, paid_nano=6_000, context=32_000) as (bench, _):
+        await bench.run(chat("hi"))
+    assert bench.billing.books.available_nano("org_a") < PRICE.output_token_nano
+    assert bench.billing.books.held_nano("org_a") == 0
+
+
+async def test_a11_a_reply_may_have_the_room_that_an_estimate_of_its_prompt_denied_it() -> None:
+    script = one_call(2_000, reported=600, prompt=400)
+    async with serving_on(script, kind=UpstreamKind.OPENAI, paid_nano=10**6) as (bench, _):
+        run = await bench.open(chat("x" * 3_600))
+        assert run.grant.max_tokens[0] < 600
+        async for _event in run:
+            pass
+    (record,) = bench.sink.records
+    assert (record.usage.output_tokens, record.doubt, record.charge_nano) == (600, None, 400 * 2 + 600 * 3)
+
+
+@pytest.mark.parametrize(
+    ("script", "max_tokens", "charged"),
+    [
+        # Their text could have been so many tokens.
+        (saying(*[chat_chunk("\U0001f600")] * 5, chat_chunk(finish="length"), usage_chunk(3, 23)), 5, 5),
+        (one_call(2_000, reported=2_010), 20, 1),
+    ],
+)
+async def test_a11_a_count_above_the_maximum_is_disputed_and_not_charged(
+    script: Script, max_tokens: int, charged: int
+) -> None:
+    async with serving_on(script, kind=UpstreamKind.OPENAI, paid_nano=10**6) as (bench, _):
+        events = await bench.run(chat("x" * 400, max_tokens=max_tokens))
+    (record,) = bench.sink.records
+    assert (record.usage.output_tokens, record.doubt) == (charged, Doubt.DISPUTED)
+    assert record.charge_nano == 3 * 2 + charged * 3
+    assert isinstance(events[-1], Finished)
+    assert events[-1].usage.output_tokens == charged
+
+
+@pytest.mark.parametrize(("reported", "charged", "doubt"), [(24, 24, None), (40, 3, Doubt.DISPUTED)])
+async def test_a11_what_one_sequence_left_of_its_maximum_is_no_other_s(
+    reported: int, charged: int, doubt: Doubt | None
+) -> None:
+    long = {"index": 1, "delta": {"content": "\U0001f600" * 10}, "finish_reason": "length"}
+    both = saying(chat_chunk("a"), chat_chunk("b", finish="stop"), {"choices": [long]}, usage_chunk(3, reported))
+    async with serving_on(both, kind=UpstreamKind.OPENAI, paid_nano=10**6) as (bench, _):
+        await bench.run(chat("x", n=2, max_tokens=20))
+    assert (bench.sink.records[0].usage.output_tokens, bench.sink.records[0].doubt) == (charged, doubt)
 
 
 async def test_a_client_that_leaves_is_charged_for_what_came_and_for_an_estimate_of_its_prompt() -> None:
