@@ -4,13 +4,13 @@ import asyncio
 import json
 import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
 import pytest
 from msgspec import structs
 
-from parley.core.errors import EngineFailed, UnsupportedParameter
+from parley.core.errors import EngineFailed, Overloaded, UnsupportedParameter
 from parley.core.estimate import estimate_tokens, num_text_bytes
 from parley.core.events import Finished
 from parley.core.price import FREE, Price
@@ -29,7 +29,7 @@ from parley.core.requests import (
 from parley.core.snapshot import EngineKind, Weights
 from parley.core.template import Role
 from parley.core.upstream import UpstreamKind
-from parley.core.usage import Doubt, Outcome
+from parley.core.usage import Doubt, Outcome, Usage
 from tests.builders_engines import HANG_SECONDS, round_of
 from tests.builders_serving import Bench, chat, completion, make_bench, make_snapshot, texts
 from tests.builders_upstreams import (
@@ -299,6 +299,84 @@ async def test_a_client_that_leaves_is_charged_for_what_came_and_for_an_estimate
     assert (record.usage.input_tokens, record.usage.output_tokens) == (3, 3)
     assert record.doubt is Doubt.ESTIMATED
     assert record.outcome is Outcome.ABORTED
+
+
+async def leaves_once(reached: asyncio.Event, bench: Bench, request: GenerationRequest) -> None:
+    """Run a request whose client leaves when that is reached."""
+    run = await bench.open(request)
+
+    async def events() -> None:
+        async for _event in run:
+            pass
+
+    reading = asyncio.ensure_future(events())
+    await asyncio.wait_for(reached.wait(), HANG_SECONDS)
+    reading.cancel()
+    await asyncio.wait({reading})
+    await run.aclose()
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+@pytest.mark.parametrize("status", [429, 502, 503])
+async def test_a_client_that_leaves_while_its_call_waits_to_be_made_again_pays_for_no_prompt(
+    status: int, is_stream: bool
+) -> None:
+    refused = asyncio.Event()
+
+    async def refuses(wire: Wire, received: Received) -> None:
+        await wire.reply(status, b"", more="retry-after: 1\r\n")
+        await wire.closed_by_client()
+        refused.set()
+
+    async with serving_on(refuses, paid_nano=10**6) as (bench, _):
+        await leaves_once(refused, bench, completion("x" * 400, max_tokens=5, is_stream=is_stream))
+    (record,) = bench.sink.records
+    assert (record.outcome, record.usage, record.doubt, record.charge_nano) == (Outcome.ABORTED, Usage(), None, 0)
+    assert bench.billing.books.available_nano("org_a") == 10**6
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+async def test_a_client_that_leaves_while_the_server_has_its_call_pays_for_the_prompt(is_stream: bool) -> None:
+    taken = asyncio.Event()
+
+    async def says_nothing(wire: Wire, received: Received) -> None:
+        taken.set()
+        await wire.closed_by_client()
+
+    async with serving_on(says_nothing, paid_nano=10**6) as (bench, _):
+        await leaves_once(taken, bench, completion("x" * 400, max_tokens=5, is_stream=is_stream))
+    (record,) = bench.sink.records
+    assert (record.usage.input_tokens, record.doubt, record.charge_nano) == (100, Doubt.ESTIMATED, 100 * 2)
+
+
+async def test_a_prompt_counts_where_the_server_took_one_of_its_calls() -> None:
+    taken, refused = asyncio.Event(), asyncio.Event()
+
+    async def takes_the_first(wire: Wire, received: Received) -> None:
+        if received.body["seed"] == 7:
+            taken.set()
+            await wire.closed_by_client()
+        else:
+            await taken.wait()
+            await wire.reply(429, b"", more="retry-after: 1\r\n")
+            await wire.closed_by_client()
+            refused.set()
+
+    async with serving_on(takes_the_first, paid_nano=10**6) as (bench, fake):
+        await leaves_once(refused, bench, completion("x" * 400, max_tokens=5, n=2, seed=7))
+    assert sorted(received.body["seed"] for received in fake.received) == [7, 8]
+    assert [record.charge_nano for record in bench.sink.records] == [100 * 2]
+
+
+async def test_nobody_has_begun_on_the_prompt_of_a_call_that_could_not_be_made() -> None:
+    async with AsyncExitStack() as here:
+        fake = await here.enter_async_context(fake_upstream(words(1)))
+        async with engine_on(upstream_at(fake.url)) as engine:
+            await here.aclose()
+            generation = await engine.generate(structs.replace(round_of(()), source=TextPrompt(text="x")))
+            with pytest.raises(Overloaded):
+                await anext(generation)
+            assert await generation.aclose() is None
 
 
 async def test_a_failure_before_the_first_token_costs_nothing() -> None:

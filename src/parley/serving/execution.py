@@ -222,12 +222,16 @@ class Execution:
         request = self._sequence_request(planned, prompt)
         patient.round_id = request.round_id
         generation = await engine.generate(request)
-        self._closing.push_async(functools.partial(self._abort, generation))
+        self._closing.push_async(functools.partial(self._abort, generation, planned.prompt_index))
         return generation
 
-    async def _abort(self, generation: Generation) -> None:
-        """End a round that did not come to its end. What it generated until then was worked for, and is counted."""
-        self._meter.add_untold(await generation.aclose())
+    async def _abort(self, generation: Generation, prompt_index: int) -> None:
+        """End a round that did not come to its end. What was done of it until then was worked for, and is counted."""
+        num_untold = await generation.aclose()
+        if num_untold is None:
+            self._meter.prompt_not_begun(prompt_index)
+        else:
+            self._meter.add_untold(num_untold)
 
     def _patient(self, prompt_index: int) -> Patient:
         return Patient(round_id="", identify=functools.partial(self._fingerprint, prompt_index))

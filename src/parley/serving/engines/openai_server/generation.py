@@ -23,6 +23,7 @@ from parley.core.usage import Doubt, Usage
 from parley.serving.engines.openai_server.calls import CallReader, text_of
 from parley.serving.engines.openai_server.frames import DONE, ChunkChoice, ReportedUsage, read_chunk, read_usage
 from parley.serving.engines.openai_server.judgement import judge
+from parley.serving.engines.openai_server.reaching import Sending
 from parley.serving.engines.openai_server.scores import read_scores
 from parley.serving.engines.openai_server.sequence import OpenSequence, reason_of, refusal_of, texts_of
 from parley.serving.engines.openai_server.tally import NOTHING, Count, bounded, count_call, count_chunk, widen
@@ -44,6 +45,8 @@ class Host:
     on_disputed: Callable[[ReportedUsage | None, Usage], None]
     # Called once, when nothing is open any more.
     on_close: Callable[[], None]
+    # How far its call came.
+    sending: Sending
 
 
 class UpstreamGeneration:
@@ -90,7 +93,11 @@ class UpstreamGeneration:
             await self.aclose()
         return event
 
-    async def aclose(self) -> int:
+    async def aclose(self) -> int | None:
+        num_untold = await self._close()
+        return num_untold if self._host.sending.is_taken else None
+
+    async def _close(self) -> int:
         if self._is_closed:
             return 0
         self._is_closed = True
