@@ -202,6 +202,32 @@ async def test_a11_more_cached_tokens_than_the_prompt_has_are_not_believed():
     assert [record.charge_nano for record in bench.sink.records] == [5 * 1 + 3 * 3]
 
 
+class CachingEngine(BrokenEngine):
+    """Finds `num_cached` tokens of a prompt's first round in its cache, and of each further one all five."""
+
+    def __init__(self, num_cached):
+        super().__init__(num_good=0)
+        self._num_cached = num_cached
+        self.num_rounds = 0
+
+    async def generate(self, request):
+        self.num_rounds += 1
+        cached = self._num_cached if self.num_rounds == 1 else 5
+        ends = [SequenceFinished(k, FinishReason.STOP) for k in range(request.num_sequences)]
+        return ScriptedGeneration([*ends, Finished(Usage(input_tokens=5, cached_tokens=cached))])
+
+
+@pytest.mark.parametrize("num_cached", [0, 4])
+async def test_a11_what_the_first_round_of_a_prompt_read_is_not_cached_for_the_others(num_cached):
+    engine = CachingEngine(num_cached)
+    bench = metered(10**6, engine=engine)
+    await bench.run(completion("hello", n=9))
+    assert engine.num_rounds > 1
+    (record,) = bench.sink.records
+    assert (record.usage.input_tokens, record.usage.cached_tokens) == (5, num_cached)
+    assert record.charge_nano == (5 - num_cached) * 2 + num_cached
+
+
 async def test_a_request_that_finds_no_place_in_the_queue_holds_nothing():
     bench = metered(10**6, max_waiting=1)
     runs = [await bench.open(completion("a", n=4)) for _ in range(2)]

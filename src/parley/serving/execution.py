@@ -181,7 +181,7 @@ class Execution:
                     generation = await self._generation(engine, planned, patient)
                     async for event in generation:
                         if isinstance(event, Finished):
-                            meter.round_finished(planned.prompt_index, event)
+                            meter.round_finished(planned.prompt_index, event, is_first=not planned.first_sequence)
                             break
                         patient.has_output = True
                         told = self._counted(event, offset, finished)
