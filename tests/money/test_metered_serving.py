@@ -9,7 +9,7 @@ import pytest
 from parley.core.errors import EngineFailed, Overloaded, RateLimited
 from parley.core.events import Delta, Finished, FinishReason, SequenceFinished
 from parley.core.price import Price
-from parley.core.usage import Outcome, Usage
+from parley.core.usage import Doubt, Outcome, Usage
 from parley.serving.engines.echo import EchoEngine
 from tests.builders_serving import (
     ECHO_WEIGHTS,
@@ -194,6 +194,19 @@ async def test_a11_what_an_engine_says_of_its_usage_is_not_what_is_charged(claim
     bench = metered(10**6, engine=LyingEngine(claimed))
     await bench.run(completion("hello"))
     assert [record.charge_nano for record in bench.sink.records] == [5 * 2 + 3 * 3]
+
+
+@pytest.mark.parametrize(
+    ("claimed", "is_told"), [(0, True), (1, True), (2, False), (3, False), (4, False), (5, True), (-3, True)]
+)
+async def test_a11_a_count_that_is_off_by_more_than_a_token_is_told_and_stands_on_the_record(claimed, is_told, caplog):
+    bench = metered(10**6, engine=LyingEngine(Usage(input_tokens=5, output_tokens=claimed)))
+    await bench.run(completion("hello"))
+    (record,) = bench.sink.records
+    told = [line for line in caplog.records if line.message == "engine_usage_disputed"]
+    assert [(line.num_counted, line.num_charged) for line in told] == ([(claimed, 3)] if is_told else [])
+    assert record.doubt is (Doubt.DISPUTED if is_told else None)
+    assert record.usage.output_tokens == 3
 
 
 async def test_a11_more_cached_tokens_than_the_prompt_has_are_not_believed():

@@ -97,8 +97,9 @@ class Meter:
         if not self._output_tokens:
             self._first_token_at = None
 
-    def round_finished(self, index: int, finished: Finished, *, is_first: bool) -> None:
-        """A round of prompt `index` is over; `is_first`: the first of those that the prompt has.
+    def round_finished(self, index: int, finished: Finished, *, is_first: bool, is_disputed: bool = False) -> None:
+        """A round of prompt `index` is over; `is_first`: the first of those that the prompt has; `is_disputed`: its engine counted
+        other tokens than those that came.
 
         What reached us holds, unless the engine's adapter found a reason to charge less; of a prompt that was estimated
         the engine's count holds. A prompt counts once, and as its first round read it: the others find in the cache what
@@ -107,7 +108,7 @@ class Meter:
         if is_first:
             self._cached_tokens += max(finished.usage.cached_tokens, 0)
         self._output_tokens = max(self._output_tokens - finished.num_uncharged, 0)
-        self._is_disputed = self._is_disputed or finished.doubt is Doubt.DISPUTED
+        self._is_disputed = self._is_disputed or is_disputed or finished.doubt is Doubt.DISPUTED
         if index in self._estimated:
             self._inputs[index] = max(finished.usage.input_tokens, 0)
             if finished.doubt is not Doubt.ESTIMATED:
