@@ -235,6 +235,15 @@ async def test_a_prompt_that_was_read_before_comes_from_the_cache(free: LlamaEng
     assert first.texts == second.texts
 
 
+async def test_an_end_tells_whether_the_prompt_was_begun(free: LlamaEngine) -> None:
+    early = await free.generate(round_of(WORDS, max_tokens=4))
+    # Nothing came from the worker yet.
+    assert [await early.aclose(), await early.aclose()] == [None, None]
+    late = await free.generate(round_of(random.Random(5).choices(range(6, 260), k=200), max_tokens=200))
+    await anext(late)
+    assert None not in [await late.aclose(), await late.aclose()]
+
+
 async def test_prompt_and_completion_may_fill_the_context_to_the_last_token(free: LlamaEngine) -> None:
     prompt = random.Random(3).choices(range(6, 260), k=500)
     outcome = await run_round(
@@ -342,7 +351,7 @@ async def test_tokens_come_one_by_one_not_at_the_end(chained: LlamaEngine) -> No
 async def test_a_worker_that_speaks_nonsense_is_ended_and_replaced(tmp_path: Path) -> None:
     async with llama_engine(tmp_path) as engine:
         pid = engine.pid
-        for nonsense in ({"event": "step"}, {"event": "step", "tokens": [[1, 0, "", 5, 3, 0, None]], "cached": []}):
+        for nonsense in ({"event": "step"}, {"event": "step", "tokens": [[1, 0, "", 5, 3, 0, None]], "begun": []}):
             with pytest.raises(WorkerFailed):
                 engine._hear(nonsense, b"")
         generation = await engine.generate(round_of(byte_ids("a"), max_tokens=400, temperature=0.0))

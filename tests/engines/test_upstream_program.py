@@ -171,6 +171,18 @@ async def test_a_request_waits_for_a_restart_only_so_long() -> None:
             await run_round(engine, hello(max_tokens=3))
 
 
+async def test_who_leaves_while_it_is_started_again_had_nobody_begin_on_a_prompt() -> None:
+    program, url = supervised_llama_server(MODEL, times=replace(QUICK_TIMES, first_backoff=600.0))
+    async with engine_on(upstream_at(url), program=program) as engine:
+        pid = program.pid
+        assert pid is not None
+        os.killpg(pid, signal.SIGKILL)
+        await until(lambda: program.pid is None)
+        async with asyncio.timeout(HANG_SECONDS):
+            generation = await engine.generate(hello(max_tokens=3))
+        assert await generation.aclose() is None
+
+
 async def test_the_programs_environment_has_no_setting_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PARLEY_BOOTSTRAP_KEY", "sk-secret-of-the-first-start")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")

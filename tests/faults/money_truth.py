@@ -1,7 +1,7 @@
 """Is the ledger the truth? Compares, after a trial, what clients had, what the engine generated, and what was charged."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 
 from sqlalchemy import text
@@ -90,7 +90,9 @@ class Verdict:
 def judge(trial: Trial) -> Verdict:
     """Look at everything. The server must not run."""
     verdict = Verdict(held_at_idle=set(trial.held_at_idle))
-    truth = tokens_by_number(read_truth(trial.folder / "fakes", MODEL))
+    journal = read_truth(trial.folder / "fakes", MODEL)
+    truth = tokens_by_number(journal)
+    begun = {number_of(journal.prompts[round_id]) for round_id in journal.begun}
     settings = trial.parley_settings
     with reading(settings.database_place) as connection:
         kept = _records(connection)
@@ -108,6 +110,7 @@ def judge(trial: Trial) -> Verdict:
     verdict.double = sorted(number for number, ones in by_number.items() if len(ones) > 1)
     _compare_replies(verdict, trial, by_number)
     _compare_tokens(verdict, kept, truth)
+    _compare_prompts(verdict, kept, begun)
     _compare_charges(verdict, kept, entries)
     _compare_balances(verdict, entries)
     _compare_budgets(verdict, trial, entries)
@@ -167,6 +170,16 @@ def _compare_tokens(verdict: Verdict, kept: Sequence[Kept], truth: Counter[int])
     recorded = {one.number for one in kept}
     verdict.unrecorded = sorted(number for number, count in truth.items() if count and number not in recorded)
     verdict.num_given_away += sum(truth[number] for number in verdict.unrecorded)
+
+
+def _compare_prompts(verdict: Verdict, kept: Sequence[Kept], begun: Set[int]) -> None:
+    """A prompt is charged where the engine began on it; of what broke off, never where it did not."""
+    for one in kept:
+        is_begun = one.number in begun
+        if one.outcome in _SETTLED and one.input_tokens != PROMPT_TOKENS * is_begun:
+            verdict.untrue.append(one.number)
+        elif one.input_tokens and not is_begun:
+            verdict.overcharged.append(one.number)
 
 
 def _compare_charges(verdict: Verdict, kept: Sequence[Kept], entries: Sequence[tuple]) -> None:

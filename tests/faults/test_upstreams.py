@@ -47,13 +47,15 @@ from tests.builders_upstreams import (
 )
 
 
-def weights_of(kind: UpstreamKind, url: str = "http://127.0.0.1:9/v1", *, sees: bool = False) -> Weights:
+def weights_of(
+    kind: UpstreamKind, url: str = "http://127.0.0.1:9/v1", *, sees: bool = False, context: int = 1_000
+) -> Weights:
     return Weights(
         name="far",
         engine=EngineKind.UPSTREAM,
         path=None,
         sha256=None,
-        context_length=1_000,
+        context_length=context,
         template="plain",
         upstream=replace(upstream_at(url, kind), takes_pictures=sees),
     )
@@ -68,12 +70,14 @@ async def serving_on(
     kind: UpstreamKind = UpstreamKind.LLAMA_SERVER,
     sees: bool = False,
     paid_nano: int | None = None,
+    context: int = 1_000,
 ) -> AsyncIterator[tuple[Bench, FakeUpstream]]:
     """A whole Serving whose only model is at a fake upstream; with `paid_nano` it costs, and so much was paid in."""
     async with fake_upstream(*scripts) as fake:
-        weights = weights_of(kind, fake.url, sees=sees)
+        weights = weights_of(kind, fake.url, sees=sees, context=context)
         async with engine_on(upstream_at(fake.url, kind)) as engine:
-            snapshot = make_snapshot(weights=weights, price=FREE if paid_nano is None else PRICE)
+            price = FREE if paid_nano is None else PRICE
+            snapshot = make_snapshot(weights=weights, context=context, price=price)
             bench = make_bench(engine=engine, snapshots=(snapshot,), is_metered=paid_nano is not None)
             if paid_nano:
                 bench.billing.books.add_credit("org_a", paid_nano)

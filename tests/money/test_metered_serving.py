@@ -9,7 +9,7 @@ import pytest
 from parley.core.errors import EngineFailed, Overloaded, RateLimited
 from parley.core.events import Delta, Finished, FinishReason, SequenceFinished
 from parley.core.price import Price
-from parley.core.usage import Outcome, Usage
+from parley.core.usage import Doubt, Outcome, Usage
 from parley.serving.engines.echo import EchoEngine
 from tests.builders_serving import (
     ECHO_WEIGHTS,
@@ -196,10 +196,49 @@ async def test_a11_what_an_engine_says_of_its_usage_is_not_what_is_charged(claim
     assert [record.charge_nano for record in bench.sink.records] == [5 * 2 + 3 * 3]
 
 
+@pytest.mark.parametrize(
+    ("claimed", "is_told"), [(0, True), (1, True), (2, False), (3, False), (4, False), (5, True), (-3, True)]
+)
+async def test_a11_a_count_that_is_off_by_more_than_a_token_is_told_and_stands_on_the_record(claimed, is_told, caplog):
+    bench = metered(10**6, engine=LyingEngine(Usage(input_tokens=5, output_tokens=claimed)))
+    await bench.run(completion("hello"))
+    (record,) = bench.sink.records
+    told = [line for line in caplog.records if line.message == "engine_usage_disputed"]
+    assert [(line.num_counted, line.num_charged) for line in told] == ([(claimed, 3)] if is_told else [])
+    assert record.doubt is (Doubt.DISPUTED if is_told else None)
+    assert record.usage.output_tokens == 3
+
+
 async def test_a11_more_cached_tokens_than_the_prompt_has_are_not_believed():
     bench = metered(10**6, engine=LyingEngine(Usage(cached_tokens=10**9)))
     await bench.run(completion("hello"))
     assert [record.charge_nano for record in bench.sink.records] == [5 * 1 + 3 * 3]
+
+
+class CachingEngine(BrokenEngine):
+    """Finds `num_cached` tokens of a prompt's first round in its cache, and of each further one all five."""
+
+    def __init__(self, num_cached):
+        super().__init__(num_good=0)
+        self._num_cached = num_cached
+        self.num_rounds = 0
+
+    async def generate(self, request):
+        self.num_rounds += 1
+        cached = self._num_cached if self.num_rounds == 1 else 5
+        ends = [SequenceFinished(k, FinishReason.STOP) for k in range(request.num_sequences)]
+        return ScriptedGeneration([*ends, Finished(Usage(input_tokens=5, cached_tokens=cached))])
+
+
+@pytest.mark.parametrize("num_cached", [0, 4])
+async def test_a11_what_the_first_round_of_a_prompt_read_is_not_cached_for_the_others(num_cached):
+    engine = CachingEngine(num_cached)
+    bench = metered(10**6, engine=engine)
+    await bench.run(completion("hello", n=9))
+    assert engine.num_rounds > 1
+    (record,) = bench.sink.records
+    assert (record.usage.input_tokens, record.usage.cached_tokens) == (5, num_cached)
+    assert record.charge_nano == (5 - num_cached) * 2 + num_cached
 
 
 async def test_a_request_that_finds_no_place_in_the_queue_holds_nothing():

@@ -6,7 +6,7 @@ from pathlib import Path
 from msgspec import structs
 
 from parley.core.residency import MemoryReport
-from parley.core.usage import Outcome, Usage
+from parley.core.usage import Doubt, Outcome, Usage
 from parley.infra.metrics import Metrics
 from parley.operations.readings import watch_pools
 from tests.builders_records import usage_record
@@ -48,6 +48,13 @@ def test_a_settled_request_counts_its_tokens_charge_and_times():
     for outcome in ("finished", "aborted"):
         labels = f'{{endpoint="/v1/chat/completions",model="gpt-4-0314",outcome="{outcome}"}}'
         assert sample(metrics, f"parley_requests_total{labels}") == 1
+
+
+def test_a_disputed_count_is_counted_and_an_estimate_is_not():
+    metrics = Metrics()
+    for doubt in (Doubt.DISPUTED, Doubt.ESTIMATED, None):
+        metrics.settled(structs.replace(usage_record(), doubt=doubt))
+    assert sample(metrics, 'parley_disputed_requests_total{model="gpt-4-0314"}') == 1
 
 
 def test_several_choices_tell_nothing_of_the_time_between_tokens():

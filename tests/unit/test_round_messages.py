@@ -47,8 +47,8 @@ def test_a_step_carries_every_entry() -> None:
 
 @pytest.mark.parametrize(
     "nonsense",
-    [{}, {"tokens": 1, "cached": []}, {"tokens": [[1, 2]], "cached": []}, {"tokens": [], "cached": [1]},
-     {"tokens": [[1, 0, "", 1, None, 0, "maybe"]], "cached": []}],
+    [{}, {"tokens": 1, "begun": []}, {"tokens": [[1, 2]], "begun": []}, {"tokens": [], "begun": [1]},
+     {"tokens": [[1, 0, "", 1, None, 0, "maybe"]], "begun": []}],
 )  # fmt: skip
 def test_what_is_no_step_is_refused(nonsense: dict[str, object]) -> None:
     with pytest.raises((KeyError, TypeError, ValueError)):

@@ -16,11 +16,12 @@ class Generation(Protocol):
         """The next event; `Finished` is the last. Raises EngineFailed when the engine dies, hangs or speaks nonsense."""
         ...
 
-    async def aclose(self) -> int:
+    async def aclose(self) -> int | None:
         """Stop the engine's work on this round and free what it held. May be called at any time, any number of times.
 
         How many tokens were generated that no event told: those that came meanwhile, and, where the engine says it, those
-        that it generated until it stopped. 0 for a round that came to its end, for one that failed, and the second time.
+        that it generated until it stopped. 0 for a round that came to its end, for one that failed, and the second time. None,
+        each time, where nobody can have begun on the round's prompt.
         """
         ...
 

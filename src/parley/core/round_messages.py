@@ -76,21 +76,21 @@ def read_start(header: Header, raw: bytes) -> tuple[int, SequenceRequest, tuple[
     return number, request, _read_spans(header["spans"])
 
 
-def step_header(entries: Sequence[Entry], cached: Sequence[tuple[int, int]]) -> Header:
-    """The header of a `step`. `cached` holds (round number, cached tokens) of the prompts that were read to their end."""
-    return {"event": "step", "tokens": entries, "cached": cached}
+def step_header(entries: Sequence[Entry], begun: Sequence[tuple[int, int]]) -> Header:
+    """The header of a `step`. `begun` holds (round number, cached tokens) of the prompts of which it read the first portion."""
+    return {"event": "step", "tokens": entries, "begun": begun}
 
 
 def read_step(header: Header) -> tuple[list[Entry], list[tuple[int, int]]]:
     """Raises ValueError, TypeError or KeyError for what is no step."""
-    tokens, cached = header["tokens"], header["cached"]
-    if not isinstance(tokens, list) or not isinstance(cached, list):
+    tokens, begun = header["tokens"], header["begun"]
+    if not isinstance(tokens, list) or not isinstance(begun, list):
         raise TypeError("no step")
     entries = [
         Entry(number, sequence, text, token_id, num_top, num_shown, FinishReason(end) if end else None)
         for number, sequence, text, token_id, num_top, num_shown, end in tokens
     ]
-    return entries, [(number, count) for number, count in cached]
+    return entries, [(number, count) for number, count in begun]
 
 
 def _read_cells(raw: bytes) -> "array.array[int]":

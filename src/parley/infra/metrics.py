@@ -27,7 +27,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from parley.core.usage import UsageRecord
+from parley.core.usage import Doubt, UsageRecord
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 # What is counted of a path that is no route, and of a method that the route has not.
@@ -64,6 +64,9 @@ class Metrics:
         self._refusals = self._counters("parley_refusals", "Requests to models that were refused, by why.", "reason")
         self._requests = self._counters(
             "parley_requests", "Requests to models that ended, by how.", "model", "endpoint", "outcome"
+        )
+        self._disputed = self._counters(
+            "parley_disputed_requests", "Requests whose engine counted other tokens than those that came.", "model"
         )
         self._amounts = [
             self._counters(name, told, "model")
@@ -110,6 +113,8 @@ class Metrics:
         """A request to a model was settled."""
         model, usage = record.snapshot, record.usage
         self._requests.add((model, record.endpoint, record.outcome.value))
+        if record.doubt is Doubt.DISPUTED:
+            self._disputed.add((model,))
         amounts = (usage.input_tokens, usage.cached_tokens, usage.output_tokens, record.charge_nano * _NANO)
         for counters, amount in zip(self._amounts, amounts, strict=True):
             if amount:

@@ -1,8 +1,10 @@
 """Runs the rounds of one grant on slots of a pool and tells their events as those of the reply's choices."""
 
 import functools
+import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
@@ -32,6 +34,16 @@ from parley.serving.ranking import Ranking
 from parley.serving.rounds import Round, plan_rounds
 from parley.serving.scheduling.casualties import Patient, fingerprint
 from parley.serving.scheduling.pool import Pool
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _RoundProgress:
+    """What came of a round so far: tokens, and the choices that are finished."""
+
+    num_tokens: int = 0
+    finished: set[int] = field(default_factory=set)
 
 
 class Execution:
@@ -173,7 +185,7 @@ class Execution:
         meter = self._meter
         # Of a reply that is told as a whole, nothing is told before the round's end: it can be run again until then.
         held: list[SequenceEvent] = []
-        finished: set[int] = set()
+        so_far = _RoundProgress()
         while True:
             engine = await self._places.engine(ticket)
             try:
@@ -181,10 +193,10 @@ class Execution:
                     generation = await self._generation(engine, planned, patient)
                     async for event in generation:
                         if isinstance(event, Finished):
-                            meter.round_finished(planned.prompt_index, event)
+                            self._round_finished(planned, event, so_far)
                             break
                         patient.has_output = True
-                        told = self._counted(event, offset, finished)
+                        told = self._counted(event, offset, so_far)
                         if is_told_at_once:
                             patient.is_told = True
                             yield told
@@ -197,23 +209,36 @@ class Execution:
                 break
             except EngineDied as death:
                 ticket = self._places.after(death, patient, ticket)
-                self._meter.take_back(sum(each.num_tokens for each in held if isinstance(each, Delta)))
+                self._meter.take_back(so_far.num_tokens)
                 held.clear()
-                finished.clear()
+                so_far = _RoundProgress()
         self._pool.casualties.acquit(patient)
         # What an engine was ahead where the money ended is nobody's.
         await generation.aclose()
         ticket.release()
-        for event in (*joined(held), *self._cut(planned, finished)):
+        for event in (*joined(held), *self._cut(planned, so_far.finished)):
             yield event
 
-    def _counted(self, event: SequenceEvent, offset: int, finished: set[int]) -> SequenceEvent:
-        """The event with the number of the reply's choice; a sequence's end is noted in `finished`."""
+    def _counted(self, event: SequenceEvent, offset: int, so_far: _RoundProgress) -> SequenceEvent:
+        """The event with the number of the reply's choice; what it means for the round is noted in `so_far`."""
         if isinstance(event, Delta):
             self._meter.watch(event)
+            so_far.num_tokens += event.num_tokens
         elif isinstance(event, SequenceFinished):
-            finished.add(event.sequence + offset)
+            so_far.finished.add(event.sequence + offset)
         return _renumber(event, offset) if offset else event
+
+    def _round_finished(self, planned: Round, finished: Finished, so_far: _RoundProgress) -> None:
+        """What came holds; an engine that counted anything else, by more than a token for each sequence, is told of."""
+        came, counted = so_far.num_tokens - finished.num_uncharged, finished.usage.output_tokens
+        # An adapter that has doubts of its own has told of them.
+        is_disputed = finished.doubt is None and abs(counted - came) > planned.num_sequences
+        if is_disputed:
+            counts = {"weights": self._grant.weights.name, "num_counted": counted, "num_charged": came}
+            _log.warning("engine_usage_disputed", extra=counts)
+        self._meter.round_finished(
+            planned.prompt_index, finished, is_first=not planned.first_sequence, is_disputed=is_disputed
+        )
 
     async def _generation(self, engine: Engine, planned: Round, patient: Patient) -> Generation:
         """The round, started; it is closed with the request at the latest."""
@@ -222,12 +247,16 @@ class Execution:
         request = self._sequence_request(planned, prompt)
         patient.round_id = request.round_id
         generation = await engine.generate(request)
-        self._closing.push_async(functools.partial(self._abort, generation))
+        self._closing.push_async(functools.partial(self._abort, generation, planned.prompt_index))
         return generation
 
-    async def _abort(self, generation: Generation) -> None:
-        """End a round that did not come to its end. What it generated until then was worked for, and is counted."""
-        self._meter.add_untold(await generation.aclose())
+    async def _abort(self, generation: Generation, prompt_index: int) -> None:
+        """End a round that did not come to its end. What was done of it until then was worked for, and is counted."""
+        num_untold = await generation.aclose()
+        if num_untold is None:
+            self._meter.prompt_not_begun(prompt_index)
+        else:
+            self._meter.add_untold(num_untold)
 
     def _patient(self, prompt_index: int) -> Patient:
         return Patient(round_id="", identify=functools.partial(self._fingerprint, prompt_index))

@@ -157,9 +157,11 @@ class Loop:
         portions = self._portions()
         rows = self._read_step(portions)
         told: list[tuple[Entry, bytes]] = []
-        cached: list[tuple[int, int]] = []
+        begun: list[tuple[int, int]] = []
         for reading, count in portions:
             start, reading.num_read = reading.num_read, reading.num_read + count
+            if start == reading.num_cached and reading.scoring is None:
+                begun.append((reading.sequences[0].round_number, reading.num_cached))
             if reading.scoring is not None:
                 # What was read to be scored is nobody's beginning.
                 reading.scoring.add(rows, start)
@@ -171,10 +173,9 @@ class Loop:
                 self._slots.release(reading.slots[0])
                 self._say({"id": reading.scoring.question["id"]}, reading.scoring.packed())
             else:
-                cached.append((reading.sequences[0].round_number, reading.num_cached))
                 told += self._begin(reading, rows[0])
                 rows = rows[1:]
-        self._tell(told, cached)
+        self._tell(told, begun)
 
     def _read_step(self, portions: list[tuple[Reading, int]]) -> Floats:
         """Logits of what a step reads: of every token for scores, of the last where a prompt comes to its end."""
@@ -259,9 +260,9 @@ class Loop:
         self._running.sort(key=lambda sequence: sequence.slot)
         return told
 
-    def _tell(self, told: list[tuple[Entry, bytes]], cached: list[tuple[int, int]]) -> None:
+    def _tell(self, told: list[tuple[Entry, bytes]], begun: list[tuple[int, int]]) -> None:
         """A message for every step, also an empty one: it is a sign of life."""
-        self._say(step_header([entry for entry, _ in told], cached), b"".join(scores for _, scores in told))
+        self._say(step_header([entry for entry, _ in told], begun), b"".join(scores for _, scores in told))
 
     def _finish(self, sequence: RunningSequence) -> None:
         self._running.remove(sequence)

@@ -192,11 +192,13 @@ class FakeGeneration:
         self._events: asyncio.Queue[Event | EngineFailed | None] = asyncio.Queue()
         self._num_heard = 0
         self._num_told = 0
+        self._is_begun = False
         self._is_closed = False
         # How many tokens the round had in all, as the engine says once it has stopped.
         self._at_abort: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     def hear(self, said: dict) -> None:
+        self._is_begun = self._is_begun or "began" in said
         if "sequence" in said:
             self._num_heard += said["tokens"]
             self._events.put_nowait(Delta(said["sequence"], said["text"], said["tokens"]))
@@ -240,7 +242,11 @@ class FakeGeneration:
             self._num_told += event.num_tokens
         return event
 
-    async def aclose(self) -> int:
+    async def aclose(self) -> int | None:
+        num_untold = await self._close()
+        return num_untold if self._is_begun else None
+
+    async def _close(self) -> int:
         if self._is_closed:
             return 0
         self._is_closed = True

@@ -88,3 +88,25 @@ def test_what_is_refused_ends_the_request_at_the_last_token_that_is_paid(extra):
         count += 1
     assert count == 512 + extra
     assert allowed.is_exhausted
+
+
+def test_what_came_at_once_is_asked_for_at_once_and_not_by_the_block():
+    purse = Purse(10_000)
+    allowed = allowance(purse, covered=512, most=8_000)
+    assert allowed.covers(4_000)
+    assert purse.asked == [4_000 + 32 - 512]
+    assert allowed.covers(4_001)
+
+
+@pytest.mark.parametrize("extra", [0, 1, 1_000, 3_488])
+def test_what_came_at_once_is_covered_as_far_as_there_is_money_and_ends_the_request(extra):
+    purse = Purse(extra)
+    allowed = allowance(purse, covered=512, most=8_000)
+    assert not allowed.covers(4_000)
+    assert (purse.left, allowed.is_exhausted) == (0, True)
+
+
+def test_what_came_at_once_and_is_all_that_may_come_is_left_to_the_engine_to_end():
+    allowed = allowance(Purse(10_000), covered=512, most=4_000)
+    assert allowed.covers(4_000)
+    assert not allowed.is_exhausted

@@ -12,6 +12,7 @@ async def test_tokens_that_came_and_were_not_told_are_counted_when_the_round_is_
         round_of([1, 2], max_tokens=9, num_sequences=2),
         Host(on_abort=lambda: aborts.append(1), on_close=lambda: None),
     )
+    generation.begun(0)
     for token_id in (5, 6, 7):
         generation.push(Entry(1, token_id % 2, "x", token_id), None)
     assert await anext(generation) == Delta(1, "x", 1)

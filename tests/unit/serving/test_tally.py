@@ -5,6 +5,7 @@ import pytest
 from parley.core.usage import Doubt
 from parley.serving.engines.openai_server.tally import (
     Count,
+    bounded,
     count_chunk,
     judge_input,
     judge_output,
@@ -14,7 +15,7 @@ from parley.serving.engines.openai_server.tally import (
 
 
 def judged(reported: int | None, counted: Count, *, num_unseen: int = 0, num_sequences: int = 1):
-    return judge_output(reported, counted, num_unseen=num_unseen, num_sequences=num_sequences)
+    return judge_output(reported, bounded(counted, num_unseen=num_unseen, most=None), num_sequences=num_sequences)
 
 
 @pytest.mark.parametrize("reported", [80, 42, 0, -7])
@@ -66,6 +67,13 @@ def test_what_no_chunk_can_show_is_allowed_for_unless_the_tokens_were_named() ->
     assert unseen_tokens(is_exact=True, stop=("never",)) == 0
     assert unseen_tokens(is_exact=False, stop=()) == 3
     assert unseen_tokens(is_exact=False, stop=("a", "five!")) == 8
+
+
+def test_nothing_beyond_what_was_asked_for_is_counted_whatever_the_text_allows() -> None:
+    assert bounded(Count(5, 20), num_unseen=3, most=5) == Count(5, 5)
+    assert bounded(Count(9, 9), num_unseen=0, most=5) == Count(5, 5)
+    assert bounded(Count(5, 20), num_unseen=3, most=22) == Count(5, 22)
+    assert bounded(Count(5, 20), num_unseen=3, most=None) == Count(5, 23)
 
 
 @pytest.mark.parametrize("reported", [0, -1, 10_000])

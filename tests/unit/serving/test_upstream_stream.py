@@ -12,6 +12,7 @@ from parley.core.events import CallDelta, CallStarted, Delta, Finished, RunEvent
 from parley.core.requests import ChatMessage, ChatPrompt
 from parley.core.template import Role
 from parley.serving.engines.openai_server.generation import Host, UpstreamGeneration
+from parley.serving.engines.openai_server.reaching import Sending
 from tests.builders_engines import round_of
 
 ANSWER = "é🦊\u2028\r\n\x00 data: [DONE]\n\n end"
@@ -73,6 +74,7 @@ async def answered(pieces: Iterable[bytes]) -> list[RunEvent]:
         on_silent=lambda: None,
         on_disputed=lambda reported, usage: None,
         on_close=lambda: None,
+        sending=Sending(is_taken=True),
     )
     request = structs.replace(round_of(()), source=ChatPrompt(messages=(ChatMessage(role=Role.USER, content="Hi"),)))
     generation = UpstreamGeneration(structs.replace(request, max_tokens=1000), opening(), host)  # type: ignore[arg-type]

@@ -61,13 +61,16 @@ class Allowance:
         return self._is_refused
 
     def covers(self, num_tokens: int) -> bool:
-        """Whether a request that has generated `num_tokens` may go on; its hold grows by a block where that is needed."""
+        """Whether a request that has generated `num_tokens` may go on. Its hold grows by a block where that is needed, by more where
+        more came at once, and always as far as there is money for it."""
         if num_tokens < self._decide_at:
             return True
         covered = self._hold.num_output_tokens
         if covered < self._most_tokens and not self._is_refused:
-            got = self._lender.extend(self._hold, min(BLOCK_TOKENS, self._most_tokens - covered))
-            self._is_refused = got == 0
+            # An upstream may tell a whole call of thousands of tokens in one event.
+            wanted = max(BLOCK_TOKENS, num_tokens + _AHEAD_TOKENS - covered)
+            got = self._lender.extend(self._hold, min(wanted, self._most_tokens - covered))
+            self._is_refused = got == 0 or covered + got <= min(num_tokens, self._most_tokens - 1)
             self._set_next()
         return not self._is_refused or num_tokens < self._hold.num_output_tokens
 

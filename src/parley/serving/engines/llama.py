@@ -187,10 +187,10 @@ class LlamaEngine:
             raise WorkerFailed(f"the worker said what is no step: {error!r}") from error
 
     def _fan_out(self, header: Header, raw: bytes) -> None:
-        entries, cached = read_step(header)
-        for number, count in cached:
+        entries, begun = read_step(header)
+        for number, num_cached in begun:
             if (generation := self._open.get(number)) is not None:
-                generation.read(count)
+                generation.begun(num_cached)
         pieces = self._pieces or Pieces(b"", count=0)
         reader = ScoreReader(raw, pieces)
         for entry in entries:

@@ -30,7 +30,8 @@ class LlamaGeneration:
         # Whether the worker has it, and not only the pipe to it.
         self.is_taken = False
         self._num_input = len(request.prompt)
-        self._cached_tokens = 0
+        # None until the engine has begun on the prompt.
+        self._cached_tokens: int | None = None
         self._num_tokens = 0
         self._num_unfinished = request.num_sequences
         # By sequence, the scored tokens whose text was not sent yet.
@@ -40,8 +41,8 @@ class LlamaGeneration:
         self._is_closed = False
         self._waiter: asyncio.Future[None] | None = None
 
-    def read(self, cached_tokens: int) -> None:
-        """The prompt was read, so much of it from the cache."""
+    def begun(self, cached_tokens: int) -> None:
+        """The engine has begun on the prompt, of which it found so much in its cache."""
         self._cached_tokens = cached_tokens
 
     def push(self, entry: Entry, scored: ScoredToken | None) -> None:
@@ -87,7 +88,11 @@ class LlamaGeneration:
             await self.aclose()
         return event
 
-    async def aclose(self) -> int:
+    async def aclose(self) -> int | None:
+        num_untold = self._close()
+        return num_untold if self._cached_tokens is not None else None
+
+    def _close(self) -> int:
         if self._is_closed:
             return 0
         self._is_closed = True
@@ -104,4 +109,6 @@ class LlamaGeneration:
             self._waiter.set_result(None)
 
     def _usage(self) -> Usage:
-        return Usage(input_tokens=self._num_input, cached_tokens=self._cached_tokens, output_tokens=self._num_tokens)
+        return Usage(
+            input_tokens=self._num_input, cached_tokens=self._cached_tokens or 0, output_tokens=self._num_tokens
+        )

@@ -1,6 +1,7 @@
 """Counts what one request uses, from the engine's events, while they pass."""
 
 import math
+from collections import Counter
 
 from msgspec.structs import replace
 
@@ -21,6 +22,8 @@ class Meter:
         self._clock = clock
         self._received_at = received_at
         self._inputs: dict[int, int] = {}
+        # Of each prompt, the rounds that may have begun on it.
+        self._num_begun: Counter[int] = Counter()
         # Prompts that were estimated and not counted by anybody yet.
         self._estimated: set[int] = set()
         self._is_disputed = False
@@ -38,11 +41,19 @@ class Meter:
             self._slot_at = self._clock.monotonic()
 
     def prompt_started(self, index: int, prompt: PreparedPrompt) -> None:
-        """An engine begins on prompt `index`; its later rounds do not count it again."""
+        """A round begins on prompt `index`; its later rounds do not count it again."""
+        self._num_begun[index] += 1
         if index not in self._inputs:
             self._inputs[index] = prompt.num_tokens
             if prompt.source is not None:
                 self._estimated.add(index)
+
+    def prompt_not_begun(self, index: int) -> None:
+        """A round that was to begin on prompt `index` did not; where none did, it does not count."""
+        self._num_begun[index] -= 1
+        if not self._num_begun[index]:
+            del self._inputs[index]
+            self._estimated.discard(index)
 
     def watch(self, delta: Delta) -> None:
         """Count a delta's tokens."""
@@ -86,15 +97,18 @@ class Meter:
         if not self._output_tokens:
             self._first_token_at = None
 
-    def round_finished(self, index: int, finished: Finished) -> None:
-        """A round of prompt `index` is over.
+    def round_finished(self, index: int, finished: Finished, *, is_first: bool, is_disputed: bool = False) -> None:
+        """A round of prompt `index` is over; `is_first`: the first of those that the prompt has; `is_disputed`: its engine counted
+        other tokens than those that came.
 
         What reached us holds, unless the engine's adapter found a reason to charge less; of a prompt that was estimated
-        the engine's count holds.
+        the engine's count holds. A prompt counts once, and as its first round read it: the others find in the cache what
+        that one brought there.
         """
-        self._cached_tokens += max(finished.usage.cached_tokens, 0)
+        if is_first:
+            self._cached_tokens += max(finished.usage.cached_tokens, 0)
         self._output_tokens = max(self._output_tokens - finished.num_uncharged, 0)
-        self._is_disputed = self._is_disputed or finished.doubt is Doubt.DISPUTED
+        self._is_disputed = self._is_disputed or is_disputed or finished.doubt is Doubt.DISPUTED
         if index in self._estimated:
             self._inputs[index] = max(finished.usage.input_tokens, 0)
             if finished.doubt is not Doubt.ESTIMATED:

@@ -62,7 +62,7 @@ class Settlement:
         self._running.pop(grant.request_id, None)
         self._written.pop(grant.request_id, None)
         try:
-            self._cover_prompts(grant, meter)
+            self._cover(grant, meter)
             record = self._record(grant, meter, outcome)
             await self._sink.settle(grant.hold, record)
         finally:
@@ -89,12 +89,12 @@ class Settlement:
         if changed:
             await self._sink.checkpoint(changed)
 
-    def _cover_prompts(self, grant: Grant, meter: Meter) -> None:
-        """What a server tokenised may be longer than the estimate for which credit was held."""
+    def _cover(self, grant: Grant, meter: Meter) -> None:
+        """A server that tokenises may count more than credit was held for by an estimate: of the prompt, and of the window's rest."""
         if isinstance(grant, GenerationGrant) and grant.prompts[0].source is not None:
-            beyond = meter.usage.input_tokens - sum(prompt.num_tokens for prompt in grant.prompts)
+            beyond = charge_nano(grant.hold.price, meter.usage) - grant.hold.amount_nano
             if beyond > 0:
-                self._sink.cover(grant.hold, beyond * grant.hold.price.dearest_input_nano)
+                self._sink.cover(grant.hold, beyond)
 
     def _record(self, grant: Grant, meter: Meter, outcome: Outcome) -> UsageRecord:
         # Whoever leaves pays for what was still generated for it; nobody else pays for what was not delivered.

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import aiohttp
 
@@ -18,7 +19,15 @@ from parley.serving.engines.openai_server.dialect import Call, call_of, probe_ca
 from parley.serving.engines.openai_server.frames import ReportedUsage, read_refusal, read_whole_logprobs
 from parley.serving.engines.openai_server.generation import Host, UpstreamGeneration
 from parley.serving.engines.openai_server.program import SupervisedProgram
-from parley.serving.engines.openai_server.reaching import Patience, TryLater, asked_pause, gave_up, is_later, refusal
+from parley.serving.engines.openai_server.reaching import (
+    Patience,
+    Sending,
+    TryLater,
+    asked_pause,
+    gave_up,
+    is_later,
+    refusal,
+)
 from parley.serving.engines.openai_server.scores import read_scores
 
 _log = logging.getLogger(__name__)
@@ -86,7 +95,10 @@ class UpstreamEngine:
         """Wait until the server generates a token. Raises ModelLoadFailed when it does not in time."""
         # A connection serves one call: what a cancelled one left in it can never reach another. No proxy of the
         # environment, no cookies, and below no redirects: the key goes to the operator's address and nowhere else.
+        tracing = aiohttp.TraceConfig()
+        tracing.on_request_chunk_sent.append(_note_sent)
         self._session = aiohttp.ClientSession(
+            trace_configs=[tracing],
             connector=aiohttp.TCPConnector(limit=0, force_close=True),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._options.deadlines.connect),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -118,7 +130,7 @@ class UpstreamEngine:
         call = probe_call(upstream, is_chat=is_chat)
         try:
             async with asyncio.timeout(self._options.deadlines.probe):
-                reply = await self._attempt(call, content_type="application/json")
+                reply = await self._attempt(call, Sending(), content_type="application/json")
                 try:
                     # Whatever it says, it was generated.
                     await _read_all(reply, _MAX_REFUSAL_BYTES)
@@ -130,9 +142,6 @@ class UpstreamEngine:
             raise TryLater(f"its connection broke: {type(error).__name__}") from None
 
     async def generate(self, request: SequenceRequest) -> UpstreamGeneration:
-        if self._program is not None:
-            await self._program.ready()
-
         def on_close() -> None:
             self._open.pop(request.round_id, None)
 
@@ -144,9 +153,10 @@ class UpstreamEngine:
             on_silent=self._on_silent,
             on_disputed=self._on_disputed,
             on_close=on_close,
+            sending=Sending(),
         )
         call = call_of(request, self._options.upstream)
-        generation = UpstreamGeneration(request, self._opened(call), host)
+        generation = UpstreamGeneration(request, self._opened(call, host.sending), host)
         self._open[request.round_id] = generation
         return generation
 
@@ -156,7 +166,7 @@ class UpstreamEngine:
         call = score_call(tuple(prompt), num_top, self._options.upstream)
         try:
             async with asyncio.timeout(self._options.deadlines.first):
-                reply = await self._opened(call, content_type="application/json")
+                reply = await self._opened(call, Sending(), content_type="application/json")
                 try:
                     body = await _read_all(reply, _MAX_REPLY_BYTES)
                 finally:
@@ -190,13 +200,21 @@ class UpstreamEngine:
             await asyncio.sleep(pause)
             pause = min(2 * pause, 2.0)
 
-    async def _opened(self, call: Call, *, content_type: str = "text/event-stream") -> aiohttp.ClientResponse:
+    async def _opened(
+        self, call: Call, sending: Sending, *, content_type: str = "text/event-stream"
+    ) -> aiohttp.ClientResponse:
         """The reply to a call, its body unread; the call is made again as long as it may be. Raises what ends it."""
+        if self._program is not None:
+            await self._program.ready()
         num_failed = 0
         while True:
             try:
-                return await self._attempt(call, content_type=content_type)
+                return await self._attempt(call, sending, content_type=content_type)
+            except ParleyError:
+                sending.is_taken = False
+                raise
             except TryLater as failure:
+                sending.is_taken = False
                 num_failed += 1
                 pause = self._options.patience.pause(num_failed, failure.asked_seconds)
                 if pause is None:
@@ -204,7 +222,7 @@ class UpstreamEngine:
                     raise gave_up(failure) from None
                 await asyncio.sleep(pause)
 
-    async def _attempt(self, call: Call, *, content_type: str) -> aiohttp.ClientResponse:
+    async def _attempt(self, call: Call, sending: Sending, *, content_type: str) -> aiohttp.ClientResponse:
         if self._session is None:
             raise EngineFailed("an upstream was used before it was started")
         # A packed stream would wait for a full block.
@@ -213,7 +231,11 @@ class UpstreamEngine:
             headers["authorization"] = f"Bearer {self._options.key}"
         try:
             reply = await self._session.post(
-                self._options.upstream.url + call.path, data=call.body, headers=headers, allow_redirects=False
+                self._options.upstream.url + call.path,
+                data=call.body,
+                headers=headers,
+                allow_redirects=False,
+                trace_request_ctx=sending,
             )
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             # Nothing was sent. A connection that breaks later is not tried again: the request may be what broke it.
@@ -246,6 +268,13 @@ class UpstreamEngine:
                 "charged_output": charged.output_tokens,
             },
         )
+
+
+async def _note_sent(
+    _session: aiohttp.ClientSession, context: SimpleNamespace, _params: aiohttp.TraceRequestChunkSentParams
+) -> None:
+    """The connection stands, and the body goes out on it."""
+    context.trace_request_ctx.is_taken = True
 
 
 async def _read_all(reply: aiohttp.ClientResponse, most: int) -> bytes:

@@ -23,9 +23,10 @@ from parley.core.usage import Doubt, Usage
 from parley.serving.engines.openai_server.calls import CallReader, text_of
 from parley.serving.engines.openai_server.frames import DONE, ChunkChoice, ReportedUsage, read_chunk, read_usage
 from parley.serving.engines.openai_server.judgement import judge
+from parley.serving.engines.openai_server.reaching import Sending
 from parley.serving.engines.openai_server.scores import read_scores
 from parley.serving.engines.openai_server.sequence import OpenSequence, reason_of, refusal_of, texts_of
-from parley.serving.engines.openai_server.tally import NOTHING, Count, count_call, count_chunk, widen
+from parley.serving.engines.openai_server.tally import NOTHING, Count, bounded, count_call, count_chunk, widen
 from parley.serving.engines.sse import NoEventStream, SseReader
 
 
@@ -44,6 +45,8 @@ class Host:
     on_disputed: Callable[[ReportedUsage | None, Usage], None]
     # Called once, when nothing is open any more.
     on_close: Callable[[], None]
+    # How far its call came.
+    sending: Sending
 
 
 class UpstreamGeneration:
@@ -90,7 +93,11 @@ class UpstreamGeneration:
             await self.aclose()
         return event
 
-    async def aclose(self) -> int:
+    async def aclose(self) -> int | None:
+        num_untold = await self._close()
+        return num_untold if self._host.sending.is_taken else None
+
+    async def _close(self) -> int:
         if self._is_closed:
             return 0
         self._is_closed = True
@@ -224,12 +231,7 @@ class UpstreamGeneration:
         if not self._is_over:
             raise EngineFailed("the upstream ended its stream before its answer")
         counted = sum([await self._count(sequence) for sequence in self._sequences], NOTHING)
-        usage, doubt = judge(
-            self._request,
-            self._reported,
-            counted,
-            num_unseen=sum(sequence.num_unseen(self._request.sampling.stop) for sequence in self._sequences),
-        )
+        usage, doubt = judge(self._request, self._reported, counted)
         missed = usage.output_tokens - sum(sequence.counted.low for sequence in self._sequences)
         for sequence in self._sequences:
             if sequence.is_exact or sequence.reason is None:
@@ -243,10 +245,12 @@ class UpstreamGeneration:
         self._events.append(Finished(usage, doubt, num_uncharged=max(0, -missed)))
 
     async def _count(self, sequence: OpenSequence) -> Count:
-        if sequence.is_exact or self._host.tokenizer is None:
-            return sequence.counted
-        ids = await self._host.tokenizer.encode([Segment("".join(sequence.texts), is_control=False)])
-        return widen(sequence.counted, len(ids))
+        counted, request = sequence.counted, self._request
+        if not sequence.is_exact and self._host.tokenizer is not None:
+            ids = await self._host.tokenizer.encode([Segment("".join(sequence.texts), is_control=False)])
+            counted = widen(counted, len(ids))
+        most = request.max_tokens if request.is_limit_asked else None
+        return bounded(counted, num_unseen=sequence.num_unseen(request.sampling.stop), most=most)
 
 
 def _is_cancelled() -> bool:

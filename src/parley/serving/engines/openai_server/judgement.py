@@ -12,14 +12,11 @@ _MOST_TOKENS_AROUND_MESSAGE, _MOST_TOKENS_AROUND_PROMPT = 64, 1024
 _MOST_TOKENS_OF_PICTURE = 32_768
 
 
-def judge(
-    request: SequenceRequest, reported: ReportedUsage | None, counted: Count, *, num_unseen: int
-) -> tuple[Usage, Doubt | None]:
-    """What is charged for the round, and the worst of what there is to doubt in it. `num_unseen` as in `judge_output`."""
+def judge(request: SequenceRequest, reported: ReportedUsage | None, counted: Count) -> tuple[Usage, Doubt | None]:
+    """What is charged for the round, and the worst of what there is to doubt in it."""
     num_output, output_doubt = judge_output(
         None if reported is None else reported.completion_tokens,
         counted,
-        num_unseen=num_unseen,
         num_sequences=request.num_sequences,
     )
     num_input, input_doubt = judge_input(

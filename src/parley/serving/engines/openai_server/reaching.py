@@ -46,6 +46,14 @@ class TryLater(Exception):
         self.asked_seconds = asked_seconds
 
 
+@dataclass(slots=True)
+class Sending:
+    """How far one call came. It is written on while the call is made, perhaps several times."""
+
+    # The server has it, and has not refused it: it may have begun on the prompt.
+    is_taken: bool = False
+
+
 def is_later(status: int) -> bool:
     """Whether a status says that the same call may be made again."""
     return status in _LATER

@@ -58,9 +58,13 @@ def unseen_tokens(*, is_exact: bool, stop: tuple[str, ...]) -> int:
     return _UNFINISHED_BYTES + max((len(text.encode()) for text in stop), default=0)
 
 
-def judge_output(
-    reported: int | None, counted: Count, *, num_unseen: int, num_sequences: int
-) -> tuple[int, Doubt | None]:
+def bounded(counted: Count, *, num_unseen: int, most: int | None) -> Count:
+    """One sequence's count, with the tokens that no chunk could show; no more than the `most` that were asked for, if a limit was."""
+    high = counted.high + num_unseen
+    return Count(counted.low, high) if most is None else Count(min(counted.low, most), min(high, most))
+
+
+def judge_output(reported: int | None, counted: Count, *, num_sequences: int) -> tuple[int, Doubt | None]:
     """The tokens to charge, and what there is to doubt in them.
 
     What deviates by more than a token for each sequence is disputed, and the lower number is taken. A report of none is
@@ -73,11 +77,11 @@ def judge_output(
     tolerance = num_sequences * _END_TOKENS
     if reported < counted.low - tolerance:
         return reported, Doubt.DISPUTED
-    if reported > counted.high + num_unseen + tolerance:
+    if reported > counted.high + tolerance:
         return counted.low, Doubt.DISPUTED
     if reported == 0:
         return counted.low, None
-    return min(reported, counted.high + num_unseen), None
+    return min(reported, counted.high), None
 
 
 def judge_input(reported: int | None, *, known: int | None, estimated: int, most: int) -> tuple[int, Doubt | None]:
