@@ -1,7 +1,7 @@
 """Row M4, an upstream's half: its answer is told whole or refused, whatever happens to the bytes on their way."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
@@ -46,22 +46,27 @@ class Bytes:
     """An HTTP response whose body comes in these pieces, then ends."""
 
     pieces: Iterator[bytes]
+    rest: bytes = b""
     is_closed: bool = False
     content: "Bytes" = field(init=False)
 
     def __post_init__(self) -> None:
         self.content = self
 
-    async def readany(self) -> bytes:
-        return next(self.pieces, b"")
+    async def read(self, size: int) -> bytes:
+        received = self.rest or next(self.pieces, b"")
+        self.rest = received[size:]
+        return received[:size]
 
     def close(self) -> None:
         self.is_closed = True
 
 
-async def answered(pieces: Iterable[bytes]) -> list[RunEvent]:
+async def events_of(
+    pieces: Iterable[bytes], *, names_tokens: bool = False, max_tokens: int = 1000, **changes: object
+) -> AsyncIterator[RunEvent]:
     """The events of one round whose stream comes like that. Raises EngineFailed."""
-    response = Bytes(iter([piece for piece in pieces if piece]))
+    response = Bytes(piece for piece in pieces if piece)
 
     async def opening() -> Bytes:
         return response
@@ -70,16 +75,23 @@ async def answered(pieces: Iterable[bytes]) -> list[RunEvent]:
         tokenizer=None,
         first_seconds=60,
         stall_seconds=60,
+        names_tokens=names_tokens,
         on_silent=lambda: None,
         on_disputed=lambda reported, usage: None,
         on_close=lambda: None,
     )
-    request = structs.replace(round_of(()), source=ChatPrompt(messages=(ChatMessage(role=Role.USER, content="Hi"),)))
-    generation = UpstreamGeneration(structs.replace(request, max_tokens=1000), opening(), host)  # type: ignore[arg-type]
+    request = round_of((), max_tokens=max_tokens, **changes)  # type: ignore[arg-type]
+    source = ChatPrompt(messages=(ChatMessage(role=Role.USER, content="Hi"),))
+    generation = UpstreamGeneration(structs.replace(request, source=source), opening(), host)  # type: ignore[arg-type]
     try:
-        return [event async for event in generation]
+        async for event in generation:
+            yield event
     finally:
         assert response.is_closed
+
+
+async def answered(pieces: Iterable[bytes]) -> list[RunEvent]:
+    return [event async for event in events_of(pieces)]
 
 
 def text_of(events: list[RunEvent]) -> str:
