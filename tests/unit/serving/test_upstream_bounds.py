@@ -266,3 +266,19 @@ async def test_a_chunk_may_have_null_in_the_place_of_lists() -> None:
         for token in each.tokens
     ]
     assert (token.piece, token.top) == (b"w", ())
+
+
+async def test_all_that_came_before_a_connection_broke_is_told() -> None:
+    def breaking() -> Iterator[bytes]:
+        yield event("w ") * 900
+        raise ConnectionResetError
+
+    told: list[RunEvent] = []
+
+    async def listen() -> None:
+        async for each in events_of(breaking()):
+            told.append(each)
+
+    with pytest.raises(EngineFailed):
+        await listen()
+    assert text_of(told) == "w " * 900

@@ -46,17 +46,14 @@ class Bytes:
     """An HTTP response whose body comes in these pieces, then ends."""
 
     pieces: Iterator[bytes]
-    rest: bytes = b""
     is_closed: bool = False
     content: "Bytes" = field(init=False)
 
     def __post_init__(self) -> None:
         self.content = self
 
-    async def read(self, size: int) -> bytes:
-        received = self.rest or next(self.pieces, b"")
-        self.rest = received[size:]
-        return received[:size]
+    async def readany(self) -> bytes:
+        return next(self.pieces, b"")
 
     def close(self) -> None:
         self.is_closed = True

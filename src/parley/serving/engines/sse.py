@@ -60,10 +60,11 @@ class SseReader:
         if b"\r" in received:
             received = received.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         *ended, rest = received.split(b"\n")
-        if ended:
+        if ended and self._line:
             ended[0] = bytes(self._line) + ended[0]
             self._line.clear()
-        self._line += rest
+        if rest:
+            self._line += rest
         self._num_lines += len(ended)
         return ended
 

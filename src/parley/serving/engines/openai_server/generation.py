@@ -88,6 +88,8 @@ class UpstreamGeneration:
         self._has_begun = False
         # What came since there was an event to tell.
         self._num_untold_bytes = 0
+        # What was received and is not read yet: a connection that breaks takes the rest with it.
+        self._unread = b""
         # Whether a sequence was ended here, so that its end need not come from the server.
         self._is_cut = False
         # What broke the stream while there were events to tell, which go before it.
@@ -140,20 +142,20 @@ class UpstreamGeneration:
         self._num_untold_bytes = 0
         while not self._events and not self._is_closed:
             try:
-                received = await self._next_bytes(silent_since)
+                self._unread = self._unread or await self._next_bytes(silent_since)
             except (aiohttp.ClientError, ConnectionError) as error:
                 if self._was_closed_meanwhile():
                     return
                 if not self._is_over:
                     raise EngineFailed(f"the upstream's connection broke: {type(error).__name__}") from None
-                received = b""
+            received, self._unread = self._unread[:_PIECE_BYTES], self._unread[_PIECE_BYTES:]
             self._num_untold_bytes += len(received)
             if self._num_untold_bytes > _MOST_UNTOLD_BYTES:
                 if not self._is_over:
                     raise EngineFailed("the upstream sends without end what tells nothing")
                 received = b""
-            if len(received) == _PIECE_BYTES:
-                # More may be there already, and then nothing else here waits.
+            if self._unread:
+                # Nothing else here waits for anything.
                 await asyncio.sleep(0)
             if not self._was_closed_meanwhile():
                 await self._take_bytes(received)
@@ -168,7 +170,7 @@ class UpstreamGeneration:
                 async with asyncio.timeout_at(min(end, loop.time() + host.stall_seconds)):
                     if self._response is None:
                         self._response = await asyncio.shield(self._opening)
-                    return await self._response.content.read(_PIECE_BYTES)
+                    return await self._response.content.readany()
             except TimeoutError:
                 if self._is_over:
                     return b""
@@ -237,14 +239,15 @@ class UpstreamGeneration:
             return
         (text, hidden), refused = texts_of(choice), refusal_of(choice)
         calls = None if choice.delta is None else choice.delta.tool_calls
-        written, called = text + refused + hidden, text_of(calls)
+        written, called = text + refused + hidden, text_of(calls) if calls else ""
         num_named = self._num_named(choice, is_empty=not (written or calls))
         counted = count_chunk(written, num_named=num_named)
         if calls:
             counted += count_call(called, num_named=num_named)
         sequence.room -= len(written) + len(called)
         is_beyond = sequence.room < 0 or sequence.counted.low + counted.low > self._request.max_tokens
-        if is_beyond or not await self._take_scores(sequence, choice):
+        num_top = self._request.sampling.logprobs
+        if is_beyond or (num_top is not None and not await self._take_scores(sequence, choice, num_top)):
             self._is_cut = True
             self._end(sequence, FinishReason.LENGTH)
             return
@@ -271,11 +274,8 @@ class UpstreamGeneration:
             return None
         return len(choice.token_ids)
 
-    async def _take_scores(self, sequence: OpenSequence, choice: ChunkChoice) -> bool:
-        """Hold a chunk's scores, where they were asked for; False for more than the sequence may have."""
-        num_top = self._request.sampling.logprobs
-        if num_top is None:
-            return True
+    async def _take_scores(self, sequence: OpenSequence, choice: ChunkChoice, num_top: int) -> bool:
+        """Hold a chunk's scores; False for more than the sequence may have."""
         raw = bytes(choice.logprobs)
         sequence.room -= len(raw)
         if sequence.room < 0:
