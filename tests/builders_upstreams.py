@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -120,10 +121,11 @@ class FakeUpstream:
     num_probes: int = 0
     num_connections: int = 0
     probe: Script | None = None
+    scheme: str = "http"
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v1"
+        return f"{self.scheme}://127.0.0.1:{self.port}/v1"
 
     async def serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.num_connections += 1
@@ -156,9 +158,11 @@ class FakeUpstream:
 
 
 @asynccontextmanager
-async def fake_upstream(*scripts: Script, probe: Script | None = None) -> AsyncIterator[FakeUpstream]:
+async def fake_upstream(
+    *scripts: Script, probe: Script | None = None, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[FakeUpstream]:
     """A fake upstream that listens on loopback."""
-    fake = FakeUpstream(scripts=scripts, probe=probe)
+    fake = FakeUpstream(scripts=scripts, probe=probe, scheme="http" if tls is None else "https")
     tasks: set[asyncio.Task[None]] = set()
 
     async def serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -167,7 +171,7 @@ async def fake_upstream(*scripts: Script, probe: Script | None = None) -> AsyncI
         tasks.add(task)
         await fake.serve_one(reader, writer)
 
-    server = await asyncio.start_server(serve_one, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve_one, "127.0.0.1", 0, ssl=tls)
     fake.port = server.sockets[0].getsockname()[1]
     try:
         yield fake

@@ -82,10 +82,23 @@ def test_an_endless_line_or_event_is_refused(line: bytes, size: int) -> None:
         list(chain.from_iterable(reader.feed(piece) for piece in pieces))
 
 
-def test_comments_without_end_are_kept_nowhere() -> None:
+def test_comments_are_kept_nowhere() -> None:
     reader = SseReader(max_event_bytes=100)
     for _ in range(1000):
         assert list(reader.feed(b": still here\n")) == []
+
+
+@pytest.mark.parametrize("line", [b"\n", b": still here\n", b"retry: 7\n"])
+def test_lines_without_end_are_refused(line: bytes) -> None:
+    reader = SseReader()
+    with pytest.raises(NoEventStream):
+        list(chain.from_iterable(reader.feed(line * 1000) for _ in range(100)))
+
+
+def test_lines_between_events_are_not_added_up() -> None:
+    reader = SseReader()
+    for _ in range(100):
+        assert list(reader.feed(b": still here\n\n" * 1000 + b"data: x\n\n")) == [b"x"]
 
 
 @pytest.mark.parametrize("page", [b"<html>\n<body>\n", b'{"error": {"message": "no"}}\n', "données: x\n".encode()])

@@ -1,7 +1,7 @@
 """Row M4, an upstream's half: its answer is told whole or refused, whatever happens to the bytes on their way."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
@@ -60,9 +60,11 @@ class Bytes:
         self.is_closed = True
 
 
-async def answered(pieces: Iterable[bytes]) -> list[RunEvent]:
+async def events_of(
+    pieces: Iterable[bytes], *, names_tokens: bool = False, max_tokens: int = 1000, **changes: object
+) -> AsyncIterator[RunEvent]:
     """The events of one round whose stream comes like that. Raises EngineFailed."""
-    response = Bytes(iter([piece for piece in pieces if piece]))
+    response = Bytes(piece for piece in pieces if piece)
 
     async def opening() -> Bytes:
         return response
@@ -71,17 +73,24 @@ async def answered(pieces: Iterable[bytes]) -> list[RunEvent]:
         tokenizer=None,
         first_seconds=60,
         stall_seconds=60,
+        names_tokens=names_tokens,
         on_silent=lambda: None,
         on_disputed=lambda reported, usage: None,
         on_close=lambda: None,
         sending=Sending(is_taken=True),
     )
-    request = structs.replace(round_of(()), source=ChatPrompt(messages=(ChatMessage(role=Role.USER, content="Hi"),)))
-    generation = UpstreamGeneration(structs.replace(request, max_tokens=1000), opening(), host)  # type: ignore[arg-type]
+    request = round_of((), max_tokens=max_tokens, **changes)  # type: ignore[arg-type]
+    source = ChatPrompt(messages=(ChatMessage(role=Role.USER, content="Hi"),))
+    generation = UpstreamGeneration(structs.replace(request, source=source), opening(), host)  # type: ignore[arg-type]
     try:
-        return [event async for event in generation]
+        async for event in generation:
+            yield event
     finally:
         assert response.is_closed
+
+
+async def answered(pieces: Iterable[bytes]) -> list[RunEvent]:
+    return [event async for event in events_of(pieces)]
 
 
 def text_of(events: list[RunEvent]) -> str:

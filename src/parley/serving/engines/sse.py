@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 # No honest event is longer; a longer one would only fill our memory.
 MAX_EVENT_BYTES = 1 << 22
+# No honest stream has more between two events: ten comments a second for twenty minutes.
+_MAX_LINES = 1 << 15
 # The byte order mark that a stream may begin with.
 _MARK = b"\xef\xbb\xbf"
 _FIELD = re.compile(rb"[A-Za-z0-9_-]*(?::|$)")
@@ -28,30 +30,43 @@ class SseReader:
         self._has_cr = False
         self._line = bytearray()
         self._size = 0
+        self._num_lines = 0
         self._fields: list[bytes] = []
 
     def feed(self, received: bytes) -> Iterator[bytes]:
-        """The events that are complete now. Raises NoEventStream for one that is too long, and for lines of nonsense."""
+        """The events that are complete now. Raises NoEventStream for one that is too long, for lines of nonsense or without end."""
         received = self._after_mark(received)
         if not received:
             return
-        if self._has_cr:
-            received = received.removeprefix(b"\n")
-        self._has_cr = received.endswith(b"\r")
-        if b"\r" in received:
-            received = received.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        first, *ended = received.split(b"\n")
-        self._line += first
-        for rest in ended:
-            line, self._line = bytes(self._line), bytearray(rest)
+        for line in self._ended_lines(received):
+            if line.startswith(b":"):
+                continue
             if line:
                 self._take(line)
             elif self._fields:
                 yield b"\n".join(self._fields)
                 self._fields = []
-                self._size = 0
+                self._size = self._num_lines = 0
+        if self._num_lines > _MAX_LINES:
+            raise NoEventStream(f"more than {_MAX_LINES} lines without an event")
         if len(self._line) > self._max_event_bytes:
             raise NoEventStream(f"a line of more than {self._max_event_bytes} bytes")
+
+    def _ended_lines(self, received: bytes) -> list[bytes]:
+        """The lines that are complete now; the beginning of the next one is kept."""
+        if self._has_cr:
+            received = received.removeprefix(b"\n")
+        self._has_cr = received.endswith(b"\r")
+        if b"\r" in received:
+            received = received.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        *ended, rest = received.split(b"\n")
+        if ended and self._line:
+            ended[0] = bytes(self._line) + ended[0]
+            self._line.clear()
+        if rest:
+            self._line += rest
+        self._num_lines += len(ended)
+        return ended
 
     def _after_mark(self, received: bytes) -> bytes:
         """The bytes without the mark that may stand before them all; nothing while that is open."""

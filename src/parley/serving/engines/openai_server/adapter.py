@@ -18,6 +18,7 @@ from parley.core.usage import Usage
 from parley.serving.engines.openai_server.dialect import Call, call_of, probe_call, score_call
 from parley.serving.engines.openai_server.frames import ReportedUsage, read_refusal, read_whole_logprobs
 from parley.serving.engines.openai_server.generation import Host, UpstreamGeneration
+from parley.serving.engines.openai_server.heads import Reply
 from parley.serving.engines.openai_server.program import SupervisedProgram
 from parley.serving.engines.openai_server.reaching import (
     Patience,
@@ -28,14 +29,14 @@ from parley.serving.engines.openai_server.reaching import (
     is_later,
     refusal,
 )
-from parley.serving.engines.openai_server.scores import read_scores
+from parley.serving.engines.openai_server.scores import most_score_bytes, read_scores
 
 _log = logging.getLogger(__name__)
 
 # Of a refusal, as much is read as a code can be in.
 _MAX_REFUSAL_BYTES = 1 << 16
-# Of a reply that is not a stream: the log-probabilities of a full prompt.
-_MAX_REPLY_BYTES = 1 << 28
+# Of a reply that is not a stream, besides the log-probabilities of its prompt.
+_MORE_REPLY_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +103,9 @@ class UpstreamEngine:
             connector=aiohttp.TCPConnector(limit=0, force_close=True),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._options.deadlines.connect),
             cookie_jar=aiohttp.DummyCookieJar(),
+            # Nothing is unpacked: a few bytes could be any number of them.
+            auto_decompress=False,
+            response_class=Reply,
             trust_env=False,
         )
         try:
@@ -150,6 +154,7 @@ class UpstreamEngine:
             tokenizer=self._tokenizer,
             first_seconds=deadlines.first,
             stall_seconds=deadlines.stall,
+            names_tokens=self._options.upstream.abilities.names_tokens,
             on_silent=self._on_silent,
             on_disputed=self._on_disputed,
             on_close=on_close,
@@ -168,7 +173,7 @@ class UpstreamEngine:
             async with asyncio.timeout(self._options.deadlines.first):
                 reply = await self._opened(call, Sending(), content_type="application/json")
                 try:
-                    body = await _read_all(reply, _MAX_REPLY_BYTES)
+                    body = await _read_all(reply, _MORE_REPLY_BYTES + most_score_bytes(len(prompt), num_top))
                 finally:
                     reply.close()
         except (TimeoutError, aiohttp.ClientError) as error:
@@ -240,12 +245,15 @@ class UpstreamEngine:
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             # Nothing was sent. A connection that breaks later is not tried again: the request may be what broke it.
             raise TryLater(f"it cannot be reached: {type(error).__name__}") from None
-        if reply.status == 200 and reply.content_type == content_type:
+        packing = reply.headers.get("content-encoding", "identity")
+        if reply.status == 200 and reply.content_type == content_type and packing.lower() == "identity":
             return reply
         try:
             if is_later(reply.status):
                 asked = asked_pause(reply.headers.get("retry-after"), now=self._clock.now())
                 raise TryLater(f"it answered {reply.status}", asked_seconds=asked)
+            if reply.status == 200 and reply.content_type == content_type:
+                raise EngineFailed("the upstream packed its answer, which it was asked not to do")
             if reply.status == 200:
                 raise EngineFailed(f"the upstream answered with {reply.content_type}, not {content_type}")
             raise refusal(reply.status, *read_refusal(await _read_all(reply, _MAX_REFUSAL_BYTES)))

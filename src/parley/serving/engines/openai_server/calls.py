@@ -15,6 +15,10 @@ from parley.serving.engines.openai_server.frames import WireCall
 
 # No answer has more; a server that counts on is broken.
 _MOST_CALLS = 128
+# In one chunk. An honest one has a piece of each call at most.
+_MOST_PIECES = 1024
+# A call with others behind it is judged at each chunk of it that may be its last; one that never is whole waits for the end.
+_MOST_LOOKS = 64
 
 
 def tool_fields(prompt: ChatPrompt, kind: UpstreamKind) -> dict[str, object]:
@@ -43,15 +47,18 @@ def call_fields(message: ChatMessage) -> dict[str, object]:
 
 @dataclass(slots=True)
 class _Call:
-    """One call as far as it came: the pieces of its arguments, and what of it was not told yet."""
+    """One call as far as it came: the pieces of its arguments, and how many of them were told. `started` is told first."""
 
+    started: CallStarted | None
     arguments: list[str] = field(default_factory=list)
-    untold: list[CallStarted | CallDelta] = field(default_factory=list)
+    num_told: int = 0
+    num_looks: int = 0
 
-    @property
-    def is_whole(self) -> bool:
-        if not self.arguments or not self.arguments[-1].rstrip().endswith("}"):
+    def look_whole(self) -> bool:
+        """Whether its arguments are complete. Reads them all, and so not any number of times."""
+        if self.num_looks == _MOST_LOOKS or not self.arguments or not self.arguments[-1].rstrip().endswith("}"):
             return False
+        self.num_looks += 1
         try:
             msgspec.json.decode("".join(self.arguments))
         except (msgspec.DecodeError, RecursionError):
@@ -80,32 +87,43 @@ class CallReader:
         return len(self._calls)
 
     def push(self, pieces: list[WireCall]) -> Iterator[CallStarted | CallDelta]:
-        """The events of one chunk. Raises EngineFailed for arguments of a call that never began."""
+        """The events of one chunk. Raises EngineFailed for arguments of a call that never began, and for endless pieces."""
+        if len(pieces) > _MOST_PIECES:
+            raise EngineFailed("the upstream sent a chunk of endless calls")
+        # Only they change what is told now: a piece of the call that is told, and a call that waits for it.
+        is_ripe = False
         for piece in pieces:
             number = self._number_of(piece)
+            is_begun = number is None
             if number is None:
                 number = self._begin(piece)
             if piece.function.arguments:
                 self._calls[number].arguments.append(piece.function.arguments)
-                self._calls[number].untold.append(CallDelta(self._sequence, number, piece.function.arguments))
-            if self._is_told(number):
-                yield from self._ripe()
+            is_ripe = is_ripe or is_begun or number == self._current
+        if is_ripe:
+            yield from self._ripe()
 
     def end(self) -> Iterator[CallStarted | CallDelta]:
         """What still waited, when nothing more comes."""
-        for number, call in enumerate(self._calls):
-            if self._is_told(number):
-                yield from call.untold
-            call.untold.clear()
+        for number in range(self._current, min(1, self.num_calls) if self._is_single else self.num_calls):
+            yield from self._untold(number)
 
     def _ripe(self) -> Iterator[CallStarted | CallDelta]:
         while True:
-            call = self._calls[self._current]
-            yield from call.untold
-            call.untold.clear()
-            if self._is_single or self._current + 1 == len(self._calls) or not call.is_whole:
+            yield from self._untold(self._current)
+            if self._is_single or self._current + 1 == self.num_calls or not self._calls[self._current].look_whole():
                 return
             self._current += 1
+
+    def _untold(self, number: int) -> Iterator[CallStarted | CallDelta]:
+        """What came of a call since it was told last."""
+        call = self._calls[number]
+        if call.started is not None:
+            yield call.started
+            call.started = None
+        if call.num_told < len(call.arguments):
+            yield CallDelta(self._sequence, number, "".join(call.arguments[call.num_told :]))
+            call.num_told = len(call.arguments)
 
     def _number_of(self, piece: WireCall) -> int | None:
         """The call that a piece goes on with; None where it begins one."""
@@ -125,11 +143,8 @@ class CallReader:
         if piece.index is not None:
             self._numbers[piece.index] = number
         started = CallStarted(self._sequence, number, piece.id or new_id("call_"), piece.function.name or "")
-        self._calls.append(_Call(untold=[started]))
+        self._calls.append(_Call(started))
         return number
-
-    def _is_told(self, number: int) -> bool:
-        return number == 0 or not self._is_single
 
 
 def text_of(pieces: list[WireCall] | None) -> str:

@@ -22,7 +22,7 @@ class WireToken(msgspec.Struct):
     logprob: float | None = None
     bytes: list[int] | None = None
     id: int | None = None
-    top_logprobs: list["WireToken"] = []
+    top_logprobs: list["WireToken"] | None = None
 
 
 class WireLogprobs(msgspec.Struct):
@@ -32,6 +32,10 @@ class WireLogprobs(msgspec.Struct):
     tokens: list[str] | None = None
     token_logprobs: list[float | None] | None = None
     top_logprobs: list[dict[str, float] | None] | None = None
+
+    @property
+    def num_tokens(self) -> int:
+        return len((self.tokens if self.content is None else self.content) or ())
 
 
 class WireFunction(msgspec.Struct):
@@ -60,13 +64,14 @@ class ChunkDelta(msgspec.Struct):
 
 
 class ChunkChoice(msgspec.Struct):
-    """One sequence's part of a chunk: `text` in completions, `delta` in chat."""
+    """One sequence's part of a chunk: `text` in completions, `delta` in chat. Log-probabilities are read where they were
+    asked for: what is wrong with those that nobody wants must not cost the answer."""
 
     index: int = 0
     text: str | None = None
     delta: ChunkDelta | None = None
     finish_reason: str | None = None
-    logprobs: WireLogprobs | None = None
+    logprobs: msgspec.Raw = msgspec.Raw(b"null")
     # Servers that name their tokens: those behind this chunk's text.
     token_ids: list[int] | None = None
 
@@ -74,7 +79,7 @@ class ChunkChoice(msgspec.Struct):
 class Chunk(msgspec.Struct):
     """One event of a stream. Usage is read by itself: a lie in it must not cost the answer."""
 
-    choices: list[ChunkChoice] = []
+    choices: list[ChunkChoice] | None = None
     usage: msgspec.Raw = msgspec.Raw(b"null")
     error: msgspec.Raw = msgspec.Raw(b"null")
 
@@ -114,14 +119,22 @@ class _WholeReply(msgspec.Struct):
     choices: list[_WholeChoice]
 
 
+# Below it no event has so many objects that they must be counted.
+_SMALL_EVENT_BYTES = 1 << 14
+# In one event; a million of them would stop the loop while they are read.
+_MOST_OBJECTS = 1 << 16
+
 _chunks = msgspec.json.Decoder(Chunk)
 _usages = msgspec.json.Decoder(ReportedUsage | None)
+_logprobs = msgspec.json.Decoder(WireLogprobs | None)
 _errors = msgspec.json.Decoder(_ErrorBody)
 _replies = msgspec.json.Decoder(_WholeReply)
 
 
 def read_chunk(event: bytes) -> Chunk:
     """One chunk. Raises EngineFailed for what is none, and for an error that the server reports in its stream."""
+    if len(event) > _SMALL_EVENT_BYTES and event.count(b"{") > _MOST_OBJECTS:
+        raise EngineFailed(f"the upstream sent a chunk of more than {_MOST_OBJECTS} objects")
     try:
         chunk = _chunks.decode(event)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -141,6 +154,16 @@ def read_usage(raw: msgspec.Raw) -> ReportedUsage | None:
     if usage is None or max(usage.prompt_tokens or 0, usage.completion_tokens or 0) > _MOST_TOKENS:
         return None
     return usage
+
+
+def read_logprobs(raw: bytes) -> WireLogprobs | None:
+    """The log-probabilities of a chunk, if it has any. Raises EngineFailed for what are none."""
+    logprobs: WireLogprobs | None
+    try:
+        logprobs = _logprobs.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise EngineFailed(f"the upstream sent broken log-probabilities: {error}") from None
+    return logprobs
 
 
 def read_refusal(body: bytes) -> tuple[str, str]:

@@ -1,5 +1,7 @@
 """Log-probabilities of an upstream's tokens as events carry them, from both of OpenAI's shapes."""
 
+import asyncio
+import heapq
 import re
 from collections.abc import Iterable, Mapping
 
@@ -10,6 +12,15 @@ from parley.serving.engines.openai_server.frames import WireLogprobs, WireToken
 
 # How servers that were asked to write ids in the place of texts.
 _WRITTEN_ID = re.compile(r"token_id:(\d{1,9})")
+# So many are read without giving others a turn.
+_TOKENS_PER_TURN = 512
+# No token is told at greater length, whether it was scored or could have stood there.
+_SCORE_BYTES = 256
+
+
+def most_score_bytes(num_tokens: int, num_top: int) -> int:
+    """What the log-probabilities of so many tokens may be long, as JSON, with `num_top` alternatives to each."""
+    return num_tokens * (2 + num_top) * _SCORE_BYTES
 
 
 async def read_scores(logprobs: WireLogprobs, num_top: int, tokenizer: Tokenizer | None) -> tuple[ScoredToken, ...]:
@@ -17,15 +28,20 @@ async def read_scores(logprobs: WireLogprobs, num_top: int, tokenizer: Tokenizer
 
     With the served model's tokenizer, a token that has an id has its exact bytes; otherwise the text that was sent.
     """
-    tokens = _from_arrays(logprobs) if logprobs.content is None else logprobs.content
+    tokens = _from_arrays(logprobs, num_top) if logprobs.content is None else logprobs.content
     pieces = await _pieces(tokens, tokenizer)
-    return tuple(_scored(token, num_top, pieces) for token in tokens)
+    scored: list[ScoredToken] = []
+    for token in tokens:
+        scored.append(_scored(token, num_top, pieces))
+        if not len(scored) % _TOKENS_PER_TURN:
+            await asyncio.sleep(0)
+    return tuple(scored)
 
 
 def _scored(token: WireToken, num_top: int, pieces: Mapping[int, bytes]) -> ScoredToken:
     top = tuple(
         Alternative(_id_of(each), _piece(each, pieces), each.logprob)
-        for each in token.top_logprobs[:num_top]
+        for each in (token.top_logprobs or ())[:num_top]
         if each.logprob is not None
     )
     return ScoredToken(_id_of(token), _piece(token, pieces), token.logprob, top)
@@ -47,7 +63,7 @@ def _piece(token: WireToken, pieces: Mapping[int, bytes]) -> bytes:
 async def _pieces(tokens: Iterable[WireToken], tokenizer: Tokenizer | None) -> dict[int, bytes]:
     if tokenizer is None:
         return {}
-    named = {_id_of(each) for token in tokens for each in (token, *token.top_logprobs)}
+    named = {_id_of(each) for token in tokens for each in (token, *(token.top_logprobs or ()))}
     inside = sorted(
         token_id for token_id in named if token_id is not None and token_id < tokenizer.vocabulary.num_tokens
     )
@@ -61,16 +77,16 @@ def _id_of(token: WireToken) -> int | None:
     return None if written is None else int(written.group(1))
 
 
-def _from_arrays(logprobs: WireLogprobs) -> list[WireToken]:
+def _from_arrays(logprobs: WireLogprobs, num_top: int) -> list[WireToken]:
     texts, own, top = logprobs.tokens or [], logprobs.token_logprobs or [], logprobs.top_logprobs or []
     if len(own) != len(texts) or len(top) not in (0, len(texts)):
         raise EngineFailed(f"the upstream sent {len(texts)} tokens with {len(own)} and {len(top)} log-probabilities")
     return [
-        WireToken(token=text, logprob=own[i], top_logprobs=_ranked((top[i] if top else None) or {}))
+        WireToken(token=text, logprob=own[i], top_logprobs=_ranked((top[i] if top else None) or {}, num_top))
         for i, text in enumerate(texts)
     ]
 
 
-def _ranked(candidates: Mapping[str, float]) -> list[WireToken]:
-    ranked = sorted(candidates.items(), key=lambda candidate: -candidate[1])
+def _ranked(candidates: Mapping[str, float], num_top: int) -> list[WireToken]:
+    ranked = heapq.nlargest(num_top, candidates.items(), key=lambda candidate: candidate[1])
     return [WireToken(token=text, logprob=logprob) for text, logprob in ranked]

@@ -34,7 +34,7 @@ def count_chunk(text: str, *, num_named: int | None) -> Count:
         return Count(num_named, num_named)
     if not text:
         return NOTHING
-    num_bytes = sum(len(character.encode()) for character in text if not character.isascii())
+    num_bytes = len(text.encode()) - len(text.encode("ascii", "ignore"))
     return Count(1, max(1, num_bytes))
 
 
