@@ -10,6 +10,7 @@ from parley.core.engine import Engine, Generation
 from parley.core.errors import EngineFailed, ModelLoadFailed, ModelNotFound
 from parley.core.events import Delta, Event, Finished, FinishReason, ScoredToken, SequenceFinished
 from parley.core.hold import Hold
+from parley.core.limits import Levels, LimitNeed
 from parley.core.picture import Picture, PictureSource
 from parley.core.price import FREE, Price
 from parley.core.principal import Principal, Scope
@@ -31,7 +32,7 @@ from parley.domain.billing.service import Billing
 from parley.operations.records import Records
 from parley.operations.settlements import Settlements
 from parley.serving.admission.admit import Admission
-from parley.serving.admission.rates import Rates, Unlimited
+from parley.serving.admission.rates import Rates
 from parley.serving.engines.echo import EchoEngine
 from parley.serving.engines.vision import EchoVision
 from parley.serving.media.decoder import MediaDecoder, MediaRules
@@ -295,6 +296,33 @@ class Bench:
 
     async def run(self, request: GenerationRequest) -> list[Event]:
         return [event async for event in await self.open(request)]
+
+
+class Unlimited:
+    """Rates that refuse nothing."""
+
+    def admit(self, principal: Principal, *, model: str, family: str, need: LimitNeed) -> "Unlimited":
+        """See Rates."""
+        return self
+
+    levels = Levels()
+
+    def extend(self, num_tokens: int) -> int:
+        """See OpenPermit."""
+        return num_tokens
+
+    def give_back(self, num_tokens: int) -> None:
+        """See OpenPermit."""
+
+    def extend_audio(self, num_minutes: int, *, least: int) -> int:
+        """See OpenPermit."""
+        return num_minutes
+
+    def close(self, num_tokens: int = 0, *, audio_minutes: int = 0) -> None:
+        """See OpenPermit."""
+
+    def cancel(self) -> None:
+        """See OpenPermit."""
 
 
 def make_bench(

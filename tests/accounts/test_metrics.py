@@ -2,8 +2,10 @@
 
 import pytest
 
+from parley.core.errors import InvalidRequest
 from parley.core.principal import Scope
-from parley.domain.accounts.model import KeyRequest
+from parley.domain.accounts.model import IssuedKey, KeyRequest
+from parley.infra.db import Transaction
 from parley.operations import manage_keys
 from parley.operations.command_line import operator
 from tests.builders_accounts import Town
@@ -39,10 +41,29 @@ async def test_nobody_reads_metrics_without_the_scope(town: Town) -> None:
 async def test_what_reaches_beyond_an_organization_does_not_count_in_keys_of_another(town: Town, scope: Scope) -> None:
     ada = await town.sign_up("ada@example.org")
     request = KeyRequest(name="k", scopes=frozenset({scope}))
-    actor = await operator(town.records, ada.organization_id)
-    key = (await manage_keys.create_key(town.records, actor, request)).secret
+    accounts = town.records.accounts
+
+    def issue(transaction: Transaction) -> IssuedKey:
+        # As older versions let the command line make one.
+        project = accounts.default_project(transaction.connection, ada.organization_id)
+        return accounts.issue(transaction, project, request)
+
+    key = (await town.records.database.transaction(issue)).secret
     assert (await town.call("GET", "/metrics", key=key)).status_code == 401
     assert (await town.call("GET", "/v1/organizations", key=key)).status_code == 401
+
+
+async def test_no_new_key_of_another_organization_gets_what_reaches_beyond_it(town: Town) -> None:
+    ada = await town.sign_up("ada@example.org")
+    for scope in ("metrics", "operator"):
+        wanted = {"name": "k", "scopes": [scope]}
+        assert (await ada.call("POST", "/v1/organization/admin_api_keys", wanted)).status_code == 401
+        with pytest.raises(InvalidRequest, match=f"only a key of the first organization can have '{scope}'"):
+            await manage_keys.create_key(
+                town.records,
+                await operator(town.records, ada.organization_id),
+                KeyRequest(name="k", scopes=frozenset({Scope(scope)})),
+            )
 
 
 async def test_metrics_are_there_while_the_server_stops(town: Town) -> None:

@@ -94,3 +94,12 @@ def test_a_file_whose_name_is_no_text_is_taken(folder: Path) -> None:
     arguments = [sys.executable, "-m", "parley.cli.main", "keys", "scan", folder / "\udcff", "--data", folder]
     scanned = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
     assert (scanned.returncode, scanned.stderr) == (0, "0 keys found, none of them counts.\n")
+
+
+def test_no_key_is_made_whose_scope_would_count_for_nothing(folder: Path) -> None:
+    organization = run(orgs.command, "create", "Other", folder=folder).stdout.strip()
+    for scope in ("metrics", "operator"):
+        made = run(keys, "create", "m", "--scope", scope, "--org", organization, folder=folder)
+        assert (made.exit_code, made.stdout) == (1, "")
+        assert f"only a key of the first organization can have '{scope}'" in made.stderr
+        assert run(keys, "create", "m", "--scope", scope, folder=folder).exit_code == 0

@@ -87,7 +87,8 @@ def test_usage_comes_as_csv_and_as_json(folder: Path) -> None:
 def test_a_time_without_usage_is_one_line(folder: Path) -> None:
     shown = run(usage.command, "--since", "2001-01-01", "--until", "2001-02-01", folder=folder)
     assert (shown.exit_code, shown.stdout) == (0, "Nothing was used in that time.\n")
-    assert run(usage.command, *SPAN, "--org", "org-nobody", folder=folder).stdout == "Nothing was used in that time.\n"
+    other = run(orgs.command, "create", "Other", folder=folder).stdout.strip()
+    assert run(usage.command, *SPAN, "--org", other, folder=folder).stdout == "Nothing was used in that time.\n"
 
 
 @pytest.mark.parametrize(
@@ -125,4 +126,5 @@ def test_the_audit_log_is_shown_and_exported(folder: Path) -> None:
     assert lines[0]["after"]["status"] == "suspended"
     (first, *_) = csv.DictReader(io.StringIO(run(audit.command, "--csv", folder=folder).stdout))
     assert json.loads(first["before"])["status"] == "active"
-    assert "organization.updated" not in run(audit.command, "--org", "org-nobody", folder=folder).stdout
+    other = run(orgs.command, "create", "Other", folder=folder).stdout.strip()
+    assert "organization.updated" not in run(audit.command, "--org", other, folder=folder).stdout

@@ -76,7 +76,7 @@ class Gatekeeper:
 
     def _check_may(self, principal: Principal, route: Route) -> None:
         if route.access is Access.SESSION:
-            if principal.user_id is None or not principal.key_id.startswith("sess_"):
+            if not principal.is_session:
                 raise AuthenticationFailed("Log in first: this is for people, not for keys.", code="no_session")
             return
         scope = _SCOPES[route.access]

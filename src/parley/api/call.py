@@ -122,7 +122,7 @@ class Call(Struct, kw_only=True):
         if principal is None:
             kind, principal = ActorKind.VISITOR, _NOBODY
         else:
-            kind = ActorKind.SESSION if principal.key_id.startswith("sess_") else ActorKind.API_KEY
+            kind = ActorKind.SESSION if principal.is_session else ActorKind.API_KEY
         return Actor(
             kind=kind, principal=principal, address=self.address, user_agent=self.http.headers.get("user-agent")
         )

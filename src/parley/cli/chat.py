@@ -45,11 +45,11 @@ def converse(server: Server, model: str, system: str | None) -> None:
 
 
 def _read_line() -> str | None:
-    """The next thing to say; None at the end of the input, or at Ctrl-C while nothing is being answered."""
+    """The next thing to say; None at the end of the input."""
     is_terminal = sys.stdin.isatty()
     try:
         return input("\n> " if is_terminal else "").strip()
-    except (EOFError, KeyboardInterrupt):
+    except EOFError:
         if is_terminal:
             click.echo()
         return None

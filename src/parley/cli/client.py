@@ -78,14 +78,18 @@ class Reply:
 async def streamed(server: Server, path: str, body: Mapping[str, object]) -> AsyncIterator[Reply]:
     """Post a request and hold its streamed answer; leaving closes the connection, which stops the server's work on it.
 
-    Raises CommandFailed when the server cannot be reached, refuses, or fails midway.
+    Raises CommandFailed when the body holds what is no text, and when the server cannot be reached, refuses, or fails midway.
     """
+    try:
+        sent = json.dumps({**body, "stream": True}, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise CommandFailed("the text is not valid UTF-8") from None
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=_SILENCE_SECONDS)
-    headers = {"Authorization": f"Bearer {server.key}"}
+    headers = {"Authorization": f"Bearer {server.key}", "Content-Type": "application/json"}
     with _reached(server):
         async with (
             aiohttp.ClientSession(timeout=timeout, headers=headers, read_bufsize=_MAX_LINE_BYTES) as session,
-            session.post(f"{server.url}{path}", json={**body, "stream": True}) as response,
+            session.post(f"{server.url}{path}", data=sent) as response,
         ):
             if response.status != 200:
                 raise CommandFailed(await _refusal(response))

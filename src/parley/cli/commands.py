@@ -4,6 +4,8 @@ from importlib import import_module
 
 import click
 
+from parley.cli.ending import exit_code_of
+
 # Command -> the line that `parley --help` shows.
 _COMMANDS = {
     "serve": "Run the server until Ctrl-C.",
@@ -54,3 +56,8 @@ def parley() -> None:
 
     Start with `parley serve`, then `parley chat` in another terminal.
     """
+
+
+def run() -> int:
+    """Run what was typed; its exit code. Raises KeyboardInterrupt."""
+    return exit_code_of(parley)

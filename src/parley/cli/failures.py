@@ -7,7 +7,7 @@ from typing import IO, Any
 
 import click
 
-from parley.core.errors import OperatorError
+from parley.core.errors import NotFound, OperatorError
 
 REFUSED = 1
 NO_SERVER = 3
@@ -36,10 +36,17 @@ def in_one_line() -> Iterator[None]:
     """Turn every failure that an operator can mend into its one line."""
     try:
         yield
-    except OperatorError as error:
+    except (OperatorError, NotFound) as error:
         raise CommandFailed(str(error)) from None
     except OSError as error:
         if error.errno not in _NO_ROOM:
             raise
+        raise failure_of(error) from None
+
+
+def failure_of(error: OSError) -> CommandFailed:
+    """The line of what the system refused."""
+    if error.errno in _NO_ROOM:
         place = "a file" if error.filename is None else error.filename
-        raise CommandFailed(f"{place} cannot be written ({error.strerror}): make room on its disk") from None
+        return CommandFailed(f"{place} cannot be written ({error.strerror}): make room on its disk")
+    return CommandFailed(": ".join(str(part) for part in (error.filename, error.strerror or error) if part))

@@ -9,6 +9,7 @@ import click
 from parley.operations.exports import Form
 
 F = TypeVar("F", bound=Callable[..., None])
+_FORM = "form"
 
 
 def folder_option(command: F) -> F:
@@ -31,9 +32,17 @@ def organization_option(command: F) -> F:
 
 
 def form_options(command: F) -> F:
-    """`--csv` and `--json`: a file rather than a table."""
-    as_it_is = click.UNPROCESSED
-    command = click.option(
-        "--json", "form", flag_value=Form.JSON_LINES, type=as_it_is, help="Write one JSON object a line."
-    )(command)
-    return click.option("--csv", "form", flag_value=Form.CSV, type=as_it_is, help="Write CSV.")(command)
+    """`--csv` and `--json`, one of them: a file rather than a table."""
+    command = _form_option("--json", Form.JSON_LINES, "Write one JSON object a line.")(command)
+    return _form_option("--csv", Form.CSV, "Write CSV.")(command)
+
+
+def _form_option(flag: str, form: Form, told: str) -> Callable[[F], F]:
+    def take(context: click.Context, _: click.Parameter, is_given: bool) -> None:
+        wanted: Form | None = context.params.setdefault(_FORM, None)
+        if is_given and wanted is not None:
+            raise click.UsageError("--csv and --json exclude each other")
+        if is_given:
+            context.params[_FORM] = form
+
+    return click.option(flag, is_flag=True, expose_value=False, callback=take, help=told)

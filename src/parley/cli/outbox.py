@@ -24,7 +24,7 @@ def command(num: int, clear: bool, data: Path | None) -> None:
     with in_one_line():
         folder = DataFolder(load_settings({"data": data}).data).outbox_path
         try:
-            paths = sorted(folder.glob("*.eml"))
+            paths = sorted(path for path in _content(folder) if path.suffix == ".eml")
             for path in paths if clear else []:
                 path.unlink(missing_ok=True)
             messages = [] if clear else [_read(path) for path in paths[-num:]]
@@ -35,6 +35,14 @@ def command(num: int, clear: bool, data: Path | None) -> None:
         click.echo(_text(message))
     if not messages:
         click.echo("The outbox is empty." if not clear else f"{len(paths)} mails deleted.", err=True)
+
+
+def _content(folder: Path) -> list[Path]:
+    """Path.glob would say that a folder which cannot be read is empty."""
+    try:
+        return list(folder.iterdir())
+    except FileNotFoundError:
+        return []
 
 
 def _read(path: Path) -> EmailMessage:

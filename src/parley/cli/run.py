@@ -9,14 +9,13 @@ import click
 from rich.console import Console
 
 from parley.api.platform.commands import ShowStatus
-from parley.api.platform.control import ask
 from parley.cli.chat import converse
 from parley.cli.client import Server, find_server
-from parley.cli.failures import NoServer, in_one_line
+from parley.cli.failures import in_one_line
 from parley.cli.options import folder_option
 from parley.cli.own_server import own_server
 from parley.cli.pulling import PullRequest, pull, pulled_before
-from parley.cli.state import is_installed
+from parley.cli.state import ask_server, is_installed
 from parley.core.clock import SystemClock
 from parley.core.errors import ModelNotFound
 from parley.domain.catalog.service import Catalog
@@ -58,10 +57,7 @@ def _name_here(settings: Settings, model: str) -> str | None:
 
 @contextmanager
 def _server(settings: Settings) -> Iterator[Server]:
-    try:
-        status = ask(DataFolder(settings.data).control_path, ShowStatus())
-    except OSError as error:
-        raise NoServer(f"the running server did not answer: {error}") from None
+    status = ask_server(settings, ShowStatus())
     if status is not None and status.url is not None:
         yield find_server(url=status.url, key=None, data=settings.data)
         return

@@ -18,7 +18,7 @@ from parley.cli.failures import CommandFailed, in_one_line
 from parley.core.errors import ModelLoadFailed
 from parley.core.snapshot import Weights
 from parley.infra.logs import configure_logging
-from parley.infra.settings import default_data_folder, load_settings, unknown_variables
+from parley.infra.settings import FlagRefused, default_data_folder, load_settings, unknown_variables
 from parley.infra.settings_table import describe_settings
 
 
@@ -39,7 +39,10 @@ def command(**flags: Any) -> None:  # noqa: ANN401 - one per setting, checked by
     for line in unknown_variables():
         console.print(f"[yellow]warning:[/yellow] {escape(line)}")
     with in_one_line():
-        settings = load_settings(flags)
+        try:
+            settings = load_settings(flags)
+        except FlagRefused as error:
+            raise click.UsageError(str(error)) from None
         secrets = [settings.bootstrap_key.get_secret_value()] if settings.bootstrap_key else []
         configure_logging(level=settings.log_level, style=settings.log_format, secrets=secrets)
         progress = StartProgress(console)

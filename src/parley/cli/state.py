@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from parley.api.platform.commands import Reply, StateCommand, perform
+from parley.api.platform.commands import Command, Reply, StateCommand, perform
 from parley.api.platform.control import ask
 from parley.cli.failures import CommandFailed, NoServer
 from parley.core.clock import SystemClock
@@ -16,15 +16,22 @@ from parley.operations.records import open_records
 def change_state(settings: Settings, command: StateCommand) -> Reply:
     """Have a command done by whoever may: one process writes, and it is the server when one runs. Raises CommandFailed."""
     require_installation(settings)
-    try:
-        reply = ask(DataFolder(settings.data).control_path, command)
-    except OSError as error:
-        raise NoServer(f"the running server did not answer: {error}") from None
+    reply = ask_server(settings, command)
     if reply is None:
         reply = asyncio.run(_directly(settings, command))
     if reply.error is not None:
         raise CommandFailed(reply.error)
     return reply
+
+
+def ask_server(settings: Settings, command: Command) -> Reply | None:
+    """What the server on the data folder answers; None where none runs. Raises CommandFailed."""
+    try:
+        return ask(DataFolder(settings.data).control_path, command)
+    except PermissionError:
+        raise CommandFailed(f"{settings.data} belongs to another user") from None
+    except OSError as error:
+        raise NoServer(f"the running server did not answer: {error}") from None
 
 
 def require_installation(settings: Settings) -> None:

@@ -27,6 +27,8 @@ class Limits:
         return {name: value for name in LIMIT_NAMES if (value := getattr(self, name)) is not None}
 
 
+# The tiers that every installation has.
+FREE_TIER, NEW_PAID_TIER, PAID_TIER = "free", "paid_new", "paid"
 LIMIT_NAMES = tuple([field.name for field in fields(Limits)])
 NO_LIMITS = Limits()
 

@@ -33,8 +33,3 @@ def parse_dollars(text: str) -> int:
 def to_number(nano: int) -> float:
     """Dollars as a number of JSON, for replies whose shape asks for one; the nearest that a double can say."""
     return float(Decimal(nano) / NANO_PER_DOLLAR)
-
-
-def divide_half_up(numerator: int, denominator: int) -> int:
-    """The quotient of two integers that are not negative, rounded once, halves up."""
-    return (2 * numerator + denominator) // (2 * denominator)

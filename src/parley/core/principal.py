@@ -7,6 +7,9 @@ from types import MappingProxyType
 
 from parley.core.limits import NO_LIMITS, Limits
 
+# What ids of sessions begin with, and no key's.
+SESSION_PREFIX = "sess_"
+
 
 class Scope(StrEnum):
     """What a key or a session may do.
@@ -84,7 +87,7 @@ def grants(scopes: frozenset[Scope], scope: Scope) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """`key_id` is a key's id, or a session's (`sess_...`), whose `user_id` is then set."""
+    """`key_id` is a key's id, or a session's, whose `user_id` is then set."""
 
     organization_id: str
     project_id: str
@@ -111,6 +114,11 @@ class Principal:
     def spender(self) -> str:
         """In whose name the key's own limits and budget are counted: keys that are rotated have them together."""
         return self.counted_as or self.key_id
+
+    @property
+    def is_session(self) -> bool:
+        """Whether a person who logged in calls, and no key."""
+        return self.key_id.startswith(SESSION_PREFIX)
 
     def may(self, scope: Scope) -> bool:
         """Whether one of the scopes grants `scope`."""

@@ -173,8 +173,6 @@ class GenerationRequest(Struct, frozen=True, kw_only=True):
     # Kept on the usage record.
     user: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
-    # Requests with the same hint are placed where their prefix may be cached.
-    placement_hint: str | None = None
 
     @property
     def num_choices(self) -> int:

@@ -34,6 +34,10 @@ class SettingsError(OperatorError):
     """A setting that cannot be used. The message is one line that names the flag, variable or file entry."""
 
 
+class FlagRefused(SettingsError):
+    """It was given with a flag."""
+
+
 def default_data_folder() -> Path:
     """`$XDG_DATA_HOME/parley`, or `~/.local/share/parley` where that variable is not set."""
     xdg = os.environ.get("XDG_DATA_HOME", "")  # noqa: TID251 - the only reader of the environment
@@ -304,7 +308,7 @@ def server_url(host: str, port: int) -> str:
 def load_settings(flags: Mapping[str, Any] | None = None) -> Settings:
     """The settings from flags, environment and file. `flags` holds only what was given; `config` names another file.
 
-    Raises SettingsError.
+    Raises SettingsError; for one of the flags, FlagRefused.
     """
     given = {name: value for name, value in (flags or {}).items() if value is not None}
     variables = EnvSettingsSource(Settings)()
@@ -316,7 +320,9 @@ def load_settings(flags: Mapping[str, Any] | None = None) -> Settings:
     try:
         return Settings(**{**entries, **variables, **given})
     except ValidationError as error:
-        raise SettingsError("; ".join(_explain(fault, sources) for fault in error.errors())) from None
+        is_typed = any(fault["loc"] and fault["loc"][0] in given for fault in error.errors())
+        kind = FlagRefused if is_typed else SettingsError
+        raise kind("; ".join(_explain(fault, sources) for fault in error.errors())) from None
 
 
 def unknown_variables() -> list[str]:

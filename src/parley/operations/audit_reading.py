@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 from parley.core.clock import SystemClock
 from parley.core.pages import PageRequest
+from parley.domain.accounts.ring import Ring
+from parley.domain.accounts.service import Accounts
 from parley.domain.audit.model import AuditEntry, AuditFilter
 from parley.domain.audit.service import AuditLog
 from parley.infra.db import reading
@@ -50,10 +52,18 @@ def exported(entry: AuditEntry) -> tuple[object, ...]:
 
 
 def read_audit_log(settings: Settings, organization_id: str | None, wanted: AuditFilter) -> Iterator[AuditEntry]:
-    """Entries of one organization, or of all, the newest first. Blocks; raises DatabaseRefused.
+    """Entries of one organization, or of all, the newest first. Blocks; raises DatabaseRefused, NotFound.
 
     Each page is read by itself: entries never change, and a reader that stays keeps the database's log from being folded.
     """
+    if organization_id is not None:
+        clock = SystemClock()
+        with reading(settings.database_place) as connection:
+            Accounts(Ring(b"", clock), clock).organization(connection, organization_id)
+    return _entries(settings, organization_id, wanted)
+
+
+def _entries(settings: Settings, organization_id: str | None, wanted: AuditFilter) -> Iterator[AuditEntry]:
     log = AuditLog(SystemClock())
     after: str | None = None
     has_more = True

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 
-from parley.core.actor import Actor
+from parley.core.actor import Actor, ActorKind
 from parley.core.errors import InvalidRequest, MissingScope, NotFound
 from parley.core.limits import Limits
 from parley.core.principal import Scope, closure
@@ -73,7 +73,8 @@ def within_maker(actor: Actor, request: KeyRequest) -> KeyRequest:
         elif not models <= maker.allowed_models:
             raise InvalidRequest("A key may not use models that its maker may not use.", param="models")
     # A person's session ends soon, and the keys that they make outlive it; a key's do not.
-    ends = [end for end in (request.expires_at, None if _is_session(actor) else maker.expires_at) if end is not None]
+    own_end = None if actor.kind is ActorKind.SESSION else maker.expires_at
+    ends = [end for end in (request.expires_at, own_end) if end is not None]
     budgets = [budget for budget in (request.budget_nano, maker.budget_nano) if budget is not None]
     return replace(
         request,
@@ -130,10 +131,6 @@ def note_revoked(records: Records, transaction: Transaction, actor: Actor, keys:
     """Note of each of these keys that it was revoked, in the unit of work that did it."""
     for key in keys:
         note(records, transaction, actor, "api_key.deleted", before=replace(key, revoked_at=None), after=key)
-
-
-def _is_session(actor: Actor) -> bool:
-    return actor.principal.key_id.startswith("sess_")
 
 
 def _shown(value: object) -> dict[str, object] | None:

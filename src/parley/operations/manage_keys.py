@@ -10,7 +10,7 @@ from parley.core.errors import InvalidRequest, PermissionDenied
 from parley.core.limits import Limits
 from parley.core.pages import Page, PageRequest
 from parley.core.principal import Scope, closure
-from parley.domain.accounts.model import ADMIN_SCOPES, IssuedKey, Key, KeyRequest
+from parley.domain.accounts.model import ADMIN_SCOPES, HOUSE_SCOPES, IssuedKey, Key, KeyRequest
 from parley.infra.db import Connection, Transaction
 from parley.operations.authority import (
     checked_name,
@@ -44,8 +44,8 @@ async def create_key(
 ) -> IssuedKey:
     """A new key of the project, or, where none is named, of the organization's oldest; it counts when this returns.
 
-    Raises InvalidRequest for a model that nobody knows and for what administers in a project, MissingScope for more than
-    the actor may.
+    Raises InvalidRequest for a model that nobody knows, for what administers in a project and for what only the first
+    organization's keys can do in one of another's, MissingScope for more than the actor may.
     """
     if project_id is not None:
         check_is_projects(request.scopes)
@@ -56,6 +56,8 @@ async def create_key(
             project = records.accounts.default_project(transaction.connection, actor.organization_id)
         else:
             project = live_project_of(records, transaction.connection, actor, project_id)
+        if not records.accounts.organization(transaction.connection, project.organization_id).is_house:
+            _check_is_no_houses(request.scopes)
         issued = records.accounts.issue(transaction, project, request)
         state_budget(records, transaction, issued.key)
         note(records, transaction, actor, "api_key.created", after=issued.key)
@@ -182,6 +184,17 @@ def check_is_projects(scopes: frozenset[Scope]) -> None:
         raise InvalidRequest(
             f"Invalid 'scopes': a key of a project cannot have {administrative[0].value!r}. Administrative keys are made "
             "under /v1/organization/admin_api_keys.",
+            param="scopes",
+            code="invalid_value",
+        )
+
+
+def _check_is_no_houses(scopes: frozenset[Scope]) -> None:
+    """Raises InvalidRequest for what does not count in keys of another organization than the first."""
+    reaching = sorted(scopes & HOUSE_SCOPES)
+    if reaching:
+        raise InvalidRequest(
+            f"Invalid 'scopes': only a key of the first organization can have {reaching[0].value!r}.",
             param="scopes",
             code="invalid_value",
         )

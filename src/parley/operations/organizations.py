@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 from parley.core.actor import Actor
 from parley.core.errors import InvalidRequest
+from parley.core.limits import FREE_TIER
 from parley.core.pages import Page, PageRequest
 from parley.core.principal import Scope
 from parley.domain.accounts.model import Organization, OrganizationStatus
-from parley.domain.limits.tiers import FREE
 from parley.infra.db import Transaction
 from parley.operations.authority import checked_name, note, require
 from parley.operations.records import Records
@@ -86,7 +86,7 @@ async def warn_of_unknown_tiers(records: Records) -> None:
         if organization.tier not in records.rates.tier_names:
             _log.warning(
                 "an organization is in a tier that tiers.toml does not have; the limits of another count for it",
-                extra={"organization_id": organization.id, "tier": organization.tier, "counts_instead": FREE},
+                extra={"organization_id": organization.id, "tier": organization.tier, "counts_instead": FREE_TIER},
             )
 
 

@@ -62,10 +62,13 @@ def usage_table(connection: Connection, accounts: Accounts, question: Question) 
 
 
 def read_usage(settings: Settings, question: Question) -> Table:
-    """The same where the database lies, from outside the server. Blocks; raises DatabaseRefused."""
+    """The same where the database lies, from outside the server. Blocks; raises DatabaseRefused, NotFound."""
     clock = SystemClock()
+    accounts = Accounts(Ring(b"", clock), clock)
     with reading(settings.database_place) as connection:
-        return usage_table(connection, Accounts(Ring(b"", clock), clock), question)
+        if question.wanted.organization_id is not None:
+            accounts.organization(connection, question.wanted.organization_id)
+        return usage_table(connection, accounts, question)
 
 
 def _row(found: UsageSum, span: Span, groups: Sequence[Dimension], names: Mapping[str, str]) -> tuple[object, ...]:

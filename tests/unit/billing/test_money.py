@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parley.core.money import MAX_NANO, divide_half_up, format_dollars, parse_dollars
+from parley.core.money import MAX_NANO, format_dollars, parse_dollars
 from parley.core.price import FREE, Price, charge_nano
 from parley.core.usage import Usage
 
@@ -30,13 +30,6 @@ def test_what_is_written_is_read_back(nano):
 def test_what_is_no_amount_is_refused(text):
     with pytest.raises(ValueError, match="amount"):
         parse_dollars(text)
-
-
-@given(st.integers(0, 10**12), st.integers(1, 10**6))
-def test_a12_a_quotient_is_rounded_once_and_half_up(numerator, denominator):
-    exact = Fraction(numerator, denominator)
-    rounded = divide_half_up(numerator, denominator)
-    assert Fraction(-1, 2) < rounded - exact <= Fraction(1, 2)
 
 
 @given(counts, counts, counts, st.lists(nanos, min_size=5, max_size=5))

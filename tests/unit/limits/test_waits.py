@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from parley.core.clock import FakeClock
 from parley.core.errors import RateLimited
-from parley.core.limits import Level, Levels, LimitNeed, Limits
+from parley.core.limits import FREE_TIER, Level, Levels, LimitNeed, Limits
 from parley.core.principal import Principal, Scope
 from parley.domain.limits.counters import ProcessCounters
 from parley.domain.limits.service import Permit, RateLimits
-from parley.domain.limits.tiers import FREE, Tier
+from parley.domain.limits.tiers import Tier
 
 KEY = Principal(organization_id="org-a", project_id="proj_a", key_id="key_a", scopes=frozenset({Scope.ALL}))
 
@@ -23,7 +23,7 @@ class Desk:
 
     def __init__(self, limits: Limits, tier: Limits | None = None) -> None:
         self.clock = FakeClock()
-        tiers = {FREE: Tier(limits=tier or Limits())}
+        tiers = {FREE_TIER: Tier(limits=tier or Limits())}
         self.rates = RateLimits(ProcessCounters(), self.clock, tiers=tiers)
         self.key = replace(KEY, limits=limits, is_metered=tier is not None)
 

@@ -99,9 +99,10 @@ def test_a_full_queue_refuses_newcomers_but_not_continuations():
 
 async def test_the_replica_is_loaded_once():
     pool = make_pool()
-    assert not pool.is_loaded
-    assert await pool.engine() is await pool.engine()
-    assert pool.is_loaded
+    assert pool.loaded_engine is None
+    engine = await pool.engine()
+    assert await pool.engine() is engine
+    assert pool.loaded_engine is engine
 
 
 async def test_all_who_wait_share_one_load():

@@ -38,7 +38,7 @@ def test_every_parameter_arrives():
     request = to_core(
         temperature=0, top_p=0.5, n=3, stream=True, stop=["a", "b"], max_tokens=7, presence_penalty=1,
         frequency_penalty=-1, logit_bias={"5": -100, "6": 2.5}, user="u", seed=-4, logprobs=True, top_logprobs=2,
-        metadata={"k": "v"}, prompt_cache_key="key",
+        metadata={"k": "v"},
     )  # fmt: skip
     assert request.sampling == Sampling(
         temperature=0.0,
@@ -51,7 +51,11 @@ def test_every_parameter_arrives():
         logprobs=2,
     )
     assert (request.max_tokens, request.n, request.best_of, request.is_stream) == (7, 3, 3, True)
-    assert (request.user, request.metadata, request.placement_hint) == ("u", {"k": "v"}, "key")
+    assert (request.user, request.metadata) == ("u", {"k": "v"})
+
+
+def test_a_hint_that_changes_no_answer_is_taken_and_does_nothing():
+    assert to_core(prompt_cache_key="key") == to_core()
 
 
 def test_the_safety_identifier_is_recorded_beside_the_user():

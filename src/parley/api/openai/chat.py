@@ -55,7 +55,6 @@ def to_core(body: CreateChatCompletionRequest) -> GenerationRequest:
         is_stream=bool(body.stream),
         user=body.user,
         metadata=metadata,
-        placement_hint=body.prompt_cache_key or body.user,
     )
 
 

@@ -53,7 +53,6 @@ def to_core(body: CompletionParameters, model: str) -> GenerationRequest:
         echo=bool(body.echo),
         is_stream=bool(body.stream),
         user=body.user,
-        placement_hint=body.user,
     )
 
 

@@ -3,6 +3,7 @@
 from parley.core.clock import Clock
 from parley.core.errors import InvalidRequest, Overloaded
 from parley.core.ids import new_id
+from parley.core.principal import SESSION_PREFIX
 from parley.domain.accounts.entrances import (
     MAX_CODE_TRIES,
     RESET_SECONDS,
@@ -55,7 +56,7 @@ class Doors:
             created_at=now,
             expires_at=now + SIGN_UP_SECONDS,
         )
-        entrances.replace_sign_up(transaction.connection, sign_up)
+        entrances.keep_sign_up(transaction.connection, sign_up)
         return code
 
     def find_sign_up(self, connection: Connection, email: str, code: str) -> SignUp | None:
@@ -81,7 +82,7 @@ class Doors:
         self._end(transaction, entrances.expired_sessions(connection, now))
         self._end(transaction, entrances.sessions_of(connection, user.id)[: -MAX_SESSIONS + 1])
         session = Session(
-            id=new_id("sess_"),
+            id=new_id(SESSION_PREFIX),
             digest=self._ring.digest(token),
             user_id=user.id,
             organization_id=organization_id,

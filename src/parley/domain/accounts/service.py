@@ -6,6 +6,7 @@ from dataclasses import replace
 from parley.core.clock import Clock
 from parley.core.errors import InvalidRequest, NotFound
 from parley.core.ids import new_id
+from parley.core.limits import FREE_TIER, PAID_TIER
 from parley.core.pages import Page, PageRequest
 from parley.domain.accounts.entrances import Session
 from parley.domain.accounts.key_shape import new_secret
@@ -23,9 +24,6 @@ from parley.domain.accounts.store import entrances, keys, organizations, people
 from parley.domain.accounts.store.names import all_names
 from parley.infra.db import Connection, Transaction
 
-NEW_TIER = "free"
-# That of the first organization, for the case that its operator has it metered: who operates the installation is no trial.
-HOUSE_TIER = "paid"
 # Of an organization that is not the first one. Some of its changes read all of them on the one thread that writes.
 MAX_PROJECTS = 100
 MAX_KEYS = 1_000
@@ -71,7 +69,8 @@ class Accounts:
             created_at=now,
             is_house=is_house,
             status=status,
-            tier=HOUSE_TIER if is_house else NEW_TIER,
+            # For the case that the operator has the first organization metered: who operates the installation is no trial.
+            tier=PAID_TIER if is_house else FREE_TIER,
         )
         organizations.insert_organization(transaction.connection, organization)
         return self.add_project(transaction, organization.id, "Default project")

@@ -213,7 +213,7 @@ class Books:
             self._reserve(hold.principal, -hold.amount_nano)
 
     def add_credit(self, organization_id: str, nano: int) -> None:
-        """A top-up, or a correction when it is negative, has become durable."""
+        """A top-up has become durable."""
         self._account(organization_id).credit_nano += nano
         self._arrive(credit_account(organization_id), nano)
 

@@ -33,7 +33,6 @@ class EntryKind(StrEnum):
     GRANT = "grant"
     EXPIRY = "expiry"
     CHARGE = "charge"
-    CORRECTION = "correction"
     # Moves nothing; see `memos`.
     MEMO = "memo"
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from parley.core.clock import Clock
 from parley.core.errors import RateLimited
-from parley.core.limits import NO_LIMITS, Level, Levels, LimitNeed, Limits
+from parley.core.limits import FREE_TIER, NO_LIMITS, Level, Levels, LimitNeed, Limits
 from parley.core.principal import Principal
 from parley.domain.limits import store
 from parley.domain.limits.counters import Counters
@@ -17,7 +17,7 @@ from parley.domain.limits.model import (
     too_large,
     too_many_at_once,
 )
-from parley.domain.limits.tiers import DEFAULT_TIERS, FREE, Tier
+from parley.domain.limits.tiers import DEFAULT_TIERS, Tier
 from parley.infra.db import Connection, Transaction
 
 _MAX_SUBJECTS = 100_000
@@ -194,7 +194,7 @@ class RateLimits:
 
     def of_organization(self, organization_id: str, family: str) -> Limits:
         """The limits that an organization's tier sets for a model of this family."""
-        tier = self._tiers.get(self._tier_of.get(organization_id, FREE)) or self._tiers[FREE]
+        tier = self._tiers.get(self._tier_of.get(organization_id, FREE_TIER)) or self._tiers[FREE_TIER]
         return tier.for_family(family)
 
     def _subjects(self, principal: Principal, model: str, family: str) -> list[Subject]:
@@ -221,7 +221,7 @@ class RateLimits:
 
     def _of_family(self, organization_id: str, family: str) -> Limits:
         """As `of_organization`, the same object each time."""
-        tier = self._tier_of.get(organization_id, FREE)
+        tier = self._tier_of.get(organization_id, FREE_TIER)
         limits = self._of_tiers.get((tier, family))
         if limits is None:
             limits = self._of_tiers[tier, family] = self.of_organization(organization_id, family)

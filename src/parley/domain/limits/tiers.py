@@ -7,9 +7,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from parley.core.errors import OperatorError
-from parley.core.limits import LIMIT_NAMES, NO_LIMITS, Limits
+from parley.core.limits import FREE_TIER, LIMIT_NAMES, NEW_PAID_TIER, NO_LIMITS, PAID_TIER, Limits
 
-FREE, NEW_PAID, PAID = "free", "paid_new", "paid"
 _GPT_4 = Limits(requests_per_minute=200, tokens_per_minute=40_000)
 # How the file takes away a limit that a default tier has: TOML has no null.
 _NO_LIMIT = "none"
@@ -30,9 +29,13 @@ class Tier:
 # OpenAI's of 2023: the free trial, the first 48 hours of paying, and after them.
 DEFAULT_TIERS: Mapping[str, Tier] = MappingProxyType(
     {
-        FREE: Tier(limits=Limits(requests_per_minute=20, tokens_per_minute=40_000), by_family={"gpt-4": _GPT_4}),
-        NEW_PAID: Tier(limits=Limits(requests_per_minute=60, tokens_per_minute=60_000), by_family={"gpt-4": _GPT_4}),
-        PAID: Tier(limits=Limits(requests_per_minute=3_500, tokens_per_minute=90_000), by_family={"gpt-4": _GPT_4}),
+        FREE_TIER: Tier(limits=Limits(requests_per_minute=20, tokens_per_minute=40_000), by_family={"gpt-4": _GPT_4}),
+        NEW_PAID_TIER: Tier(
+            limits=Limits(requests_per_minute=60, tokens_per_minute=60_000), by_family={"gpt-4": _GPT_4}
+        ),
+        PAID_TIER: Tier(
+            limits=Limits(requests_per_minute=3_500, tokens_per_minute=90_000), by_family={"gpt-4": _GPT_4}
+        ),
     }
 )
 

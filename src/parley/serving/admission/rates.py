@@ -42,33 +42,6 @@ class Rates(Protocol):
         ...
 
 
-class Unlimited:
-    """Rates that refuse nothing."""
-
-    def admit(self, principal: Principal, *, model: str, family: str, need: LimitNeed) -> "Unlimited":  # noqa: ARG002
-        """See Rates."""
-        return self
-
-    levels = Levels()
-
-    def extend(self, num_tokens: int) -> int:
-        """See OpenPermit."""
-        return num_tokens
-
-    def give_back(self, num_tokens: int) -> None:
-        """See OpenPermit."""
-
-    def extend_audio(self, num_minutes: int, *, least: int) -> int:  # noqa: ARG002
-        """See OpenPermit."""
-        return num_minutes
-
-    def close(self, num_tokens: int = 0, *, audio_minutes: int = 0) -> None:
-        """See OpenPermit."""
-
-    def cancel(self) -> None:
-        """See OpenPermit."""
-
-
 def close_permit(permit: OpenPermit, usage: Usage) -> None:
     """Leave taken what the request used in the end."""
     permit.close(usage.input_tokens + usage.output_tokens, audio_minutes=minutes_of(usage.audio_seconds))

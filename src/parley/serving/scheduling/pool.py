@@ -91,10 +91,6 @@ class Pool(Generic[R]):
         return len(self._waiting)
 
     @property
-    def is_loaded(self) -> bool:
-        return self._engine is not None
-
-    @property
     def loaded_engine(self) -> R | None:
         """The replica, if it is in memory."""
         return self._engine

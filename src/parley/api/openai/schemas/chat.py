@@ -96,6 +96,7 @@ class CreateChatCompletionRequest(SamplingParameters, kw_only=True):
     top_logprobs: TopLogprobsCount | None = None
     metadata: Metadata | None = None
     safety_identifier: SafetyIdentifier | None = None
+    # Changes no answer anywhere. Here prompts share a cache by their beginnings, whatever it says.
     prompt_cache_key: Hint | None = None
     tools: Tools | None = None
     tool_choice: ChatCompletionToolChoiceOption | None = None

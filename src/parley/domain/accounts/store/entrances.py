@@ -6,7 +6,7 @@ from parley.domain.accounts.entrances import Reset, Session, SignUp
 from parley.domain.accounts.store.tables import resets, sessions, sign_ups
 
 
-def replace_sign_up(connection: Connection, sign_up: SignUp) -> None:
+def keep_sign_up(connection: Connection, sign_up: SignUp) -> None:
     """Keep a sign-up, in the place of one of its address that has the same code by chance."""
     connection.execute(delete(sign_ups).where(_is(sign_up.email, sign_up.digest)))
     connection.execute(

@@ -38,7 +38,7 @@ def insert_key(connection: Connection, key: Key) -> None:
 
 
 def update_key(connection: Connection, key: Key) -> None:
-    """Store what may change: name, scopes, models, limits, budget, end and successor."""
+    """Store what may change: name, scopes, models, limits, budget, end, revocation and successor."""
     connection.execute(
         update(keys)
         .where(keys.c.id == key.id)

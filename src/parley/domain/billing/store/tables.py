@@ -38,7 +38,7 @@ grants = Table(
 budgets = Table(
     "budgets",
     METADATA,
-    # The id of an organization, a project or a key.
+    # The id of an organization or a project; a key's budget is kept with the key.
     Column("scope", String(64), primary_key=True),
     Column("limit_nano", BigInteger, nullable=False),
 )
