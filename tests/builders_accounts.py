@@ -3,8 +3,8 @@
 import asyncio
 import email
 import re
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import default
@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 from argon2 import PasswordHasher
+from starlette.types import Message, Receive, Scope, Send
 
 from parley.api.call import Platform, Services
 from parley.api.open_requests import OpenRequests
@@ -143,6 +144,25 @@ class Town:
         reply = await (person.call("POST", path, body) if person else self.call("POST", path, body))
         assert reply.status_code == 200, reply.text
         return reply.json()
+
+
+@contextmanager
+def told_of_parts(town: Town, tell: Callable[[bytes], Awaitable[None]]) -> Iterator[None]:
+    """`tell` is called with each part of each reply when it was sent."""
+    transport = town.client._transport
+    app = transport.app
+
+    async def telling(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_and_tell(message: Message) -> None:
+            await send(message)
+            if message["type"] == "http.response.body":
+                await tell(message.get("body", b""))
+
+        await app(scope, receive, send_and_tell)
+
+    transport.app = telling
+    yield
+    transport.app = app
 
 
 def _text(message: EmailMessage) -> str:

@@ -9,7 +9,7 @@ import pytest
 from parley.api.call import Access
 from parley.api.reception import Reception
 from parley.core.errors import AuthenticationFailed
-from tests.builders_accounts import Town
+from tests.builders_accounts import Town, told_of_parts
 from tests.builders_routes import declared_routes
 
 HOUSE = "/v1/organization"
@@ -204,6 +204,40 @@ async def test_a_clock_that_was_ahead_for_a_moment_takes_no_key_away(town: Town)
     assert (await town.call("GET", "/v1/models", key=key["value"])).status_code == 401
     town.clock.set_back(86_400)
     assert (await town.call("GET", "/v1/models", key=key["value"])).status_code == 200
+
+
+@pytest.mark.parametrize("loss", ["key", "role", "organization", "session", "end"])
+async def test_i7_an_export_breaks_off_when_who_asked_for_it_no_longer_may(town: Town, loss: str) -> None:
+    boss = await town.sign_up("boss@example.org")
+    admin = await town.join("admin@example.org", "admin", by=boss)
+    key = (await admin.call("POST", f"{HOUSE}/admin_api_keys", {"name": "k", "expires_in_seconds": 60})).json()
+    parts: list[bytes] = []
+
+    async def lose_it() -> None:
+        if loss == "key":
+            await admin.call("DELETE", f"{HOUSE}/admin_api_keys/{key['id']}")
+        elif loss == "role":
+            await boss.call("POST", f"{HOUSE}/users/{admin.user_id}", {"role": "developer"})
+        elif loss == "organization":
+            await town.ok("POST", f"/v1/organizations/{boss.organization_id}", {"status": "suspended"})
+        elif loss == "session":
+            await admin.call("POST", "/v1/account/log_out")
+        else:
+            town.clock.advance(61)
+
+    async def tell(part: bytes) -> None:
+        # What takes the right away is answered, too.
+        if part.startswith(b'{"id": "audit_log-'):
+            parts.append(part)
+            await lose_it()
+
+    path = f"{HOUSE}/audit_logs/export"
+    with told_of_parts(town, tell), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("parley.api.platform.audit_logs.PORTION_ROWS", 1)
+        # What httpx says of a reply without its end.
+        with pytest.raises(AssertionError):
+            await (admin.call("GET", path) if loss == "session" else town.call("GET", path, key=key["value"]))
+    assert len(parts) == 1
 
 
 @pytest.mark.parametrize("loss", ["role", "project", "organization"])
