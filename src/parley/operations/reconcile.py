@@ -14,7 +14,7 @@ from parley.domain.audit.service import AuditLog
 from parley.domain.billing.audit import Expected, Finding, check_chain, check_sums
 from parley.domain.billing.service import Billing
 from parley.domain.billing.verify import Position
-from parley.domain.idempotency.service import Replies
+from parley.domain.idempotency.service import FORGOTTEN_AT_ONCE, Replies
 from parley.infra.db import Connection, Database, Transaction
 
 PERIOD_SECONDS = 60.0
@@ -61,10 +61,13 @@ class Reconciler:
 
     async def expire(self) -> None:
         """Post what is left of grants whose time is over; forget the keys of yesterday's requests."""
+        num_forgotten = FORGOTTEN_AT_ONCE
         with suppress(Overloaded):
-            # To delete takes room, too, which is for settlements.
-            self._check_room()
-            await self._replies.forget_old()
+            # Some at a time: what waits for the writer has its turn between two of them.
+            while num_forgotten == FORGOTTEN_AT_ONCE:
+                # To delete takes room, too, which is for settlements.
+                self._check_room()
+                num_forgotten = await self._replies.forget_old()
         postings = self._billing.books.expire()
         if postings:
             await self._database.transaction(lambda unit: self._billing.post(unit.connection, postings))
