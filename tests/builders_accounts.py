@@ -191,7 +191,7 @@ async def town(
             return open_requests.is_accepting
 
         loop = asyncio.get_running_loop()
-        records.keys.watch(lambda ids: loop.call_soon_threadsafe(open_requests.end_keys, ids) and None)
+        records.keys.watch(lambda callers: loop.call_soon_threadsafe(open_requests.end_those_of, callers) and None)
         app = build_stack(
             routes=route_table(is_ready=is_ready, page=BlankPage(), door=BlankPage()),
             services=Services(

@@ -24,6 +24,7 @@ from parley.api.server import HttpServer, ServerTimes
 from parley.api.stack import EdgeRules, build_stack
 from parley.core.clock import Clock, SystemClock
 from parley.core.llama_library import library_identity
+from parley.core.principal import Caller
 from parley.core.residency import Residency
 from parley.core.snapshot import EngineKind, Weights
 from parley.domain.accounts.passwords import Passwords
@@ -185,7 +186,7 @@ async def serve(
         application = Application(settings, records, runtimes, clock, platform)
         # A key that is revoked, on the writer's thread, takes what runs with it.
         loop, open_requests = asyncio.get_running_loop(), application.open_requests
-        records.keys.watch(lambda key_ids: _tell(loop, open_requests.end_keys, key_ids))
+        records.keys.watch(lambda callers: _tell(loop, open_requests.end_those_of, callers))
         await stack.enter_async_context(application.pools)
         times = ServerTimes(drain_seconds=settings.drain_seconds)
         http = HttpServer(
@@ -224,10 +225,12 @@ async def serve(
         await _until_stopped(http, start, meanwhile)
 
 
-def _tell(loop: asyncio.AbstractEventLoop, listener: Callable[[frozenset[str]], None], key_ids: frozenset[str]) -> None:
+def _tell(
+    loop: asyncio.AbstractEventLoop, listener: Callable[[frozenset[Caller]], None], callers: frozenset[Caller]
+) -> None:
     with contextlib.suppress(RuntimeError):
         # The loop is closed: nothing runs any more that could be ended.
-        loop.call_soon_threadsafe(listener, key_ids)
+        loop.call_soon_threadsafe(listener, callers)
 
 
 async def _until_stopped(

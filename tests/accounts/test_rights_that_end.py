@@ -31,10 +31,10 @@ WITH_BODY = [
 ]
 
 
-async def running_as(town: Town, key_id: str) -> asyncio.Future[None]:
-    """A request that runs in the name of a key or a session until it is ended."""
+async def running_as(town: Town, key_id: str, project_id: str) -> asyncio.Future[None]:
+    """A request that runs in the name of a key or a session, in a project, until it is ended."""
     reception = Reception(request_id=f"req_{key_id}", received_at=0.0)
-    reception.key_id = key_id
+    reception.caller = (key_id, project_id)
 
     async def run() -> None:
         with town.open_requests.holding(reception):
@@ -54,7 +54,8 @@ async def is_ended(running: asyncio.Future[None]) -> bool:
 
 async def test_i7_what_runs_with_a_revoked_key_is_ended(town: Town) -> None:
     key = await town.new_key()
-    running, others = await running_as(town, key["id"]), await running_as(town, "key_other")
+    running = await running_as(town, key["id"], key["project_id"])
+    others = await running_as(town, "key_other", key["project_id"])
     await town.ok("DELETE", f"{HOUSE}/projects/{key['project_id']}/api_keys/{key['id']}")
     assert await is_ended(running)
     assert not others.done()
@@ -67,7 +68,7 @@ async def test_i7_what_runs_with_a_revoked_key_is_ended(town: Town) -> None:
 async def test_i7_what_runs_with_a_key_that_may_run_less_by_now_is_ended(town: Town, change: dict[str, object]) -> None:
     key = await town.new_key(scopes=["chat", "completions"], models=["gpt-4"])
     path = f"{HOUSE}/projects/{key['project_id']}/api_keys/{key['id']}"
-    running = await running_as(town, key["id"])
+    running = await running_as(town, key["id"], key["project_id"])
     more = {"name": "another", "scopes": ["model.request"], "models": ["gpt-4", "davinci"], "monthly_budget_usd": 1}
     await town.ok("POST", path, more)
     await town.ok("POST", f"{HOUSE}/projects/{key['project_id']}", {"name": "another"})
@@ -78,7 +79,7 @@ async def test_i7_what_runs_with_a_key_that_may_run_less_by_now_is_ended(town: T
 
 async def test_what_runs_with_a_key_for_every_model_is_ended_when_it_is_kept_to_some(town: Town) -> None:
     key = await town.new_key()
-    running = await running_as(town, key["id"])
+    running = await running_as(town, key["id"], key["project_id"])
     await town.ok("POST", f"{HOUSE}/projects/{key['project_id']}/api_keys/{key['id']}", {"models": ["gpt-4"]})
     assert await is_ended(running)
 
@@ -147,7 +148,7 @@ async def test_i7_a_body_that_takes_its_time_is_answered_as_its_key_stands_by_th
 
 async def test_what_was_let_in_before_a_key_ran_out_is_answered(town: Town) -> None:
     key = await town.new_key(expires_at=int(town.clock.now()) + 60)
-    running = await running_as(town, key["id"])
+    running = await running_as(town, key["id"], key["project_id"])
     town.clock.advance(61)
     await town.ok("POST", f"{HOUSE}/projects/{key['project_id']}", {"name": "another"})
     assert not running.done()
@@ -158,7 +159,7 @@ async def test_what_was_let_in_before_a_key_ran_out_is_answered(town: Town) -> N
 async def test_what_a_key_began_is_answered_however_many_ended_after_it(town: Town, change: dict[str, str]) -> None:
     ada = await town.sign_up("ada@example.org")
     key = await town.new_key(ada, expires_in_seconds=30)
-    running = await running_as(town, key["id"])
+    running = await running_as(town, key["id"], key["project_id"])
     for _ in range(101):
         await town.new_key(ada, expires_in_seconds=60)
     # As long as nothing runs.
@@ -173,7 +174,8 @@ async def test_i7_what_ended_keys_began_ends_with_whose_they_are_and_none_of_the
     town: Town, whose: str
 ) -> None:
     boss = await town.sign_up("boss@example.org")
-    project = f"{HOUSE}/projects/{await town.project_id(boss)}"
+    project_id = await town.project_id(boss)
+    project = f"{HOUSE}/projects/{project_id}"
     if whose == "a member's":
         who = await town.join("ada@example.org", "admin", by=boss)
         made, gone = f"{project}/api_keys", f"{HOUSE}/users/{who.user_id}"
@@ -184,7 +186,7 @@ async def test_i7_what_ended_keys_began_ends_with_whose_they_are_and_none_of_the
     body = {"name": "k", "expires_in_seconds": 60}
     keys = [(await who.call("POST", made, body)).json() for _ in range(110)]
     old = (await who.call("POST", made, body | {"expires_in_seconds": 1})).json()
-    running = [await running_as(town, key["id"]) for key in keys]
+    running = [await running_as(town, key["id"], project_id) for key in keys]
     town.clock.advance(86_401)
     assert (await boss.call("DELETE", gone)).status_code == 200
     assert [await is_ended(one) for one in running] == [True] * 110
@@ -248,7 +250,7 @@ async def test_i7_what_runs_for_a_person_who_may_no_longer_is_ended(town: Town, 
     dev = await town.join("dev@example.org", "developer", projects=projects, by=owner)
     key = (await dev.call("POST", f"{HOUSE}/projects/{project_id}/api_keys", {"name": "k"})).json()
     session_id = (await dev.call("GET", "/v1/account/session")).json()["id"]
-    running = [await running_as(town, name) for name in (key["id"], session_id)]
+    running = [await running_as(town, name, project_id) for name in (key["id"], session_id)]
     # Another project of theirs, and another name, take nothing away.
     await owner.call("POST", f"{HOUSE}/projects", {"name": "more"})
     assert not any(one.done() for one in running)
@@ -260,3 +262,27 @@ async def test_i7_what_runs_for_a_person_who_may_no_longer_is_ended(town: Town, 
         reply = await town.call("POST", f"/v1/organizations/{owner.organization_id}", {"status": "suspended"})
     assert reply.status_code == 200, reply.text
     assert [await is_ended(one) for one in running] == [True, True]
+
+
+async def test_what_runs_in_a_session_ends_with_its_own_project_and_with_no_other(town: Town) -> None:
+    owner = await town.sign_up("owner@example.org")
+    here = await town.project_id(owner)
+    there, empty = [
+        (await owner.call("POST", f"{HOUSE}/projects", {"name": name})).json()["id"] for name in ("there", "empty")
+    ]
+    projects = [{"id": project_id, "role": "member"} for project_id in (here, there, empty)]
+    dev = await town.join("dev@example.org", "developer", projects=projects, by=owner)
+    session_ids = [(await who.call("GET", "/v1/account/session")).json()["id"] for who in (owner, dev)]
+    in_here, in_there = [[await running_as(town, name, project) for name in session_ids] for project in (here, there)]
+    await owner.call("POST", f"{HOUSE}/projects/{empty}/archive")
+    # Out of one of several projects: what they run there ends.
+    await owner.call("DELETE", f"{HOUSE}/projects/{there}/users/{dev.user_id}")
+    assert await is_ended(in_there[1])
+    await owner.call("POST", f"{HOUSE}/projects/{there}/archive")
+    assert await is_ended(in_there[0])
+    assert not any(running.done() for running in in_here)
+    # A lower role takes from what runs in every project.
+    await owner.call("POST", f"{HOUSE}/users/{dev.user_id}", {"role": "viewer"})
+    assert await is_ended(in_here[1])
+    await owner.call("POST", "/v1/account/log_out")
+    assert await is_ended(in_here[0])

@@ -82,6 +82,10 @@ def grants(scopes: frozenset[Scope], scope: Scope) -> bool:
     return not scopes.isdisjoint(_GRANTED_BY[scope])
 
 
+# In whose name something runs: a key or a session by its id, and the project; a session's user may have several.
+Caller = tuple[str, str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
     """`key_id` is a key's id, or a session's (`sess_...`), whose `user_id` is then set."""
@@ -111,6 +115,11 @@ class Principal:
     def spender(self) -> str:
         """In whose name the key's own limits and budget are counted: keys that are rotated have them together."""
         return self.counted_as or self.key_id
+
+    @property
+    def caller(self) -> Caller:
+        """In whose name it runs something."""
+        return self.key_id, self.project_id
 
     def may(self, scope: Scope) -> bool:
         """Whether one of the scopes grants `scope`."""
