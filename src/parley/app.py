@@ -33,6 +33,7 @@ from parley.infra.memory import memory_budget_bytes
 from parley.infra.metrics import Metrics
 from parley.infra.settings import Settings, server_url
 from parley.infra.uploads import Uploads
+from parley.operations.clock_watch import ClockWatch
 from parley.operations.first_start import ensure_owner
 from parley.operations.front_door import FrontDoor, SignUpRules
 from parley.operations.last_used import following
@@ -172,6 +173,7 @@ async def serve(
         url = server_url(settings.host, listener.getsockname()[1])
         on_step("opening the data folder")
         records = await stack.enter_async_context(open_records(settings, clock))
+        clock_watch = ClockWatch(records)
         await asyncio.to_thread(end_leftovers, settings.data)
         bootstrap_key = settings.bootstrap_key
         owner_key = await ensure_owner(records, bootstrap_key.get_secret_value() if bootstrap_key else None)
@@ -214,10 +216,10 @@ async def serve(
             on_ready(Started(url=url, weights=weights, owner_key=owner_key, owner_key_path=path))
 
         reconciler = Reconciler(
-            records.database, records.billing, records.replies, records.audit, check_room=records.check_room
+            records.database, records.billing, records.replies, records.audit, clock, check_room=records.check_room
         )
         watch_records(application.metrics, records, reconciler)
-        meanwhile = [application.settlement.run, reconciler.run, records.database.raise_failure]
+        meanwhile = [application.settlement.run, reconciler.run, clock_watch.run, records.database.raise_failure]
         if records.storage is not None:
             # Before anything is taken.
             await asyncio.to_thread(records.storage.look)

@@ -9,6 +9,7 @@ import pytest
 from parley.api.call import Access
 from parley.api.reception import Reception
 from parley.core.errors import AuthenticationFailed
+from parley.operations.clock_watch import ClockWatch
 from tests.builders_accounts import Town, told_of_parts
 from tests.builders_routes import declared_routes
 
@@ -286,3 +287,56 @@ async def test_what_runs_in_a_session_ends_with_its_own_project_and_with_no_othe
     assert await is_ended(in_here[1])
     await owner.call("POST", "/v1/account/log_out")
     assert await is_ended(in_here[0])
+
+
+@pytest.mark.parametrize(
+    "loss", ["project archived", "out of the project", "out of the organization", "service account"]
+)
+async def test_i7_what_is_lost_while_the_clock_is_ahead_is_not_back_when_it_is_set_right(town: Town, loss: str) -> None:
+    boss = await town.sign_up("boss@example.org")
+    # It is the younger of the two.
+    town.clock.advance(1)
+    spare = (await boss.call("POST", f"{HOUSE}/projects", {"name": "spare"})).json()["id"]
+    path = f"{HOUSE}/projects/{spare}"
+    dev = await town.join("dev@example.org", "developer", projects=[{"id": spare, "role": "member"}], by=boss)
+    owner, made = dev, f"{path}/api_keys"
+    if loss == "service account":
+        account = (await boss.call("POST", f"{path}/service_accounts", {"name": "bot"})).json()["id"]
+        owner, made = boss, f"{path}/service_accounts/{account}/api_keys"
+    key = (await owner.call("POST", made, {"name": "k", "expires_in_seconds": 3 * 86_400})).json()["value"]
+    other = await town.new_key(boss, expires_in_seconds=3 * 86_400)
+    assert (await town.call("GET", "/v1/models", key=key)).status_code == 200
+    watch = ClockWatch(town.records)
+    town.clock.set_back(-5 * 86_400)
+    await watch.look()
+    if loss == "project archived":
+        reply = await boss.call("POST", f"{path}/archive")
+    elif loss == "out of the project":
+        reply = await boss.call("DELETE", f"{path}/users/{dev.user_id}")
+    elif loss == "out of the organization":
+        reply = await boss.call("DELETE", f"{HOUSE}/users/{dev.user_id}")
+    else:
+        reply = await boss.call("DELETE", f"{path}/service_accounts/{account}")
+    assert reply.status_code == 200, reply.text
+    town.clock.set_back(5 * 86_400)
+    assert (await town.call("GET", "/v1/models", key=key)).status_code == 401
+    await watch.look()
+    assert (await town.call("GET", "/v1/models", key=key)).status_code == 401
+    assert (await town.call("GET", "/v1/models", key=other["value"])).status_code == 200
+
+
+@pytest.mark.parametrize("how", ["start", "change"])
+async def test_a_start_or_a_change_while_the_clock_is_ahead_loses_no_key(town: Town, how: str) -> None:
+    ada = await town.sign_up("ada@example.org")
+    key = await town.new_key(ada, expires_in_seconds=3 * 86_400)
+    town.clock.set_back(-5 * 86_400)
+    if how == "start":
+        await town.records.database.read(town.records.accounts.fill)
+    else:
+        await town.ok("POST", f"/v1/organizations/{ada.organization_id}", {"name": "another"})
+    watch = ClockWatch(town.records)
+    await watch.look()
+    assert (await town.call("GET", "/v1/models", key=key["value"])).status_code == 401
+    town.clock.set_back(5 * 86_400)
+    await watch.look()
+    assert (await town.call("GET", "/v1/models", key=key["value"])).status_code == 200

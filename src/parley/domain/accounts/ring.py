@@ -158,6 +158,17 @@ class Ring:
                 gone |= ended_in_session(before, None, now)
         self._tell(gone)
 
+    def dismiss_rest(self, is_theirs: Callable[[Principal], bool], keys: Iterable[Key]) -> None:
+        """Let no key of theirs count but these. What else there is of them is over by a clock that may be ahead: once that is
+        set right they would count as things stood before.
+        """
+        kept, gone = {key.digest for key in keys}, set[Caller]()
+        for digest, (_, principal) in tuple(self._keys.items()):
+            if digest not in kept and is_theirs(principal):
+                del self._keys[digest]
+                gone.add(principal.caller)
+        self._tell(gone)
+
     def _sweep(self) -> None:
         """Forget the keys that are over, once there are twice as many keys as there were after the last time."""
         now = self._clock.now()
