@@ -3,8 +3,8 @@
 import asyncio
 import email
 import re
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import default
@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 from argon2 import PasswordHasher
+from starlette.types import Message, Receive, Scope, Send
 
 from parley.api.call import Platform, Services
 from parley.api.open_requests import OpenRequests
@@ -145,6 +146,25 @@ class Town:
         return reply.json()
 
 
+@contextmanager
+def told_of_parts(town: Town, tell: Callable[[bytes], Awaitable[None]]) -> Iterator[None]:
+    """`tell` is called with each part of each reply when it was sent."""
+    transport = town.client._transport
+    app = transport.app
+
+    async def telling(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_and_tell(message: Message) -> None:
+            await send(message)
+            if message["type"] == "http.response.body":
+                await tell(message.get("body", b""))
+
+        await app(scope, receive, send_and_tell)
+
+    transport.app = telling
+    yield
+    transport.app = app
+
+
 def _text(message: EmailMessage) -> str:
     return message.get_body(("plain",)).get_content()
 
@@ -171,7 +191,7 @@ async def town(
             return open_requests.is_accepting
 
         loop = asyncio.get_running_loop()
-        records.keys.watch(lambda ids: loop.call_soon_threadsafe(open_requests.end_keys, ids) and None)
+        records.keys.watch(lambda callers: loop.call_soon_threadsafe(open_requests.end_those_of, callers) and None)
         app = build_stack(
             routes=route_table(is_ready=is_ready, page=BlankPage(), door=BlankPage()),
             services=Services(

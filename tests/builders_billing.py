@@ -95,7 +95,7 @@ class MoneyBench:
         await self.settlements.settle(hold, record_of(hold, usage))
 
     def reconciler(self) -> Reconciler:
-        return Reconciler(self.database, self.billing, self.replies, AuditLog(self.clock))
+        return Reconciler(self.database, self.billing, self.replies, AuditLog(self.clock), self.clock)
 
     @property
     def available(self) -> int:

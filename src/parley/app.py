@@ -24,6 +24,7 @@ from parley.api.server import HttpServer, ServerTimes
 from parley.api.stack import EdgeRules, build_stack
 from parley.core.clock import Clock, SystemClock
 from parley.core.llama_library import library_identity
+from parley.core.principal import Caller
 from parley.core.residency import Residency
 from parley.core.snapshot import EngineKind, Weights
 from parley.domain.accounts.passwords import Passwords
@@ -32,6 +33,7 @@ from parley.infra.memory import memory_budget_bytes
 from parley.infra.metrics import Metrics
 from parley.infra.settings import Settings, server_url
 from parley.infra.uploads import Uploads
+from parley.operations.clock_watch import ClockWatch
 from parley.operations.first_start import ensure_owner
 from parley.operations.front_door import FrontDoor, SignUpRules
 from parley.operations.last_used import following
@@ -171,6 +173,7 @@ async def serve(
         url = server_url(settings.host, listener.getsockname()[1])
         on_step("opening the data folder")
         records = await stack.enter_async_context(open_records(settings, clock))
+        clock_watch = ClockWatch(records)
         await asyncio.to_thread(end_leftovers, settings.data)
         bootstrap_key = settings.bootstrap_key
         owner_key = await ensure_owner(records, bootstrap_key.get_secret_value() if bootstrap_key else None)
@@ -185,7 +188,7 @@ async def serve(
         application = Application(settings, records, runtimes, clock, platform)
         # A key that is revoked, on the writer's thread, takes what runs with it.
         loop, open_requests = asyncio.get_running_loop(), application.open_requests
-        records.keys.watch(lambda key_ids: _tell(loop, open_requests.end_keys, key_ids))
+        records.keys.watch(lambda callers: _tell(loop, open_requests.end_those_of, callers))
         await stack.enter_async_context(application.pools)
         times = ServerTimes(drain_seconds=settings.drain_seconds)
         http = HttpServer(
@@ -213,10 +216,10 @@ async def serve(
             on_ready(Started(url=url, weights=weights, owner_key=owner_key, owner_key_path=path))
 
         reconciler = Reconciler(
-            records.database, records.billing, records.replies, records.audit, check_room=records.check_room
+            records.database, records.billing, records.replies, records.audit, clock, check_room=records.check_room
         )
         watch_records(application.metrics, records, reconciler)
-        meanwhile = [application.settlement.run, reconciler.run, records.database.raise_failure]
+        meanwhile = [application.settlement.run, reconciler.run, clock_watch.run, records.database.raise_failure]
         if records.storage is not None:
             # Before anything is taken.
             await asyncio.to_thread(records.storage.look)
@@ -224,10 +227,12 @@ async def serve(
         await _until_stopped(http, start, meanwhile)
 
 
-def _tell(loop: asyncio.AbstractEventLoop, listener: Callable[[frozenset[str]], None], key_ids: frozenset[str]) -> None:
+def _tell(
+    loop: asyncio.AbstractEventLoop, listener: Callable[[frozenset[Caller]], None], callers: frozenset[Caller]
+) -> None:
     with contextlib.suppress(RuntimeError):
         # The loop is closed: nothing runs any more that could be ended.
-        loop.call_soon_threadsafe(listener, key_ids)
+        loop.call_soon_threadsafe(listener, callers)
 
 
 async def _until_stopped(

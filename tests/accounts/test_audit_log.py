@@ -5,11 +5,9 @@ import csv
 import io
 import json
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 
 import pytest
-from starlette.types import Message, Receive, Scope, Send
 
 from parley.api.platform.commands import AddUpstream, RemoveModel, perform
 from parley.core.errors import NotFound
@@ -19,7 +17,7 @@ from parley.domain.catalog.entries import UpstreamEntry
 from parley.infra.db import Transaction
 from parley.operations.authority import note
 from parley.operations.command_line import operator
-from tests.builders_accounts import Town
+from tests.builders_accounts import Town, told_of_parts
 
 HOUSE = "/v1/organization"
 
@@ -214,25 +212,6 @@ async def note_projects(town: Town, num: int) -> None:
             town.records.audit.note(transaction, actor, change)
 
     await town.records.database.transaction(note_all)
-
-
-@contextmanager
-def told_of_parts(town: Town, tell: Callable[[bytes], Awaitable[None]]) -> Iterator[None]:
-    """`tell` is called with each part of each reply when it was sent."""
-    transport = town.client._transport
-    app = transport.app
-
-    async def telling(scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_and_tell(message: Message) -> None:
-            await send(message)
-            if message["type"] == "http.response.body":
-                await tell(message.get("body", b""))
-
-        await app(scope, receive, send_and_tell)
-
-    transport.app = telling
-    yield
-    transport.app = app
 
 
 @pytest.mark.parametrize("form", ["jsonl", "csv"])

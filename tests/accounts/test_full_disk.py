@@ -79,7 +79,7 @@ async def test_b3_the_reconciler_forgets_nothing_while_there_is_no_room(
 
     monkeypatch.setattr(records.replies, "forget_old", forget_old)
     reconciler = Reconciler(
-        records.database, records.billing, records.replies, records.audit, check_room=records.check_room
+        records.database, records.billing, records.replies, records.audit, full.clock, check_room=records.check_room
     )
     await reconciler.expire()
     assert asked == []

@@ -47,9 +47,10 @@ async def test_i1_a_key_is_looked_up_without_a_query_and_what_is_none_costs_noth
 
 async def test_i1_an_injection_in_a_parameter_is_a_value(town: Town) -> None:
     for text in INJECTIONS:
+        assert (await town.call("GET", f"/v1/organization/projects?after={text}")).status_code == 400
         # A NUL is in nothing's name, and in no query.
         answers = {400, 404} if "%00" in text else {200, 404}
-        for path in (f"projects?after={text}", f"users/{text}", f"audit_logs?actor_ids[]={text}", f"invites/{text}"):
+        for path in (f"users/{text}", f"audit_logs?actor_ids[]={text}", f"invites/{text}"):
             assert (await town.call("GET", f"/v1/organization/{path}")).status_code in answers
     assert (await town.call("GET", "/v1/organization/projects")).status_code == 200
 

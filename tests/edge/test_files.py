@@ -14,6 +14,10 @@ from tests.builders_edge import HANG_SECONDS, connected, request
 HEAD = {"content-type": "application/jsonl"}
 
 
+def anybody():
+    """Everyone may have the file."""
+
+
 async def test_a_client_that_leaves_ends_the_file():
     ended, is_wanted = asyncio.Event(), asyncio.Event()
 
@@ -27,7 +31,7 @@ async def test_a_client_that_leaves_ends_the_file():
 
     async def app(scope, receive, send):
         with suppress(ClientGone):
-            await FileReply(portions(), HEAD)(scope, receive, send)
+            await FileReply(portions(), HEAD, check=anybody)(scope, receive, send)
 
     async with serving(app) as edge, connected(edge) as wire:
         await wire.send(request("GET", "/file", body=b""))
@@ -60,5 +64,5 @@ async def sent_of(portions):
         sent.append(message.get("body", message["type"]))
 
     with pytest.raises(Overloaded):
-        await FileReply(portions, HEAD)({}, asyncio.Event().wait, send)
+        await FileReply(portions, HEAD, check=anybody)({}, asyncio.Event().wait, send)
     return sent

@@ -4,13 +4,14 @@ import asyncio
 
 import pytest
 
+from parley.core.clock import FakeClock
 from parley.core.errors import Conflict, InvalidRequest, RateLimited
 from parley.core.money import MAX_NANO
 from parley.core.usage import Usage
 from parley.domain.billing.model import EntryKind
 from parley.domain.billing.store import balances, ledger
 from parley.operations.verification import verify_ledger
-from tests.builders_billing import need, open_money, principal, record_of
+from tests.builders_billing import DAY_SECONDS, need, open_money, principal, record_of
 
 USED = Usage(input_tokens=10, cached_tokens=4, output_tokens=5)
 # 6 prompt tokens at 2, 4 cached at 1, 5 output tokens at 3.
@@ -68,6 +69,20 @@ async def test_a_start_finds_the_balances_budgets_and_months_that_were(place):
             assert books.account("org-b").is_frozen
             assert books.account("org-a").grants[0].id == grant_id
             assert books.available_nano("org-a") == 1_000 - CHARGE + 20
+
+
+async def test_a_start_with_the_clock_far_ahead_forgets_no_month_that_is_still_going_on(place):
+    async with open_money(place) as bench:
+        await bench.top_up(1_000)
+        await bench.settle(bench.hold(), USED)
+    for number in (2, 3):
+        clock = FakeClock()
+        clock.advance(70 * DAY_SECONDS)
+        async with open_money(place, clock) as ahead:
+            # In a month that is none yet.
+            await ahead.settle(ahead.hold(f"req_{number}"), USED)
+            clock.set_back(70 * DAY_SECONDS)
+            assert ahead.billing.books.spent_nano("key_a") == CHARGE
 
 
 async def test_requests_settled_together_leave_one_chain(place):

@@ -8,10 +8,17 @@ from parley.core.clock import FakeClock
 from parley.core.price import Price
 from parley.domain.billing.store import prices
 from parley.domain.catalog.model import price_version
+from parley.operations.add_upstream import add_upstream
 from parley.operations.records import open_records
+from parley.operations.remove_model import remove_model
 from tests.builders_billing import open_money
 from tests.builders_records import SMALL_CATALOG, settings_in, small_catalog
 from tests.builders_serving import make_snapshot
+from tests.gguf_maker import Shape, write_model
+from tests.records.test_add_model import added as add_file
+from tests.records.test_add_speech_model import added as add_folder
+from tests.records.test_upstream_entries import addition
+from tests.whisper_maker import make_whisper
 
 DEAR = Price(version="dear:1", input_token_nano=7, output_token_nano=9, image_nano=(("256x256", 5),))
 
@@ -74,3 +81,30 @@ def test_what_a_catalog_prices_besides_changes_the_price_s_name(tmp_path, entry)
     assert (plain.input_token_nano, plain.image_nano, plain.training_token_nano) == (30_000, (), 0)
     assert (other.training_token_nano, other.image_nano) in {(5, ()), (0, (("256x256", 7),))}
     assert plain.version != other.version
+
+
+@pytest.mark.parametrize("change", ["model", "upstream", "speech model", "removal"])
+async def test_prices_that_a_change_of_the_catalog_puts_into_force_are_kept(tmp_path, change):
+    def found(connection):
+        versions = {snapshot.price.version for _, snapshot, _ in records.catalog.entries()}
+        return versions, {version for version in versions if prices.find_version(connection, version) is not None}
+
+    model = write_model(tmp_path / "my-model.gguf", Shape(context_length=2048))
+    async with open_records(settings_in(tmp_path / "data"), FakeClock()) as records:
+        if change == "removal":
+            await add_file(records, model)
+        before, _ = await records.database.read(found)
+        path = records.folder.catalog_path
+        path.write_text(path.read_text().replace("output = 60_000", "output = 61_000"))
+        if change == "model":
+            await add_file(records, model)
+        elif change == "upstream":
+            await add_upstream(records, addition())
+        elif change == "speech model":
+            await add_folder(records, make_whisper(tmp_path / "tiny"))
+        else:
+            await remove_model(records, "my-model", lambda _: False)
+        now, kept = await records.database.read(found)
+        assert records.catalog.resolve("gpt-4").price.output_token_nano == 61_000
+        assert now - before
+        assert kept == now

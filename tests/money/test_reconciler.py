@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import NullPool, create_engine, text
 
 from parley.core.actor import ActorKind
+from parley.core.claim import Claim
 from parley.core.errors import Overloaded, RateLimited
 from parley.core.pages import PageRequest
 from parley.core.usage import Usage
@@ -20,7 +21,7 @@ from parley.domain.billing.audit import Expected, check_chain, check_sums
 from parley.domain.billing.verify import Position
 from parley.infra.db import Database
 from parley.operations.verification import verify_ledger
-from tests.builders_billing import open_money, principal
+from tests.builders_billing import DAY_SECONDS, PRICE, need, open_money, principal
 from tests.postgres import execute as on_server
 
 USED = Usage(input_tokens=10, output_tokens=5)
@@ -317,3 +318,26 @@ async def faulty_entry(path):
     async with Database(path) as database:
         _, finding = await database.read(lambda connection: check_chain(connection, Position()))
         return None if finding is None else int(re.search(r"entry (\d+)", finding.text)[1])
+
+
+async def test_what_a_clock_that_is_ahead_would_end_for_good_waits_until_it_has_gone_steadily(place):
+    async with open_money(place) as bench:
+        await bench.grant(1_000, days=30)
+        kept = Claim(project_id="proj_a", key="order-1", fingerprint=b"f" * 32)
+        hold = bench.billing.books.open_hold("req_1", principal(), PRICE, need(), kept)
+        await bench.settle(hold, USED)
+        bench.clock.advance(93 * DAY_SECONDS)
+        reconciler = bench.reconciler()
+        # Nothing can be had of it meanwhile.
+        await reconciler.round()
+        assert bench.available == 0
+        bench.clock.advance(599)
+        await reconciler.round()
+        bench.clock.set_back(93 * DAY_SECONDS)
+        await reconciler.round()
+        assert bench.available == 1_000 - CHARGE
+        assert await bench.replies.find("proj_a", "order-1") is not None
+        bench.clock.advance(93 * DAY_SECONDS)
+        await reconciler.round()
+        assert sum(bench.billing.books.balances().values()) == 0
+        assert await bench.replies.forget_old() == 0

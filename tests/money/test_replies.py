@@ -35,6 +35,25 @@ async def test_a_reply_is_found_for_a_day_and_then_forgotten(place):
         assert await bench.replies.forget_old() == 1
 
 
+async def test_one_round_forgets_all_that_is_old_and_lets_the_writer_go_between(place, monkeypatch):
+    for module in ("parley.domain.idempotency.service", "parley.operations.reconcile"):
+        monkeypatch.setattr(f"{module}.FORGOTTEN_AT_ONCE", 2)
+    async with open_money(place) as bench:
+        for number in range(5):
+            await settle(bench, f"req_{number}", replace(CLAIM, key=f"order-{number}"))
+        bench.clock.advance(KEPT_SECONDS + 1)
+        num_forgotten = []
+        forget_old = bench.replies.forget_old
+
+        async def counted():
+            num_forgotten.append(await forget_old())
+            return num_forgotten[-1]
+
+        bench.replies.forget_old = counted
+        await bench.reconciler().expire()
+        assert num_forgotten == [2, 2, 1]
+
+
 async def test_a_reply_that_is_too_large_is_noted_and_not_kept(place):
     async with open_money(place) as bench:
         await settle(bench)

@@ -78,7 +78,7 @@ class Dispatcher:
             reception.organization_id = principal.organization_id
             if reception.is_model_request:
                 # What ends with its key; a change that is half made is not cut.
-                reception.key_id = principal.key_id
+                reception.caller = principal.caller
             else:
                 # It takes nothing, but its client is told how the limits stand all the same.
                 reception.levels = self._services.levels_of(principal, None)

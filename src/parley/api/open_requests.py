@@ -6,6 +6,7 @@ from types import TracebackType
 
 from parley.api.reception import Reception
 from parley.core.errors import AuthenticationFailed, Overloaded
+from parley.core.principal import Caller
 
 
 class OpenRequests:
@@ -46,10 +47,10 @@ class OpenRequests:
         for reception in tuple(self._open):
             reception.interruption.interrupt(_cut_error())
 
-    def end_keys(self, key_ids: frozenset[str]) -> None:
-        """End every open request of keys that no longer count, streams in their middle too."""
+    def end_those_of(self, callers: frozenset[Caller]) -> None:
+        """End every open request in the name of those who may no longer run it, streams in their middle too."""
         for reception in tuple(self._open):
-            if reception.key_id in key_ids:
+            if reception.caller in callers:
                 reception.interruption.interrupt(
                     AuthenticationFailed("Your API key no longer counts.", code="invalid_api_key")
                 )

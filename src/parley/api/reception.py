@@ -12,6 +12,7 @@ from parley.api.request_body import RequestBody
 from parley.core.clock import Clock
 from parley.core.ids import new_ordered_id
 from parley.core.limits import Levels
+from parley.core.principal import Caller
 from parley.infra.logs import log_fields
 from parley.infra.metrics import Metrics
 
@@ -40,8 +41,8 @@ class Reception(Struct, kw_only=True, eq=False):
     route: str | None = None
     # Whether that route runs models: its refusals alone are counted.
     is_model_request: bool = False
-    # Set where the request is to end when this key, or session, no longer counts.
-    key_id: str | None = None
+    # Set where the request is to end when this key, or session, may no longer run it.
+    caller: Caller | None = None
     # How the caller's limits stand, for the headers; None where nothing was asked of them.
     levels: Levels | None = None
     body: RequestBody | None = None

@@ -3,6 +3,9 @@
 import time
 from typing import Protocol
 
+_JUMP_SECONDS = 60.0
+_STEADY_SECONDS = 600.0
+
 
 class Clock(Protocol):
     """Two clocks that must not be mixed."""
@@ -22,6 +25,29 @@ class SystemClock:
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+
+class Steadiness:
+    """Whether the wall clock can be believed: it may be wrong at a start, or for a moment, and be set right later."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._ahead_seconds = clock.now() - clock.monotonic()
+        self._since = clock.monotonic()
+
+    def look(self) -> float:
+        """By how many seconds it was set since the last look, back where that is below 0; 0.0 for less than a minute."""
+        ahead = self._clock.now() - self._clock.monotonic()
+        jump = ahead - self._ahead_seconds
+        if abs(jump) <= _JUMP_SECONDS:
+            return 0.0
+        self._ahead_seconds, self._since = ahead, self._clock.monotonic()
+        return jump
+
+    def is_steady(self) -> bool:
+        """Whether it has gone along with the monotonic clock for ten minutes. What its passing ends for good waits for that."""
+        self.look()
+        return self._clock.monotonic() - self._since >= _STEADY_SECONDS
 
 
 class FakeClock:

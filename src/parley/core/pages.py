@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
+
+from parley.core.errors import InvalidRequest
 
 T = TypeVar("T")
 
@@ -23,6 +25,15 @@ class Page(Generic[T]):
 
     items: Sequence[T]
     has_more: bool
+
+
+def unknown_cursor(name: Literal["after", "before"]) -> InvalidRequest:
+    """What a page behind, or ahead of, something is refused with that is not in the list: deleted, or another's, told alike."""
+    return InvalidRequest(
+        f"Invalid '{name}': this list has no such object. If it was deleted meanwhile, begin the list again.",
+        param=name,
+        code="invalid_value",
+    )
 
 
 def page_of(items: Sequence[T], limit: int) -> Page[T]:

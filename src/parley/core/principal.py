@@ -85,6 +85,10 @@ def grants(scopes: frozenset[Scope], scope: Scope) -> bool:
     return not scopes.isdisjoint(_GRANTED_BY[scope])
 
 
+# In whose name something runs: a key or a session by its id, and the project; a session's user may have several.
+Caller = tuple[str, str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
     """`key_id` is a key's id, or a session's, whose `user_id` is then set."""
@@ -119,6 +123,11 @@ class Principal:
     def is_session(self) -> bool:
         """Whether a person who logged in calls, and no key."""
         return self.key_id.startswith(SESSION_PREFIX)
+
+    @property
+    def caller(self) -> Caller:
+        """In whose name it runs something."""
+        return self.key_id, self.project_id
 
     def may(self, scope: Scope) -> bool:
         """Whether one of the scopes grants `scope`."""

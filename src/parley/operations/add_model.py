@@ -14,7 +14,7 @@ from parley.core.errors import ModelNotFound
 from parley.core.snapshot import Capability, EngineKind, Snapshot
 from parley.domain.catalog.editing import Addition
 from parley.domain.catalog.entries import SnapshotEntry, WeightsEntry
-from parley.domain.catalog.model import CatalogError, WeightsFacts, detect_template, is_valid_name
+from parley.domain.catalog.model import CatalogError, Contents, WeightsFacts, detect_template, is_valid_name
 from parley.domain.catalog.service import Catalog
 from parley.infra.folder import DataFolder, sync_folder
 from parley.operations.records import Records
@@ -115,11 +115,12 @@ async def add_model(records: Records, addition: AddModel) -> Snapshot:
     Adding the same again changes nothing but the default. Raises CatalogError.
     """
     async with records.catalog_turn:
-        entry = await asyncio.to_thread(_add, records, addition)
-    return records.catalog.resolve(entry)
+        name, contents = await asyncio.to_thread(_add, records, addition)
+        await records.put_in_force(contents)
+    return records.catalog.resolve(name)
 
 
-def _add(records: Records, addition: AddModel) -> str:
+def _add(records: Records, addition: AddModel) -> tuple[str, Contents]:
     refuse_taken_name(records.catalog, addition.name)
     today = datetime.fromtimestamp(records.clock.now(), UTC).date()
     projector = addition.projector_sha256
@@ -147,8 +148,7 @@ def _add(records: Records, addition: AddModel) -> str:
         created=today,
     )
     contents = records.catalog_files.add(Addition(weights=weights, snapshot=snapshot, alias=addition.name))
-    records.catalog.replace(contents)
-    return snapshot.name
+    return snapshot.name, contents
 
 
 def weights_name(name: str, sha256: str) -> str:

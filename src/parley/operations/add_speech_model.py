@@ -23,7 +23,7 @@ from parley.core.languages import LANGUAGES
 from parley.core.snapshot import Capability, EngineKind, Snapshot
 from parley.domain.catalog.editing import Addition
 from parley.domain.catalog.entries import SnapshotEntry, WeightsEntry
-from parley.domain.catalog.model import CatalogError, hearing_rank, is_valid_name
+from parley.domain.catalog.model import CatalogError, Contents, hearing_rank, is_valid_name
 from parley.domain.catalog.verified import hash_of_hashes
 from parley.infra.folder import DataFolder, sync_folder
 from parley.infra.sandbox import Limits, WorkerFailed, start_worker
@@ -125,11 +125,12 @@ async def add_speech_model(records: Records, addition: AddSpeechModel) -> Snapsh
     Raises CatalogError.
     """
     async with records.catalog_turn:
-        entry = await asyncio.to_thread(_add, records, addition)
-    return records.catalog.resolve(entry)
+        name, contents = await asyncio.to_thread(_add, records, addition)
+        await records.put_in_force(contents)
+    return records.catalog.resolve(name)
 
 
-def _add(records: Records, addition: AddSpeechModel) -> str:
+def _add(records: Records, addition: AddSpeechModel) -> tuple[str, Contents]:
     refuse_taken_name(records.catalog, addition.name)
     today = datetime.fromtimestamp(records.clock.now(), UTC).date()
     facts = addition.facts
@@ -160,8 +161,7 @@ def _add(records: Records, addition: AddSpeechModel) -> str:
     contents = records.catalog_files.add(
         Addition(weights=weights, snapshot=snapshot, alias=addition.name, is_default=is_best)
     )
-    records.catalog.replace(contents)
-    return snapshot.name
+    return snapshot.name, contents
 
 
 def _languages(facts: WhisperFacts) -> list[str]:

@@ -9,7 +9,7 @@ from parley.core.snapshot import Capability, EngineKind, Snapshot
 from parley.core.upstream import UpstreamKind
 from parley.domain.catalog.editing import Addition
 from parley.domain.catalog.entries import SnapshotEntry, UpstreamEntry, WeightsEntry
-from parley.domain.catalog.model import CatalogError, is_valid_name
+from parley.domain.catalog.model import CatalogError, Contents, is_valid_name
 from parley.domain.catalog.upstreams import read_upstream
 from parley.operations.records import Records
 
@@ -45,11 +45,12 @@ async def add_upstream(records: Records, addition: AddUpstream) -> Snapshot:
     """
     check_upstream(addition.name, addition.upstream)
     async with records.catalog_turn:
-        name = await asyncio.to_thread(_add, records, addition)
+        name, contents = await asyncio.to_thread(_add, records, addition)
+        await records.put_in_force(contents)
     return records.catalog.resolve(name)
 
 
-def _add(records: Records, addition: AddUpstream) -> str:
+def _add(records: Records, addition: AddUpstream) -> tuple[str, Contents]:
     _refuse_taken_name(records, addition.name)
     today = datetime.fromtimestamp(records.clock.now(), UTC).date()
     sha256 = addition.vocabulary_sha256
@@ -72,8 +73,7 @@ def _add(records: Records, addition: AddUpstream) -> str:
         created=today,
     )
     whole = Addition(weights=weights, snapshot=snapshot, alias=addition.name, is_default=addition.is_default)
-    records.catalog.replace(records.catalog_files.add(whole))
-    return snapshot.name
+    return snapshot.name, records.catalog_files.add(whole)
 
 
 def _refuse_taken_name(records: Records, name: str) -> None:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from functools import partial
 
 from parley.core.actor import Actor, ActorKind
+from parley.core.clock import Clock, Steadiness
 from parley.core.errors import Overloaded
 from parley.core.principal import Principal
 from parley.domain.audit.model import Change
@@ -14,7 +15,7 @@ from parley.domain.audit.service import AuditLog
 from parley.domain.billing.audit import Expected, Finding, check_chain, check_sums
 from parley.domain.billing.service import Billing
 from parley.domain.billing.verify import Position
-from parley.domain.idempotency.service import Replies
+from parley.domain.idempotency.service import FORGOTTEN_AT_ONCE, Replies
 from parley.infra.db import Connection, Database, Transaction
 
 PERIOD_SECONDS = 60.0
@@ -38,33 +39,43 @@ class Reconciler:
         billing: Billing,
         replies: Replies,
         audit: AuditLog,
+        clock: Clock,
         check_room: Callable[[], None] = lambda: None,
     ) -> None:
         self._database = database
         self._audit = audit
         self._billing = billing
         self._replies = replies
+        self._steadiness = Steadiness(clock)
         self._check_room = check_room
         self._position = Position()
         self.findings: Sequence[Finding] = ()
 
     async def run(self) -> None:
-        """Write off what expired and check, now and then every minute. Raises DatabaseFailed."""
+        """A round now and then every minute. Raises DatabaseFailed."""
         while True:
-            await self.expire()
-            try:
-                await self.check()
-            except Overloaded:
-                # The database's server restarts. What could not be read now is read by the next round.
-                _log.warning("the ledger could not be checked")
+            await self.round()
             await asyncio.sleep(PERIOD_SECONDS)
 
+    async def round(self) -> None:
+        """Check once; before that, write off what expired, where the clock that says so can be believed."""
+        if self._steadiness.is_steady():
+            await self.expire()
+        try:
+            await self.check()
+        except Overloaded:
+            # The database's server restarts. What could not be read now is read by the next round.
+            _log.warning("the ledger could not be checked")
+
     async def expire(self) -> None:
-        """Post what is left of grants whose time is over; forget the keys of yesterday's requests."""
+        """Post what is left of grants whose time is over; forget the keys of yesterday's requests. For good, both of it."""
+        num_forgotten = FORGOTTEN_AT_ONCE
         with suppress(Overloaded):
-            # To delete takes room, too, which is for settlements.
-            self._check_room()
-            await self._replies.forget_old()
+            # Some at a time: what waits for the writer has its turn between two of them.
+            while num_forgotten == FORGOTTEN_AT_ONCE:
+                # To delete takes room, too, which is for settlements.
+                self._check_room()
+                num_forgotten = await self._replies.forget_old()
         postings = self._billing.books.expire()
         if postings:
             await self._database.transaction(lambda unit: self._billing.post(unit.connection, postings))

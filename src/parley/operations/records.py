@@ -17,7 +17,7 @@ from parley.domain.accounts.service import Accounts
 from parley.domain.accounts.service_accounts import ServiceAccounts
 from parley.domain.audit.service import AuditLog
 from parley.domain.billing.service import Billing
-from parley.domain.catalog.model import Places
+from parley.domain.catalog.model import Contents, Places
 from parley.domain.catalog.service import Catalog, CatalogFiles
 from parley.domain.catalog.verified import VerifiedFiles
 from parley.domain.idempotency.service import Replies
@@ -61,6 +61,18 @@ class Records:
     clock: Clock
     # Of a database that is a file; what disk PostgreSQL has is its own affair.
     storage: StorageWatch | None
+
+    async def put_in_force(self, contents: Contents) -> None:
+        """Serve by these contents of the catalog, once their prices are kept: no request is charged by one that is not.
+
+        Raises Overloaded, DatabaseFailed; what was served before is served on then.
+        """
+        await self.keep_prices(contents)
+        self.catalog.replace(contents)
+
+    async def keep_prices(self, contents: Contents) -> None:
+        """Keep the prices of contents that are to be in force. Raises Overloaded, DatabaseFailed."""
+        await self.database.transaction(lambda unit: self.billing.keep_prices(unit, contents.snapshots.values()))
 
     def check_room(self) -> None:
         """Raises Overloaded where nothing new is taken for want of room: what is left is for settlements."""

@@ -35,6 +35,8 @@ async def remove_model(records: Records, name: str, in_use: InUse) -> Removed:
             )
         shown = shown_model(records, name, weights)
         default = _next_default(records.catalog, weights)
+        # What was edited in the file since comes into force with it. Kept first: behind the removal nothing may fail any more.
+        await records.keep_prices(await asyncio.to_thread(records.catalog_files.read))
         contents = await asyncio.to_thread(records.catalog_files.remove, weights, default=default)
         records.catalog.replace(contents)
     now = contents.default_speech_weights if weights.is_speech else contents.default_weights

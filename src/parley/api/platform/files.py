@@ -1,7 +1,7 @@
 """Replies that are files: CSV or JSON lines, as the query's `format` asks."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -13,17 +13,23 @@ from parley.operations.exports import MEDIA_TYPES, Form, heading, lines
 
 # So many of a file's rows are in memory as text at once.
 PORTION_ROWS = 1_000
+# What is sent between two looks at whether the client still may have it: a slow one gets little more after it may not.
+_PIECE_BYTES = 64 << 10
 Rows = Sequence[Sequence[object]]
 
 
 class FileReply:
     """A file as an ASGI application. It owns `portions`: each is sent before the next one is made, and none is made for a
-    client that left. A failure between two of them breaks the reply off, which its missing end tells.
+    client that left. A failure between two of them breaks the reply off, which its missing end tells. `check` raises where
+    who asked for the file may no longer have it; it is called before each piece.
     """
 
-    def __init__(self, portions: AsyncGenerator[bytes, None], headers: Mapping[str, str]) -> None:
+    def __init__(
+        self, portions: AsyncGenerator[bytes, None], headers: Mapping[str, str], check: Callable[[], object]
+    ) -> None:
         self._portions = portions
         self._headers = headers
+        self._check = check
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         head = [(name.encode(), value.encode()) for name, value in self._headers.items()]
@@ -32,9 +38,12 @@ class FileReply:
             portion = await anext(portions, None)
             await send({"type": "http.response.start", "status": 200, "headers": head})
             while portion is not None:
-                sending.begin()
-                await send({"type": "http.response.body", "body": portion, "more_body": True})
-                sending.end()
+                for start in range(0, len(portion), _PIECE_BYTES):
+                    self._check()
+                    piece = portion[start : start + _PIECE_BYTES]
+                    sending.begin()
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+                    sending.end()
                 portion = await anext(portions, None)
         await send({"type": "http.response.body", "body": b""})
 
@@ -47,7 +56,7 @@ def file_reply(call: Call, name: str, columns: Sequence[str], portions: AsyncGen
         "content-disposition": f'attachment; filename="{name}.{form.value}"',
         **call.reply_headers,
     }
-    return FileReply(_written(columns, portions, form), headers)
+    return FileReply(_written(columns, portions, form), headers, call.actor)
 
 
 async def _written(

@@ -96,10 +96,7 @@ class Membership:
         """
         connection = transaction.connection
         self._keep_an_owner(connection, organization_id, member, None)
-        now, user_id = self._clock.now(), member.user.id
-        theirs = keys.followed_keys(connection, now, organization_id, user_id=user_id)
-        revoked = [self._accounts.revoke(transaction, key) for key in theirs]
-        keys.revoke_rest(connection, now, organization_id, user_id=user_id, service_account_id=None)
+        revoked = self._accounts.revoke_all(transaction, organization_id, user_id=member.user.id)
         ended = [
             session
             for session in entrances.sessions_of(connection, member.user.id)

@@ -4,13 +4,13 @@ import hmac
 from collections.abc import Callable, Iterable
 
 from parley.core.clock import Clock
-from parley.core.principal import Principal
+from parley.core.principal import Caller, Principal
 from parley.domain.accounts.entrances import Session
 from parley.domain.accounts.model import LINGERING_SECONDS, Key
 from parley.domain.accounts.standing import (
     SignedIn,
     Standing,
-    ends_session_work,
+    ended_in_session,
     ends_work,
     principal_of,
     signed_in,
@@ -36,7 +36,7 @@ class Ring:
         self._sessions: dict[bytes, tuple[bytes, SignedIn]] = {}
         self._used: dict[str, float] = {}
         self._sweep_at = _FIRST_SWEEP
-        self._watchers: list[Callable[[frozenset[str]], None]] = []
+        self._watchers: list[Callable[[frozenset[Caller]], None]] = []
 
     def authenticate(self, secret: str) -> Principal | None:
         """Who calls with this key, or None when it does not count.
@@ -83,8 +83,8 @@ class Ring:
         used, self._used = self._used, {}
         return used
 
-    def watch(self, watcher: Callable[[frozenset[str]], None]) -> None:
-        """Have `watcher` called, on the writer's thread, with the ids of keys and sessions that no longer count, or may run less."""
+    def watch(self, watcher: Callable[[frozenset[Caller]], None]) -> None:
+        """Have `watcher` called, on the writer's thread, with those in whose name nothing may run any more, or less."""
         self._watchers.append(watcher)
 
     def replace(
@@ -97,21 +97,20 @@ class Ring:
             for session in sessions
             if (found := signed_in(standing, session)) is not None
         }
-        gone, now = set(), self._clock.now()
+        gone, now = set[Caller](), self._clock.now()
         for digest, (_, principal) in tuple(self._keys.items()):
             if organization_id in {None, principal.organization_id}:
                 _, new_principal = new_keys.get(digest, (_NOBODY, None))
                 if new_principal is None:
                     del self._keys[digest]
                 if ends_work(principal, new_principal, now):
-                    gone.add(principal.key_id)
+                    gone.add(principal.caller)
         for digest, (_, old) in tuple(self._sessions.items()):
             if organization_id in {None, old.session.organization_id}:
                 _, new = new_sessions.get(digest, (_NOBODY, None))
                 if new is None:
                     del self._sessions[digest]
-                if ends_session_work(old, new, now):
-                    gone.add(old.session.id)
+                gone |= ended_in_session(old, new, now)
         self._keys.update(new_keys)
         self._sessions.update(new_sessions)
         self._tell(gone)
@@ -134,7 +133,7 @@ class Ring:
             _, before = self._keys.get(key.digest, (_NOBODY, None))
             self._keys[key.digest] = (key.digest, principal)
             if before is not None and ends_work(before, principal, self._clock.now()):
-                self._tell({key.id})
+                self._tell({principal.caller})
 
     def admit_session(self, standing: Standing, session: Session) -> None:
         """Let one session count, or not, as `standing` says."""
@@ -144,18 +143,30 @@ class Ring:
         else:
             _, before = self._sessions.get(session.digest, (_NOBODY, None))
             self._sessions[session.digest] = (session.digest, found)
-            if before is not None and ends_session_work(before, found, self._clock.now()):
-                self._tell({session.id})
+            if before is not None:
+                self._tell(ended_in_session(before, found, self._clock.now()))
 
     def dismiss(self, keys: Iterable[Key] = (), sessions: Iterable[Session] = ()) -> None:
         """Let these no longer count, from now on."""
-        gone = set()
+        gone, now = set[Caller](), self._clock.now()
         for key in keys:
             self._keys.pop(key.digest, None)
-            gone.add(key.id)
+            gone.add((key.id, key.project_id))
         for session in sessions:
-            self._sessions.pop(session.digest, None)
-            gone.add(session.id)
+            _, before = self._sessions.pop(session.digest, (_NOBODY, None))
+            if before is not None:
+                gone |= ended_in_session(before, None, now)
+        self._tell(gone)
+
+    def dismiss_rest(self, is_theirs: Callable[[Principal], bool], keys: Iterable[Key]) -> None:
+        """Let no key of theirs count but these. What else there is of them is over by a clock that may be ahead: once that is
+        set right they would count as things stood before.
+        """
+        kept, gone = {key.digest for key in keys}, set[Caller]()
+        for digest, (_, principal) in tuple(self._keys.items()):
+            if digest not in kept and is_theirs(principal):
+                del self._keys[digest]
+                gone.add(principal.caller)
         self._tell(gone)
 
     def _sweep(self) -> None:
@@ -166,7 +177,7 @@ class Ring:
                 del self._keys[digest]
         self._sweep_at = max(_FIRST_SWEEP, 2 * len(self._keys))
 
-    def _tell(self, gone: set[str]) -> None:
+    def _tell(self, gone: set[Caller]) -> None:
         if gone:
             for watcher in self._watchers:
                 watcher(frozenset(gone))

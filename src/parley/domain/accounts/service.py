@@ -1,6 +1,6 @@
 """The accounts' verbs on organizations, projects, service accounts and keys."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from parley.core.clock import Clock
@@ -8,6 +8,7 @@ from parley.core.errors import InvalidRequest, NotFound
 from parley.core.ids import new_id
 from parley.core.limits import FREE_TIER, PAID_TIER
 from parley.core.pages import Page, PageRequest
+from parley.core.principal import Principal
 from parley.domain.accounts.entrances import Session
 from parley.domain.accounts.key_shape import new_secret
 from parley.domain.accounts.model import (
@@ -198,6 +199,24 @@ class Accounts:
         transaction.on_commit(lambda: self._ring.dismiss([key]))
         return revoked
 
+    def revoke_all(
+        self,
+        transaction: Transaction,
+        organization_id: str,
+        *,
+        user_id: str | None = None,
+        service_account_id: str | None = None,
+    ) -> list[Key]:
+        """Revoke what a person or a service account has. Those are returned that are not over for longer than a day."""
+        connection, now = transaction.connection, self._clock.now()
+        whose = {"user_id": user_id, "service_account_id": service_account_id}
+        revoked = [
+            self.revoke(transaction, key) for key in keys.followed_keys(connection, now, organization_id, **whose)
+        ]
+        keys.revoke_rest(connection, now, organization_id, **whose)
+        self._dismiss_rest(transaction, _of(organization_id, **whose), [])
+        return revoked
+
     def key(self, connection: Connection, key_id: str, *, organization_id: str | None = None) -> Key:
         """The key, of the organization where one is named. Raises NotFound."""
         found = keys.find_key(connection, key_id)
@@ -241,6 +260,7 @@ class Accounts:
             for session in entrances.sessions_of(connection, user_id)
             if session.organization_id == organization_id
         ]
+        self._dismiss_rest(transaction, _of(organization_id, user_id=user_id), live)
         self._follow(transaction, organization_id, live, sessions)
 
     def follow_session(self, transaction: Transaction, session: Session) -> None:
@@ -249,9 +269,11 @@ class Accounts:
 
     def fill(self, connection: Connection) -> None:
         """Let every key and session count that the database has: at the start, before anybody asks."""
-        standing = self._standing(connection, None)
-        live = keys.followed_keys(connection, self._clock.now())
-        self._ring.replace(None, standing, live, entrances.all_sessions(connection))
+        self._filling(connection)()
+
+    def fill_again(self, transaction: Transaction) -> None:
+        """The same while others ask and change: for when the clock was set back, by which keys were over that are not."""
+        transaction.on_commit(self._filling(transaction.connection))
 
     def is_last_of_house(self, connection: Connection, project: Project) -> bool:
         """Whether the first organization would have no project left without this one."""
@@ -273,10 +295,17 @@ class Accounts:
 
         return frozenset(key.id for key in found if is_gone(key))
 
+    def _filling(self, connection: Connection) -> Callable[[], None]:
+        """What is to be done for the ring to be as the database is now."""
+        standing, sessions = self._standing(connection, None), entrances.all_sessions(connection)
+        live = keys.followed_keys(connection, self._clock.now())
+        return lambda: self._ring.replace(None, standing, live, sessions)
+
     def _follow_project(self, transaction: Transaction, project: Project) -> None:
         """Its keys, and all that reaches beyond one project."""
         connection, organization_id = transaction.connection, project.organization_id
         live = keys.followed_keys(connection, self._clock.now(), organization_id, project_id=project.id)
+        self._dismiss_rest(transaction, lambda who: who.project_id == project.id, live)
         self._follow(transaction, organization_id, live, entrances.all_sessions(connection, organization_id))
 
     def _follow(
@@ -285,6 +314,9 @@ class Accounts:
         """Only what a change concerns is read again: others wait for the thread that does it."""
         standing = self._standing(transaction.connection, organization_id, _people(live, sessions))
         transaction.on_commit(lambda: self._ring.follow(standing, live, sessions))
+
+    def _dismiss_rest(self, transaction: Transaction, is_theirs: Callable[[Principal], bool], live: list[Key]) -> None:
+        transaction.on_commit(lambda: self._ring.dismiss_rest(is_theirs, live))
 
     def _standing(
         self, connection: Connection, organization_id: str | None, user_ids: frozenset[str] | None = None
@@ -302,6 +334,19 @@ class Accounts:
             project_roles=people.project_roles(connection, organization_id, user_ids, now),
             is_house_metered=self._is_house_metered,
         )
+
+
+def _of(
+    organization_id: str, *, user_id: str | None = None, service_account_id: str | None = None
+) -> Callable[[Principal], bool]:
+    """Whether a key is this person's or service account's."""
+
+    def is_theirs(who: Principal) -> bool:
+        if who.organization_id != organization_id:
+            return False
+        return who.user_id == user_id if user_id is not None else who.service_account_id == service_account_id
+
+    return is_theirs
 
 
 def _people(live: Sequence[Key], sessions: Sequence[Session]) -> frozenset[str]:

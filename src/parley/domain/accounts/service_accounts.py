@@ -8,7 +8,7 @@ from parley.core.ids import new_id
 from parley.core.pages import Page, PageRequest
 from parley.domain.accounts.model import Key, Project, ServiceAccount
 from parley.domain.accounts.service import Accounts
-from parley.domain.accounts.store import keys, organizations
+from parley.domain.accounts.store import organizations
 from parley.infra.db import Connection, Transaction
 
 
@@ -53,9 +53,5 @@ class ServiceAccounts:
 
     def remove(self, transaction: Transaction, account: ServiceAccount) -> tuple[Key, ...]:
         """Forget it, and revoke its keys, which are returned."""
-        connection, now = transaction.connection, self._clock.now()
-        theirs = keys.followed_keys(connection, now, account.organization_id, service_account_id=account.id)
         organizations.delete_service_account(transaction.connection, account.id)
-        revoked = tuple([self._accounts.revoke(transaction, key) for key in theirs])
-        keys.revoke_rest(connection, now, account.organization_id, user_id=None, service_account_id=account.id)
-        return revoked
+        return tuple(self._accounts.revoke_all(transaction, account.organization_id, service_account_id=account.id))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from parley.core.principal import FAMILIES, Principal, Scope, closure
+from parley.core.principal import FAMILIES, Caller, Principal, Scope, closure
 from parley.domain.accounts.entrances import Session
 from parley.domain.accounts.model import HOUSE_SCOPES, Key, Organization, OrganizationStatus, Project
 from parley.domain.accounts.people import Role, lower, reaches_every_project, role_scopes
@@ -151,8 +151,9 @@ def ends_work(before: Principal, after: Principal | None, now: float) -> bool:
     return not (closure(before.scopes) - closure(after.scopes)).isdisjoint(_RUNS_MODELS)
 
 
-def ends_session_work(before: SignedIn, after: SignedIn | None, now: float) -> bool:
-    """The same of a session, in any of its projects: which of them a request runs in is not told apart."""
-    if after is None:
-        return True
-    return any(ends_work(who, after.principals.get(project_id), now) for project_id, who in before.principals.items())
+def ended_in_session(before: SignedIn, after: SignedIn | None, now: float) -> set[Caller]:
+    """In whose names nothing must go on: the same of a session, in each of its projects. Without a project nothing runs."""
+    principals = {} if after is None else after.principals
+    return {
+        who.caller for project_id, who in before.principals.items() if ends_work(who, principals.get(project_id), now)
+    }

@@ -46,5 +46,5 @@ class AuditLog:
         wanted: AuditFilter,
         page: PageRequest,
     ) -> Page[AuditEntry]:
-        """Entries of one organization, or of all, the newest first; a cursor that is none of them is as none."""
+        """Entries of one organization, or of all, the newest first. Raises InvalidRequest for a cursor that is none of them."""
         return store.list_entries(connection, organization_id, wanted, page)

@@ -1,11 +1,11 @@
 """The audit log's table and all SQL on it: inserts and selects, nothing else."""
 
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import JSON, Column, Connection, Double, Integer, MetaData, Row, Select, String, Table, select
 
 from parley.core.actor import ActorKind
-from parley.core.pages import Page, PageRequest, page_ahead, page_of
+from parley.core.pages import Page, PageRequest, page_ahead, page_of, unknown_cursor
 from parley.domain.audit.model import AuditEntry, AuditFilter, Change
 
 METADATA = MetaData()
@@ -57,40 +57,43 @@ def insert(connection: Connection, entry: AuditEntry) -> None:
 def list_entries(
     connection: Connection, organization_id: str | None, wanted: AuditFilter, page: PageRequest
 ) -> Page[AuditEntry]:
-    """Entries of one organization, or of all, the newest first; a cursor that is none of them is as none."""
+    """Entries of one organization, or of all, the newest first. Raises InvalidRequest for a cursor that is none of them."""
     query = _filtered(select(_log), organization_id, wanted)
-    if (position := _position(connection, organization_id, page.before)) is not None:
+    if page.before is not None:
+        position = _position(connection, organization_id, page.before, "before")
         newer = query.where(_log.c.position > position).order_by(_log.c.position).limit(page.limit + 1)
         return page_ahead([_entry(row) for row in connection.execute(newer)], page.limit)
-    query = _behind(query, _position(connection, organization_id, page.after))
+    query = _behind(connection, query, organization_id, page.after)
     return page_of([_entry(row) for row in connection.execute(query.limit(page.limit + 1))], page.limit)
 
 
 def last_of_page(
     connection: Connection, organization_id: str | None, wanted: AuditFilter, page: PageRequest
 ) -> str | None:
-    """The id of the last entry of a page behind a cursor, where others follow it."""
+    """The id of the last entry of a page behind a cursor, where others follow it. Raises InvalidRequest as `list_entries` does."""
     query = _filtered(select(_log.c.id), organization_id, wanted)
-    query = _behind(query, _position(connection, organization_id, page.after))
+    query = _behind(connection, query, organization_id, page.after)
     ids = connection.execute(query.offset(page.limit - 1).limit(2)).scalars().all()
     return ids[0] if len(ids) == 2 else None
 
 
-def _position(connection: Connection, organization_id: str | None, cursor: str | None) -> int | None:
-    """Where the entry stands that a cursor names; None: it names none."""
-    if cursor is None:
-        return None
+def _position(
+    connection: Connection, organization_id: str | None, cursor: str, name: Literal["after", "before"]
+) -> int:
+    """Where the entry stands that the cursor of this name names."""
     query = select(_log.c.position).where(_log.c.id == cursor)
     if organization_id is not None:
         query = query.where(_log.c.organization_id == organization_id)
     position: int | None = connection.execute(query).scalar()
+    if position is None:
+        raise unknown_cursor(name)
     return position
 
 
-def _behind(query: Select[Any], position: int | None) -> Select[Any]:
-    """The newest first; of those behind a position, where there is one."""
-    if position is not None:
-        query = query.where(_log.c.position < position)
+def _behind(connection: Connection, query: Select[Any], organization_id: str | None, after: str | None) -> Select[Any]:
+    """The newest first; of those behind a cursor, where there is one."""
+    if after is not None:
+        query = query.where(_log.c.position < _position(connection, organization_id, after, "after"))
     return query.order_by(_log.c.position.desc())
 
 

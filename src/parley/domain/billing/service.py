@@ -29,8 +29,10 @@ from parley.domain.billing.model import (
 from parley.domain.billing.store import balances, ledger, prices
 from parley.infra.db import Connection, Transaction
 
-# A clock that jumps back for a day at the turn of a month meets what the month before had spent.
+# A clock that jumps back for a day at the turn of a month meets what the month before had spent. So does one that is far ahead
+# at the start and is set right later, also where something was charged in a month that was none yet.
 _KEPT_MONTHS_SECONDS = 32 * 86_400.0
+_NUM_KEPT_MONTHS = 3
 _MAX_NOTE_CHARACTERS = 1000
 
 
@@ -60,12 +62,13 @@ class Billing:
         grants = balances.list_grants(connection)
         for grant in grants:
             grant.left_nano = left.get(grant.id, 0)
+        since_month = month_of(self._clock.now() - _KEPT_MONTHS_SECONDS)
         contents = Contents(
             credit=credit,
             grants=grants,
             budgets=balances.list_budgets(connection),
             frozen=balances.list_frozen(connection),
-            spent=balances.load_spend(connection, since_month=month_of(self._clock.now() - _KEPT_MONTHS_SECONDS)),
+            spent=balances.load_spend(connection, since_month=since_month, num_months=_NUM_KEPT_MONTHS),
         )
         self.books = Books(self._clock, contents)
         self._own_prices = prices.list_organization_prices(connection)

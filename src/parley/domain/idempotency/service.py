@@ -6,7 +6,8 @@ from parley.domain.idempotency import store
 from parley.domain.idempotency.model import KEPT_SECONDS, MAX_KEPT_BYTES, KeptReply
 from parley.infra.db import Connection, Database, Transaction
 
-_FORGET_AT_ONCE = 1000
+# The writer is held up for no longer.
+FORGOTTEN_AT_ONCE = 1000
 
 
 class Replies:
@@ -50,10 +51,10 @@ class Replies:
         )
 
     async def forget_old(self) -> int:
-        """Delete what is older than a day, some at a time; how many went."""
+        """Delete some of what is older than a day; how many went: where it is fewer than FORGOTTEN_AT_ONCE, these were all."""
         before = self._clock.now() - KEPT_SECONDS
 
         def forget(unit: Transaction) -> int:
-            return store.forget_before(unit.connection, before, limit=_FORGET_AT_ONCE)
+            return store.forget_before(unit.connection, before, limit=FORGOTTEN_AT_ONCE)
 
         return await self._database.transaction(forget)

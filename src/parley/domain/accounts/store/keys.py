@@ -8,7 +8,7 @@ from parley.core.limits import Limits
 from parley.core.pages import Page, PageRequest, page_of
 from parley.core.principal import Scope
 from parley.domain.accounts.model import ADMIN_SCOPES, LINGERING_SECONDS, Key
-from parley.domain.accounts.store.paging import paged
+from parley.domain.accounts.store.paging import Order, paged
 from parley.domain.accounts.store.tables import keys, live_parts
 
 
@@ -104,12 +104,12 @@ def find_by_digest(connection: Connection, digest: bytes) -> Key | None:
 
 def list_keys(connection: Connection, organization_id: str, page: PageRequest, *, project_id: str | None) -> Page[Key]:
     """The keys that are not revoked: of the project, or, where it is None, the organization's admin keys."""
-    query = select(keys).where(keys.c.organization_id == organization_id, keys.c.revoked_at.is_(None))
+    query = select(keys).where(keys.c.organization_id == organization_id)
     if project_id is None:
         query = query.where(keys.c.is_admin.is_(True))
     else:
         query = query.where(keys.c.project_id == project_id, keys.c.is_admin.is_(False))
-    query = paged(connection, query, keys, page, time="created_at")
+    query = paged(connection, query, Order(table=keys), page, shown=keys.c.revoked_at.is_(None))
     return page_of([_key(row) for row in connection.execute(query)], page.limit)
 
 

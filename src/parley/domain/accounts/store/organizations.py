@@ -4,7 +4,7 @@ from sqlalchemy import Connection, Row, func, select, update
 
 from parley.core.pages import Page, PageRequest, page_of
 from parley.domain.accounts.model import Organization, OrganizationStatus, Project, ServiceAccount
-from parley.domain.accounts.store.paging import paged
+from parley.domain.accounts.store.paging import Order, paged
 from parley.domain.accounts.store.tables import is_used, organizations, projects, service_accounts
 
 
@@ -40,7 +40,7 @@ def all_organizations(connection: Connection) -> list[Organization]:
 
 
 def list_organizations(connection: Connection, page: PageRequest) -> Page[Organization]:
-    query = paged(connection, select(organizations), organizations, page, time="created_at")
+    query = paged(connection, select(organizations), Order(table=organizations), page)
     return page_of([_organization(row) for row in connection.execute(query)], page.limit)
 
 
@@ -122,9 +122,8 @@ def list_projects(
     query = select(projects).where(projects.c.organization_id == organization_id)
     if project_ids is not None:
         query = query.where(projects.c.id.in_(sorted(project_ids)))
-    if not includes_archived:
-        query = query.where(projects.c.archived_at.is_(None))
-    query = paged(connection, query, projects, page, time="created_at")
+    shown = None if includes_archived else projects.c.archived_at.is_(None)
+    query = paged(connection, query, Order(table=projects), page, shown=shown)
     return page_of([_project(row) for row in connection.execute(query)], page.limit)
 
 
@@ -159,7 +158,7 @@ def rename_service_account(connection: Connection, account_id: str, name: str) -
 
 def list_service_accounts(connection: Connection, project_id: str, page: PageRequest) -> Page[ServiceAccount]:
     query = select(service_accounts).where(service_accounts.c.project_id == project_id)
-    query = paged(connection, query, service_accounts, page, time="created_at")
+    query = paged(connection, query, Order(table=service_accounts), page)
     return page_of([_service_account(row) for row in connection.execute(query)], page.limit)
 
 

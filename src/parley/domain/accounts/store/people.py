@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Row, Select, Table, func, select, update
 
 from parley.core.pages import Page, PageRequest, page_of
 from parley.domain.accounts.people import Invite, Member, Role, User
-from parley.domain.accounts.store.paging import paged
+from parley.domain.accounts.store.paging import Order, paged
 from parley.domain.accounts.store.tables import invites, is_used, members, project_members, projects, users
 
 
@@ -61,9 +61,9 @@ def list_members(
     connection: Connection, organization_id: str, page: PageRequest, *, emails: Collection[str] | None = None
 ) -> Page[Member]:
     query = _joined(members).where(members.c.organization_id == organization_id)
-    if emails is not None:
-        query = query.where(users.c.email.in_(emails))
-    return _page_of_members(connection, query, members, page)
+    shown = None if emails is None else users.c.email.in_(emails)
+    query = paged(connection, query, _of_members(members), page, shown=shown)
+    return page_of([_member(row) for row in connection.execute(query)], page.limit)
 
 
 def organizations_of(connection: Connection, user_id: str) -> list[tuple[str, Role]]:
@@ -136,7 +136,8 @@ def find_project_member(connection: Connection, project_id: str, user_id: str) -
 
 def list_project_members(connection: Connection, project_id: str, page: PageRequest) -> Page[Member]:
     query = _joined(project_members).where(project_members.c.project_id == project_id)
-    return _page_of_members(connection, query, project_members, page)
+    query = paged(connection, query, _of_members(project_members), page)
+    return page_of([_member(row) for row in connection.execute(query)], page.limit)
 
 
 def set_project_role(connection: Connection, project_id: str, user_id: str, role: Role) -> None:
@@ -208,7 +209,7 @@ def find_invite_by_digest(connection: Connection, digest: bytes) -> Invite | Non
 
 def list_invites(connection: Connection, organization_id: str, page: PageRequest) -> Page[Invite]:
     query = select(invites).where(invites.c.organization_id == organization_id)
-    query = paged(connection, query, invites, page, time="invited_at")
+    query = paged(connection, query, Order(table=invites, time="invited_at"), page)
     return page_of([_invite(row) for row in connection.execute(query)], page.limit)
 
 
@@ -225,11 +226,8 @@ def _joined(table: Table) -> Select[tuple[object, ...]]:
     return select(users, table.c.role, table.c.added_at, table.c.user_id).join(table, table.c.user_id == users.c.id)
 
 
-def _page_of_members(
-    connection: Connection, query: Select[tuple[object, ...]], table: Table, page: PageRequest
-) -> Page[Member]:
-    query = paged(connection, query, table, page, time="added_at", key="user_id")
-    return page_of([_member(row) for row in connection.execute(query)], page.limit)
+def _of_members(table: Table) -> Order:
+    return Order(table=table, time="added_at", key="user_id")
 
 
 def _member(row: Row[tuple[object, ...]]) -> Member:

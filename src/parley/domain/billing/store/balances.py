@@ -57,8 +57,10 @@ def add_spend(connection: Connection, spent: Mapping[tuple[str, str], int]) -> N
     _ADD_SPEND.execute(connection, [(scope, month, nano) for (scope, month), nano in sorted(spent.items())])
 
 
-def load_spend(connection: Connection, *, since_month: str) -> dict[str, dict[str, int]]:
-    """The sums by month and scope, from that month on."""
+def load_spend(connection: Connection, *, since_month: str, num_months: int = 0) -> dict[str, dict[str, int]]:
+    """The sums by month and scope, from that month on, and of at least the newest so many that there are."""
+    months = select(monthly_spend.c.month).distinct().order_by(monthly_spend.c.month.desc()).limit(num_months)
+    since_month = min([since_month, *connection.execute(months).scalars()])
     found: dict[str, dict[str, int]] = {}
     for row in connection.execute(select(monthly_spend).where(monthly_spend.c.month >= since_month)):
         found.setdefault(row.month, {})[row.scope] = row.spent_nano
