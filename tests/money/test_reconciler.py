@@ -17,6 +17,7 @@ from parley.core.usage import Usage
 from parley.domain.audit.model import AuditFilter
 from parley.domain.audit.service import AuditLog
 from parley.domain.billing.audit import Expected, check_chain, check_sums
+from parley.domain.billing.model import REVENUE, EntryKind, Posting
 from parley.domain.billing.verify import Position
 from parley.infra.db import Database
 from parley.operations.verification import verify_ledger
@@ -182,6 +183,24 @@ async def test_only_the_accounts_that_are_touched_are_frozen(path):
         assert (entry.change.type, entry.change.organization_id) == ("account.frozen", "org-a")
         assert entry.change.before["frozen"] is None
         assert entry.change.after["frozen"].startswith(("account", "entry"))
+
+
+async def test_a_ledger_that_ends_before_what_was_written_is_found_though_all_sums_agree(path):
+    async with open_money(path) as bench:
+        await bench.top_up(10)
+        # What costs nothing leaves an entry that moves nothing: no balance tells that it is gone.
+        expected = Expected(seq=2, balances={"credit:org-a": 10})
+        (finding,) = await bench.database.read(lambda connection: check_sums(connection, expected))
+        assert finding.text == "the ledger ends at entry 1; entry 2 was written"
+
+
+async def test_a_balance_below_nothing_is_found_though_the_books_have_it_too(path):
+    async with open_money(path) as bench:
+        taken = Posting(key="made-up", kind=EntryKind.CHARGE, at=0, debit="credit:org-a", credit=REVENUE, amount_nano=5)
+        await bench.database.transaction(lambda unit: bench.billing.post(unit.connection, [taken]))
+        bench.billing.books.add_credit("org-a", -5)
+        (finding,) = await bench.reconciler().check()
+        assert finding.organizations == {"org-a"}
 
 
 async def test_what_was_deleted_while_nothing_ran_is_found(path):

@@ -3,15 +3,16 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 from starlette.requests import Request
 from starlette.responses import Response
 
 from parley.api.repeats import Repeats
 from parley.core.claim import Claim
 from parley.core.errors import Conflict, InvalidRequest
-from parley.core.usage import Usage
+from parley.core.usage import Outcome, Usage
 from parley.domain.idempotency.model import KEPT_SECONDS, MAX_KEPT_BYTES
-from tests.builders_billing import PRICE, need, open_money, principal
+from tests.builders_billing import PRICE, need, open_money, principal, record_of
 
 CLAIM = Claim(project_id="proj_a", key="order-1", fingerprint=b"f" * 32)
 
@@ -33,6 +34,16 @@ async def test_a_reply_is_found_for_a_day_and_then_forgotten(place):
         bench.clock.advance(KEPT_SECONDS + 1)
         assert await bench.replies.find("proj_a", "order-1") is None
         assert await bench.replies.forget_old() == 1
+
+
+@pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome is not Outcome.FINISHED])
+async def test_a_request_that_did_not_come_to_its_end_may_be_done_again_under_its_key(place, outcome):
+    async with open_money(place) as bench:
+        await bench.top_up(1_000)
+        hold = bench.billing.books.open_hold("req_1", principal(), PRICE, need(), CLAIM)
+        record = record_of(hold, Usage(input_tokens=10, output_tokens=5))
+        await bench.settlements.settle(hold, structs.replace(record, outcome=outcome))
+        assert await bench.replies.find("proj_a", "order-1") is None
 
 
 async def test_a_reply_that_is_too_large_is_noted_and_not_kept(place):
