@@ -16,10 +16,12 @@ from parley.core.pages import PageRequest
 from parley.core.usage import Usage
 from parley.domain.audit.model import AuditFilter
 from parley.domain.audit.service import AuditLog
+from parley.domain.billing import audit
 from parley.domain.billing.audit import Expected, check_chain, check_sums
 from parley.domain.billing.model import REVENUE, EntryKind, Posting
 from parley.domain.billing.verify import Position
 from parley.infra.db import Database
+from parley.operations import reconcile
 from parley.operations.verification import verify_ledger
 from tests.builders_billing import open_money, principal
 from tests.postgres import execute as on_server
@@ -152,6 +154,35 @@ async def test_a16_drift_is_found_and_freezes_the_account(path, damage):
     async with open_money(path, clock) as again:
         with pytest.raises(RateLimited):
             again.hold("req_later")
+
+
+async def test_a_ledger_that_is_too_long_for_one_round_is_walked_piece_by_piece_and_then_again(path, monkeypatch):
+    monkeypatch.setattr(audit, "PAGE_ENTRIES", 4)
+    monkeypatch.setattr(reconcile, "ENTRIES_PER_ROUND", 4)
+    async with open_money(path) as bench:
+        await bench.top_up(1_000_000)
+        await spend(bench, 11)
+        reconciler = bench.reconciler()
+        for damaged, num_rounds in ((11, 3), (2, 1)):
+            # A note moves nothing, so that no sum tells.
+            execute(path, f"UPDATE ledger_entries SET note = note || '!' WHERE seq = {damaged}")
+            found = [await reconciler.check() for _ in range(num_rounds)]
+            assert [len(findings) for findings in found] == [0] * (num_rounds - 1) + [1]
+            assert found[-1][0].text.startswith(f"entry {damaged} ")
+            execute(path, f"UPDATE ledger_entries SET note = rtrim(note, '!') WHERE seq = {damaged}")
+
+
+async def test_what_is_left_of_a_grant_that_is_over_is_written_off_in_the_ledger_too(path):
+    async with open_money(path) as bench:
+        grant_id = await bench.grant(50, days=1)
+        bench.clock.advance(10 * 86_400)
+        reconciler = bench.reconciler()
+        await reconciler.expire()
+        assert await reconciler.check() == []
+        last = await bench.database.read(
+            lambda connection: bench.billing.read_entries(connection, after=0, limit=99)[-1]
+        )
+        assert (last.key, last.debit, last.amount_nano) == (f"expiry:{grant_id}", f"grant:{grant_id}", 50)
 
 
 async def read_all(bench):
