@@ -187,6 +187,18 @@ async def test_i16_a_reset_link_counts_once_for_an_hour_and_ends_every_session(t
     assert refused.status_code == 400
 
 
+async def test_i16_of_two_reset_links_the_later_one_alone_counts(town: Town) -> None:
+    await town.sign_up("ada@example.org")
+    tokens = []
+    for num in (2, 3):
+        await town.ok("POST", "/v1/account/ask_reset", {"email": "ada@example.org"}, key=None)
+        mail = await town.mail_to("ada@example.org", num=num)
+        tokens.append(re.search(r"/reset#(\S+)", mail).group(1))
+    for token, status in zip(tokens, (400, 200), strict=True):
+        new = {"token": token, "password": "another password"}
+        assert (await town.call("POST", "/v1/account/reset", new, key=None)).status_code == status
+
+
 class Interrupted(Passwords):
     """Something happens between the moment in which a password is found right and that in which its user is let in."""
 

@@ -128,7 +128,9 @@ async def test_items_that_wait_together_are_each_kept_by_their_own_write(databas
 
     async with HeldWriter(database):
         writes = (insert, insert_loudly, insert_loudly, insert)
-        rows = [asyncio.ensure_future(database.append(write, row(name))) for write, name in zip(writes, "abcd")]
+        rows = [
+            asyncio.ensure_future(database.append(write, row(name))) for write, name in zip(writes, "abcd", strict=True)
+        ]
         await asyncio.sleep(0)
     await asyncio.gather(*rows)
     assert await database.read(names) == ["a", "B", "C", "d"]
