@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from msgspec import structs
 
 from parley.core.errors import Conflict, InvalidRequest, RateLimited
 from parley.core.money import MAX_NANO
@@ -292,6 +293,19 @@ async def test_a_grant_that_paid_for_a_request_that_was_cut_off_is_drawn_on_afte
     clock.advance(10 * 86_400)
     async with open_money(place, clock) as again:
         assert again.billing.books.balances() == {f"grant:{grant_id}": 50 - CHARGE}
+
+
+async def test_an_orphan_is_paid_with_the_grant_that_expired_while_its_request_ran(place):
+    async with open_money(place) as bench:
+        await bench.top_up(1_000)
+        grant_id = await bench.grant(50, days=1)
+        hold = bench.hold()
+        bench.clock.advance(2 * 86_400)
+        record = structs.replace(record_of(hold, USED), created_at=bench.clock.now())
+        await bench.settlements.checkpoint([(hold, record)])
+        clock = bench.clock
+    async with open_money(place, clock) as again:
+        assert again.billing.books.balances() == {"credit:org-a": 1_000, f"grant:{grant_id}": 50 - CHARGE}
 
 
 async def test_budgets_are_counted_through_the_database(place):
