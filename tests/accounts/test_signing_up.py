@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from parley.core.actor import Actor, ActorKind
-from parley.core.errors import AuthenticationFailed
+from parley.core.errors import AuthenticationFailed, InvalidRequest
 from parley.core.principal import Principal
 from parley.domain.accounts.passwords import Passwords
 from parley.operations.front_door import FrontDoor, SignUpRules
@@ -212,6 +213,28 @@ class Interrupted(Passwords):
         return is_right
 
 
+def interrupted_door(town: Town, meanwhile: Callable[[], Awaitable[object]]) -> tuple[FrontDoor, Actor]:
+    """The door, and who stands before it."""
+    nobody = Principal(organization_id="", project_id="", key_id="", scopes=frozenset())
+    visitor = Actor(kind=ActorKind.VISITOR, principal=nobody, address="192.0.2.1")
+    rules = SignUpRules(public_url="http://here")
+    return FrontDoor(town.records, Interrupted(meanwhile), rules, town.clock), visitor
+
+
+async def test_a_sign_up_that_took_anothers_place_meanwhile_is_not_completed_with_its_password(town: Town) -> None:
+    await town.ok("POST", SIGN_UP, {"email": "ada@example.org", "password": PASSWORD}, key=None)
+    code = re.search(r"\b(\d{6})\b", await town.mail_to("ada@example.org")).group()
+
+    async def replace() -> None:
+        # A stranger's sign-up that was given the same code.
+        theirs = text("UPDATE sign_ups SET password_hash = 'the hash of a password that is not hers'")
+        await town.records.database.transaction(lambda unit: unit.connection.execute(theirs))
+
+    door, visitor = interrupted_door(town, replace)
+    with pytest.raises(InvalidRequest):
+        await door.verify(visitor, email="ada@example.org", code=code, password=PASSWORD)
+
+
 async def test_i16_a_log_in_beside_a_reset_is_not_let_in_with_the_old_password(town: Town) -> None:
     boss = await town.sign_up("boss@example.org")
     await town.sign_up("ada@example.org")
@@ -226,10 +249,7 @@ async def test_i16_a_log_in_beside_a_reset_is_not_let_in_with_the_old_password(t
         token = re.search(r"/reset#(\S+)", mail).group(1)
         await town.ok("POST", "/v1/account/reset", {"token": token, "password": "another password"}, key=None)
 
-    rules = SignUpRules(public_url="http://here")
-    nobody = Principal(organization_id="", project_id="", key_id="", scopes=frozenset())
-    visitor = Actor(kind=ActorKind.VISITOR, principal=nobody, address="192.0.2.1")
-    door = FrontDoor(town.records, Interrupted(reset), rules, town.clock)
+    door, visitor = interrupted_door(town, reset)
     with pytest.raises(AuthenticationFailed):
         await door.log_in(visitor, email="ada@example.org", password=PASSWORD)
     with pytest.raises(AuthenticationFailed):
