@@ -241,6 +241,22 @@ async def test_b4_a_statement_that_meets_a_failing_disk_is_fatal_and_no_matter_o
     await asyncio.wait_for(database.wait_failed(), 60)
 
 
+async def test_b4_what_met_a_failing_disk_is_not_tried_again(database: Database) -> None:
+    attempts: list[str] = []
+
+    def meet_a_bad_sector_once(connection: Connection, rows: Sequence[dict[str, str]]) -> None:
+        attempts.append("attempt")
+        if len(attempts) == 1:
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE  # type: ignore[misc]
+            raise OperationalError("INSERT ...", {}, error)
+        insert(connection, rows)
+
+    with pytest.raises(DatabaseFailed):
+        await database.append(meet_a_bad_sector_once, row("a"))
+    assert attempts == ["attempt"]
+
+
 async def test_b8_two_hundred_writers_are_all_served_without_a_busy_database(database: Database) -> None:
     async def write_and_read(number: int) -> None:
         for turn in range(5):
