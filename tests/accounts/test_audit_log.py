@@ -12,6 +12,7 @@ import pytest
 from parley.api.platform.commands import AddUpstream, RemoveModel, perform
 from parley.core.errors import NotFound
 from parley.core.upstream import UpstreamKind
+from parley.domain.accounts.people import Member, Role, User
 from parley.domain.audit.model import Change
 from parley.domain.catalog.entries import UpstreamEntry
 from parley.infra.db import Transaction
@@ -91,6 +92,26 @@ async def test_each_key_that_is_revoked_with_its_owner_leaves_an_entry(town: Tow
     for key_id, entry in zip(made, entries[1:], strict=True):
         assert (entry["resource_id"], entry["actor"]["session"]["user"]["email"]) == (key_id, "ada@example.org")
         assert (entry["before"]["revoked_at"], entry["after"]["revoked_at"]) == (None, town.clock.now())
+
+
+async def test_a_key_that_is_revoked_twice_leaves_one_entry(town: Town) -> None:
+    key = await town.new_key()
+    for _ in range(2):
+        await town.ok("DELETE", f"{HOUSE}/projects/{key['project_id']}/api_keys/{key['id']}")
+    (entry,) = (await town.ok("GET", f"{HOUSE}/audit_logs?event_types[]=api_key.deleted"))["data"]
+    assert entry["resource_id"] == key["id"]
+
+
+async def test_no_entry_shows_what_a_secret_is_recognised_by(town: Town) -> None:
+    actor = await operator(town.records)
+    user = User(id="user_1", email="ada@example.org", name="Ada", created_at=1.0, password_hash="$argon2id$hash")
+    for shown in (user, Member(user=user, role=Role.OWNER, added_at=2.0)):
+        await town.records.database.transaction(
+            lambda unit, after=shown: note(town.records, unit, actor, "user.added", after=after)
+        )
+    text = (await town.call("GET", f"{HOUSE}/audit_logs")).text
+    assert "ada@example.org" in text
+    assert "argon2id" not in text
 
 
 async def test_what_was_refused_leaves_no_entry(town: Town) -> None:

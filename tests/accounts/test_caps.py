@@ -109,6 +109,21 @@ async def test_memory_forgets_the_keys_that_are_over(town: Town, monkeypatch: py
     assert in_memory.authenticate(kept["value"]) is not None
 
 
+async def test_memory_forgets_no_key_for_a_clock_that_was_ahead_for_a_moment(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ring, "_FIRST_SWEEP", 1)
+    in_memory = town.records.keys
+    in_memory._sweep_at = 1
+    key = await town.new_key(expires_at=int(town.clock.now()) + 60)
+    town.clock.advance(86_400)
+    for _ in range(5):
+        await town.new_key()
+    assert in_memory.authenticate(key["value"]) is None
+    town.clock.set_back(86_400)
+    assert in_memory.authenticate(key["value"]) is not None
+
+
 @pytest.mark.parametrize(("cap", "most"), [("MAX_OPEN_INVITES", 3), ("MAX_PEOPLE", 4)])
 async def test_an_organization_has_so_many_members_and_open_invites(
     town: Town, monkeypatch: pytest.MonkeyPatch, cap: str, most: int

@@ -134,6 +134,15 @@ async def test_a_password_is_guessed_two_hundred_times_a_day_from_wherever(town:
     assert (await door.log_in(visitor(201), email="ada@example.org", password="another password")).token
 
 
+async def test_who_logs_in_has_as_many_guesses_as_before_any_was_wrong(town: Town) -> None:
+    await town.sign_up("ada@example.org")
+    door = door_of(town)
+    for first in (0, 150):
+        for number in range(150):
+            await wrong_log_in(door, first + number)
+        assert (await door.log_in(visitor(500), email="ada@example.org", password=PASSWORD)).token
+
+
 async def test_no_client_alone_keeps_an_address_from_asking_for_a_reset(town: Town) -> None:
     door = door_of(town)
     for _ in range(5):

@@ -247,6 +247,17 @@ async def test_a_rotated_key_counts_beside_the_new_one_for_its_overlap(town: Tow
     assert town.records.keys.authenticate(newest["value"]) is not None
 
 
+async def test_an_overlap_makes_no_key_count_longer_than_it_would_have(town: Town) -> None:
+    old = await town.new_key(expires_at=int(town.clock.now()) + 60)
+    path = f"{HOUSE}/projects/{old['project_id']}/api_keys/{old['id']}/rotate"
+    new = await town.ok("POST", path, {"overlap_seconds": 3_600})
+    town.clock.advance(59)
+    keys = old["value"], new["value"]
+    assert all(town.records.keys.authenticate(key) is not None for key in keys)
+    town.clock.advance(1)
+    assert [town.records.keys.authenticate(key) for key in keys] == [None, None]
+
+
 async def test_a_revoked_key_comes_back_neither_by_a_change_nor_by_rotation(town: Town) -> None:
     key = await town.new_key()
     path = f"{HOUSE}/projects/{key['project_id']}/api_keys/{key['id']}"

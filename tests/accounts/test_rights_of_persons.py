@@ -99,6 +99,15 @@ async def test_an_admin_does_not_revoke_an_owners_admin_key(town: Town) -> None:
     assert (await boss.call("DELETE", f"{path}/{owners}")).status_code == 200
 
 
+async def test_an_admin_does_not_revoke_a_key_that_operates_the_installation(town: Town) -> None:
+    admin = await town.join("admin@example.org", "admin")
+    path = f"{HOUSE}/admin_api_keys"
+    operates = await town.ok("POST", path, {"name": "o", "scopes": ["admin", "operator"]})
+    assert (await admin.call("DELETE", f"{path}/{operates['id']}")).status_code == 401
+    assert town.records.keys.authenticate(operates["value"]) is not None
+    await town.ok("DELETE", f"{path}/{operates['id']}")
+
+
 def remove(boss: Person, inviter: Person, key: dict[str, Any]) -> Any:
     return boss.call("DELETE", f"{HOUSE}/users/{inviter.user_id}")
 

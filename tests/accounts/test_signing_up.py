@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from parley.core.actor import Actor, ActorKind
-from parley.core.errors import AuthenticationFailed
+from parley.core.errors import AuthenticationFailed, InvalidRequest
 from parley.core.principal import Principal
 from parley.domain.accounts.passwords import Passwords
 from parley.operations.front_door import FrontDoor, SignUpRules
@@ -187,6 +188,18 @@ async def test_i16_a_reset_link_counts_once_for_an_hour_and_ends_every_session(t
     assert refused.status_code == 400
 
 
+async def test_i16_of_two_reset_links_the_later_one_alone_counts(town: Town) -> None:
+    await town.sign_up("ada@example.org")
+    tokens = []
+    for num in (2, 3):
+        await town.ok("POST", "/v1/account/ask_reset", {"email": "ada@example.org"}, key=None)
+        mail = await town.mail_to("ada@example.org", num=num)
+        tokens.append(re.search(r"/reset#(\S+)", mail).group(1))
+    for token, status in zip(tokens, (400, 200), strict=True):
+        new = {"token": token, "password": "another password"}
+        assert (await town.call("POST", "/v1/account/reset", new, key=None)).status_code == status
+
+
 class Interrupted(Passwords):
     """Something happens between the moment in which a password is found right and that in which its user is let in."""
 
@@ -198,6 +211,28 @@ class Interrupted(Passwords):
         is_right = await super().is_right(password, password_hash)
         await self._meanwhile()
         return is_right
+
+
+def interrupted_door(town: Town, meanwhile: Callable[[], Awaitable[object]]) -> tuple[FrontDoor, Actor]:
+    """The door, and who stands before it."""
+    nobody = Principal(organization_id="", project_id="", key_id="", scopes=frozenset())
+    visitor = Actor(kind=ActorKind.VISITOR, principal=nobody, address="192.0.2.1")
+    rules = SignUpRules(public_url="http://here")
+    return FrontDoor(town.records, Interrupted(meanwhile), rules, town.clock), visitor
+
+
+async def test_a_sign_up_that_took_anothers_place_meanwhile_is_not_completed_with_its_password(town: Town) -> None:
+    await town.ok("POST", SIGN_UP, {"email": "ada@example.org", "password": PASSWORD}, key=None)
+    code = re.search(r"\b(\d{6})\b", await town.mail_to("ada@example.org")).group()
+
+    async def replace() -> None:
+        # A stranger's sign-up that was given the same code.
+        theirs = text("UPDATE sign_ups SET password_hash = 'the hash of a password that is not hers'")
+        await town.records.database.transaction(lambda unit: unit.connection.execute(theirs))
+
+    door, visitor = interrupted_door(town, replace)
+    with pytest.raises(InvalidRequest):
+        await door.verify(visitor, email="ada@example.org", code=code, password=PASSWORD)
 
 
 async def test_i16_a_log_in_beside_a_reset_is_not_let_in_with_the_old_password(town: Town) -> None:
@@ -214,10 +249,7 @@ async def test_i16_a_log_in_beside_a_reset_is_not_let_in_with_the_old_password(t
         token = re.search(r"/reset#(\S+)", mail).group(1)
         await town.ok("POST", "/v1/account/reset", {"token": token, "password": "another password"}, key=None)
 
-    rules = SignUpRules(public_url="http://here")
-    nobody = Principal(organization_id="", project_id="", key_id="", scopes=frozenset())
-    visitor = Actor(kind=ActorKind.VISITOR, principal=nobody, address="192.0.2.1")
-    door = FrontDoor(town.records, Interrupted(reset), rules, town.clock)
+    door, visitor = interrupted_door(town, reset)
     with pytest.raises(AuthenticationFailed):
         await door.log_in(visitor, email="ada@example.org", password=PASSWORD)
     with pytest.raises(AuthenticationFailed):

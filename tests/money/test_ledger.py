@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from msgspec import structs
 
 from parley.core.clock import FakeClock
 from parley.core.errors import Conflict, InvalidRequest, RateLimited
@@ -172,6 +173,25 @@ async def test_an_amount_that_is_none_or_too_large_for_sums_is_refused(place, na
         assert again.available == 2 * MAX_NANO
 
 
+@pytest.mark.parametrize("nano", [-1, MAX_NANO + 1, 2**70])
+async def test_a_budget_below_nothing_or_too_large_for_sums_is_refused(place, nano):
+    async with open_money(place) as bench:
+        with pytest.raises(InvalidRequest):
+            await bench.database.transaction(lambda unit: bench.billing.set_budget(unit, "proj_a", nano))
+        for limit in (0, MAX_NANO):
+            await bench.database.transaction(lambda unit, most=limit: bench.billing.set_budget(unit, "proj_a", most))
+            assert await bench.database.read(lambda unit: bench.billing.budget_nano(unit, "proj_a")) == limit
+
+
+async def test_of_a_long_note_the_ledger_keeps_the_beginning(place):
+    async with open_money(place) as bench:
+        note = "n" * 1_000
+        await bench.database.transaction(
+            lambda unit: bench.billing.top_up(unit, "org-a", 500, key="first", note=note + "o" * 1_000)
+        )
+        assert [entry.note for entry in await entries_of(bench)] == [note]
+
+
 async def test_what_is_topped_up_can_be_spent_at_once(place):
     async with open_money(place) as bench:
         with pytest.raises(RateLimited):
@@ -196,6 +216,22 @@ async def test_a_request_that_was_checkpointed_when_its_server_died_is_charged_o
             assert await held_rows(again) == []
             charges = {record.request_id: record.charge_nano for record in await again.usage.list_records()}
             assert charges == {"req_lost": CHARGE + 3, "req_young": 0}
+
+
+async def test_a_request_that_was_settled_is_not_settled_again_where_its_hold_was_left_behind(place):
+    async with open_money(place) as bench:
+        await bench.top_up(1_000)
+        hold = bench.hold()
+        await bench.settlements.checkpoint([(hold, record_of(hold, USED))])
+        ((request_id, state),) = await held_rows(bench)
+        await bench.settle(hold, USED)
+        left_behind = [(request_id, hold.amount_nano, state)]
+        await bench.database.transaction(lambda unit: balances.put_holds(unit.connection, left_behind))
+        clock = bench.clock
+    async with open_money(place, clock) as again:
+        assert again.available == 1_000 - CHARGE
+        assert again.billing.books.spent_nano("proj_a") == CHARGE
+        assert (len(await again.usage.list_records()), await held_rows(again)) == (1, [])
 
 
 async def test_an_orphan_counts_in_the_month_of_its_record_which_may_be_over(place):
@@ -274,6 +310,19 @@ async def test_a_grant_that_paid_for_a_request_that_was_cut_off_is_drawn_on_afte
         assert again.billing.books.balances() == {f"grant:{grant_id}": 50 - CHARGE}
 
 
+async def test_an_orphan_is_paid_with_the_grant_that_expired_while_its_request_ran(place):
+    async with open_money(place) as bench:
+        await bench.top_up(1_000)
+        grant_id = await bench.grant(50, days=1)
+        hold = bench.hold()
+        bench.clock.advance(2 * 86_400)
+        record = structs.replace(record_of(hold, USED), created_at=bench.clock.now())
+        await bench.settlements.checkpoint([(hold, record)])
+        clock = bench.clock
+    async with open_money(place, clock) as again:
+        assert again.billing.books.balances() == {"credit:org-a": 1_000, f"grant:{grant_id}": 50 - CHARGE}
+
+
 async def test_budgets_are_counted_through_the_database(place):
     async with open_money(place) as bench:
         await bench.top_up(10_000)
@@ -285,3 +334,15 @@ async def test_budgets_are_counted_through_the_database(place):
             again.hold("req_2")
         assert refused.value.code == "project_spend_limit_exceeded"
         again.hold("req_3", need(1, 1), who=principal())
+
+
+async def test_a_clock_that_jumps_back_into_the_month_before_a_start_meets_what_was_spent_in_it(place):
+    async with open_money(place) as bench:
+        await bench.top_up(10_000)
+        await bench.settle(bench.hold(), USED)
+        clock = bench.clock
+    clock.advance(31 * 86_400)
+    async with open_money(place, clock) as again:
+        assert again.billing.books.spent_nano("proj_a") == 0
+        clock.advance(-86_400)
+        assert again.billing.books.spent_nano("proj_a") == CHARGE

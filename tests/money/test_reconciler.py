@@ -17,9 +17,12 @@ from parley.core.pages import PageRequest
 from parley.core.usage import Usage
 from parley.domain.audit.model import AuditFilter
 from parley.domain.audit.service import AuditLog
+from parley.domain.billing import audit
 from parley.domain.billing.audit import Expected, check_chain, check_sums
+from parley.domain.billing.model import REVENUE, EntryKind, Posting
 from parley.domain.billing.verify import Position
 from parley.infra.db import Database
+from parley.operations import reconcile
 from parley.operations.verification import verify_ledger
 from tests.builders_billing import DAY_SECONDS, PRICE, need, open_money, principal
 from tests.postgres import execute as on_server
@@ -154,6 +157,48 @@ async def test_a16_drift_is_found_and_freezes_the_account(path, damage):
             again.hold("req_later")
 
 
+async def test_a_ledger_that_is_too_long_for_one_round_is_walked_piece_by_piece_and_then_again(path, monkeypatch):
+    monkeypatch.setattr(audit, "PAGE_ENTRIES", 4)
+    monkeypatch.setattr(reconcile, "ENTRIES_PER_ROUND", 4)
+    async with open_money(path) as bench:
+        await bench.top_up(1_000_000)
+        await spend(bench, 11)
+        reconciler = bench.reconciler()
+        for damaged, num_rounds in ((11, 3), (2, 1)):
+            # A note moves nothing, so that no sum tells.
+            execute(path, f"UPDATE ledger_entries SET note = note || '!' WHERE seq = {damaged}")
+            found = [await reconciler.check() for _ in range(num_rounds)]
+            assert [len(findings) for findings in found] == [0] * (num_rounds - 1) + [1]
+            assert found[-1][0].text.startswith(f"entry {damaged} ")
+            execute(path, f"UPDATE ledger_entries SET note = rtrim(note, '!') WHERE seq = {damaged}")
+
+
+async def test_what_is_left_of_a_grant_that_is_over_is_written_off_in_the_ledger_too(path):
+    async with open_money(path) as bench:
+        grant_id = await bench.grant(50, days=1)
+        bench.clock.advance(10 * 86_400)
+        reconciler = bench.reconciler()
+        await reconciler.expire()
+        assert await reconciler.check() == []
+        last = await bench.database.read(
+            lambda connection: bench.billing.read_entries(connection, after=0, limit=99)[-1]
+        )
+        assert (last.key, last.debit, last.amount_nano) == (f"expiry:{grant_id}", f"grant:{grant_id}", 50)
+
+
+async def test_grants_that_are_over_are_written_off_while_the_reconciler_runs(path):
+    async with open_money(path) as bench:
+        grant_id = await bench.grant(50, days=1)
+        bench.clock.advance(10 * 86_400)
+        running = asyncio.create_task(bench.reconciler().run())
+        async with asyncio.timeout(30):
+            while f"expiry:{grant_id}" not in {row[1] for row in await read_all(bench)}:
+                await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.wait({running})
+        assert bench.billing.books.balances() == {}
+
+
 async def read_all(bench):
     return await bench.database.read(
         lambda connection: [tuple(row) for row in connection.execute(text("SELECT * FROM ledger_entries"))]
@@ -183,6 +228,24 @@ async def test_only_the_accounts_that_are_touched_are_frozen(path):
         assert (entry.change.type, entry.change.organization_id) == ("account.frozen", "org-a")
         assert entry.change.before["frozen"] is None
         assert entry.change.after["frozen"].startswith(("account", "entry"))
+
+
+async def test_a_ledger_that_ends_before_what_was_written_is_found_though_all_sums_agree(path):
+    async with open_money(path) as bench:
+        await bench.top_up(10)
+        # What costs nothing leaves an entry that moves nothing: no balance tells that it is gone.
+        expected = Expected(seq=2, balances={"credit:org-a": 10})
+        (finding,) = await bench.database.read(lambda connection: check_sums(connection, expected))
+        assert finding.text == "the ledger ends at entry 1; entry 2 was written"
+
+
+async def test_a_balance_below_nothing_is_found_though_the_books_have_it_too(path):
+    async with open_money(path) as bench:
+        taken = Posting(key="made-up", kind=EntryKind.CHARGE, at=0, debit="credit:org-a", credit=REVENUE, amount_nano=5)
+        await bench.database.transaction(lambda unit: bench.billing.post(unit.connection, [taken]))
+        bench.billing.books.add_credit("org-a", -5)
+        (finding,) = await bench.reconciler().check()
+        assert finding.organizations == {"org-a"}
 
 
 async def test_what_was_deleted_while_nothing_ran_is_found(path):

@@ -3,15 +3,16 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 from starlette.requests import Request
 from starlette.responses import Response
 
 from parley.api.repeats import Repeats
 from parley.core.claim import Claim
 from parley.core.errors import Conflict, InvalidRequest
-from parley.core.usage import Usage
+from parley.core.usage import Outcome, Usage
 from parley.domain.idempotency.model import KEPT_SECONDS, MAX_KEPT_BYTES
-from tests.builders_billing import PRICE, need, open_money, principal
+from tests.builders_billing import PRICE, need, open_money, principal, record_of
 
 CLAIM = Claim(project_id="proj_a", key="order-1", fingerprint=b"f" * 32)
 
@@ -54,11 +55,51 @@ async def test_one_round_forgets_all_that_is_old_and_lets_the_writer_go_between(
         assert num_forgotten == [2, 2, 1]
 
 
+@pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome is not Outcome.FINISHED])
+async def test_a_request_that_did_not_come_to_its_end_may_be_done_again_under_its_key(place, outcome):
+    async with open_money(place) as bench:
+        await bench.top_up(1_000)
+        hold = bench.billing.books.open_hold("req_1", principal(), PRICE, need(), CLAIM)
+        record = record_of(hold, Usage(input_tokens=10, output_tokens=5))
+        await bench.settlements.settle(hold, structs.replace(record, outcome=outcome))
+        assert await bench.replies.find("proj_a", "order-1") is None
+
+
 async def test_a_reply_that_is_too_large_is_noted_and_not_kept(place):
     async with open_money(place) as bench:
         await settle(bench)
         await bench.replies.keep_body(CLAIM, "req_1", b"x" * (MAX_KEPT_BYTES + 1))
         assert (await bench.replies.find("proj_a", "order-1")).body is None
+
+
+async def test_the_request_that_was_charged_last_under_a_key_takes_the_place_of_the_one_before(place):
+    async with open_money(place) as bench:
+        await settle(bench)
+        await bench.replies.keep_body(CLAIM, "req_1", b"{}")
+        bench.clock.advance(KEPT_SECONDS - 1)
+        again = replace(CLAIM, fingerprint=b"g" * 32)
+        await settle(bench, "req_2", again)
+        bench.clock.advance(2)
+        found = await bench.replies.find("proj_a", "order-1")
+        assert (found.request_id, found.fingerprint, found.body) == ("req_2", again.fingerprint, None)
+
+
+async def test_what_is_forgotten_under_a_key_is_kept_of_another_project_under_the_same(place):
+    async with open_money(place) as bench:
+        await settle(bench)
+        bench.clock.advance(KEPT_SECONDS)
+        await settle(bench, "req_2", replace(CLAIM, project_id="proj_b"))
+        bench.clock.advance(1)
+        assert await bench.replies.forget_old() == 1
+        assert (await bench.replies.find("proj_b", "order-1")).request_id == "req_2"
+
+
+async def test_a_thousand_replies_are_forgotten_at_a_time(place):
+    async with open_money(place) as bench:
+        claims = [(replace(CLAIM, key=f"order-{number}"), f"req_{number}") for number in range(1_001)]
+        await bench.database.transaction(lambda unit: bench.replies.settle(unit.connection, claims))
+        bench.clock.advance(KEPT_SECONDS + 1)
+        assert [await bench.replies.forget_old() for _ in range(3)] == [1_000, 1, 0]
 
 
 async def test_a_reply_goes_to_its_own_request_s_place_only(place):

@@ -142,6 +142,22 @@ async def test_a_key_whose_successor_counts_no_more_is_rotated_again_with_the_en
             assert (await shop.ok("GET", path_of(old)))["expires_at"] == shop.clock.now() + DAY
 
 
+@pytest.mark.parametrize("is_revoked", [False, True])
+async def test_a_key_whose_successor_is_over_is_not_rotated_into_one_that_is_over_at_once(
+    tmp_path: Path, is_revoked: bool
+) -> None:
+    async with town(tmp_path) as shop:
+        old = await shop.new_key()
+        new = await rotated(shop, old)
+        await shop.ok("POST", path_of(new), {"expires_at": int(shop.clock.now()) + 60})
+        if is_revoked:
+            await shop.ok("DELETE", path_of(new))
+        shop.clock.advance(60)
+        again = await shop.call("POST", f"{path_of(old)}/rotate", {})
+        assert (again.status_code, again.json()["error"]["code"]) == (400, "key_expired")
+        assert shop.records.keys.authenticate(old["value"]) is not None
+
+
 @pytest.mark.parametrize("end", [None, 5 * DAY])
 async def test_a_key_whose_overlap_is_made_longer_stands_for_itself_again(tmp_path: Path, end: int | None) -> None:
     async with town(tmp_path) as shop:

@@ -122,6 +122,20 @@ async def test_a_row_that_is_refused_does_not_take_its_neighbours_along(database
     assert await database.read(names) == ["a", "b", "twice"]
 
 
+async def test_items_that_wait_together_are_each_kept_by_their_own_write(database: Database) -> None:
+    def insert_loudly(connection: Connection, rows: Sequence[dict[str, str]]) -> None:
+        insert(connection, [found | {"name": found["name"].upper()} for found in rows])
+
+    async with HeldWriter(database):
+        writes = (insert, insert_loudly, insert_loudly, insert)
+        rows = [
+            asyncio.ensure_future(database.append(write, row(name))) for write, name in zip(writes, "abcd", strict=True)
+        ]
+        await asyncio.sleep(0)
+    await asyncio.gather(*rows)
+    assert await database.read(names) == ["a", "B", "C", "d"]
+
+
 async def test_a_cancelled_caller_does_not_stop_its_unit(database: Database) -> None:
     async with HeldWriter(database):
         appended = asyncio.ensure_future(database.append(insert, row("a")))
@@ -146,6 +160,17 @@ async def test_callbacks_run_after_the_commit_even_when_the_caller_was_cancelled
         assert seen == []
     await database.transaction(lambda _: None)
     assert seen == ["kept"]
+
+
+async def test_what_only_the_loop_may_change_is_changed_in_its_thread(database: Database) -> None:
+    threads: list[int] = []
+
+    def work(transaction: Transaction) -> None:
+        transaction.on_commit(lambda: threads.append(threading.get_ident()))
+        transaction.on_commit_in_loop(lambda: threads.append(threading.get_ident()))
+
+    await database.transaction(work)
+    assert [thread == threading.get_ident() for thread in threads] == [False, True]
 
 
 async def test_callbacks_of_a_unit_that_failed_never_run(database: Database) -> None:
@@ -178,15 +203,58 @@ async def test_b4_a_failed_commit_is_answered_to_everyone_and_ends_the_writer(da
     assert await database.read(names) == []
 
 
-async def test_b4_a_statement_that_meets_a_failing_disk_is_fatal_and_no_matter_of_its_unit(database: Database) -> None:
+async def test_a_failure_is_told_although_another_who_waited_for_it_has_gone(database: Database) -> None:
+    @event.listens_for(database._write_engine, "commit")
+    def fail(_: Connection) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    gone = asyncio.ensure_future(database.wait_failed())
+    await asyncio.sleep(0)
+    gone.cancel()
+    await asyncio.wait({gone})
+    with pytest.raises(DatabaseFailed):
+        await asyncio.wait_for(database.append(insert, row("a")), 60)
+    assert "disk I/O error" in str(await asyncio.wait_for(database.wait_failed(), 60))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        sqlite3.SQLITE_IOERR_WRITE,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_READONLY_DBMOVED,
+        sqlite3.SQLITE_CANTOPEN,
+    ],
+)
+async def test_b4_a_statement_that_meets_a_failing_disk_is_fatal_and_no_matter_of_its_unit(
+    database: Database, code: int
+) -> None:
     def meet_a_bad_sector(_: Transaction) -> None:
         error = sqlite3.OperationalError("disk I/O error")
-        error.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE  # type: ignore[misc]
+        error.sqlite_errorcode = code  # type: ignore[misc]
         raise OperationalError("INSERT ...", {}, error)
 
     with pytest.raises(DatabaseFailed):
         await database.transaction(meet_a_bad_sector)
     await asyncio.wait_for(database.wait_failed(), 60)
+
+
+async def test_b4_what_met_a_failing_disk_is_not_tried_again(database: Database) -> None:
+    attempts: list[str] = []
+
+    def meet_a_bad_sector_once(connection: Connection, rows: Sequence[dict[str, str]]) -> None:
+        attempts.append("attempt")
+        if len(attempts) == 1:
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE  # type: ignore[misc]
+            raise OperationalError("INSERT ...", {}, error)
+        insert(connection, rows)
+
+    with pytest.raises(DatabaseFailed):
+        await database.append(meet_a_bad_sector_once, row("a"))
+    assert attempts == ["attempt"]
 
 
 async def test_b8_two_hundred_writers_are_all_served_without_a_busy_database(database: Database) -> None:
@@ -214,5 +282,16 @@ async def test_closing_commits_what_was_submitted(tmp_path: Path) -> None:
     await appended
     with pytest.raises(DatabaseFailed):
         await database.append(insert, row("b"))
+    async with await Database.open(tmp_path / "parley.db") as again:
+        assert await again.read(names) == ["a"]
+
+
+async def test_closing_commits_what_waits_behind_a_writer_that_is_busy(tmp_path: Path) -> None:
+    database = await Database.open(tmp_path / "parley.db")
+    async with HeldWriter(database):
+        appended = asyncio.ensure_future(database.append(insert, row("a")))
+        closing = asyncio.ensure_future(database.aclose())
+        await asyncio.sleep(0)
+    await asyncio.wait_for(asyncio.gather(appended, closing), 60)
     async with await Database.open(tmp_path / "parley.db") as again:
         assert await again.read(names) == ["a"]

@@ -75,12 +75,15 @@ async def rotate_key(
 def _lost_successor(records: Records, connection: Connection, key: Key) -> Key | None:
     """What took the place of a key in its overlap and counts no more; None: the key was not rotated.
 
-    Raises InvalidRequest where the successor counts: a second one is wanted by who has lost the first, or stolen the key.
+    Raises InvalidRequest where the successor counts: a second one is wanted by who has lost the first, or stolen the key;
+    and where its end has passed, which another one would have as well.
     """
     if key.replaced_by is None:
         return None
     successor = records.accounts.key(connection, key.replaced_by)
-    if successor.revoked_at is None and not successor.is_over(records.clock.now()):
+    if successor.is_over(records.clock.now()):
+        raise InvalidRequest("The key that took this one's place has expired. Make a new one.", code="key_expired")
+    if successor.revoked_at is None:
         raise InvalidRequest(
             f"This key was rotated already: {key.replaced_by} takes its place. Rotate that one where its secret was lost.",
             code="already_rotated",

@@ -50,6 +50,13 @@ def test_a_hold_takes_its_worst_case_and_a_charge_gives_back_the_rest():
     assert [(p.debit, p.credit, p.amount_nano) for p in closed.postings] == [("credit:org-a", "revenue", 12)]
 
 
+def test_a_prompt_is_held_for_as_if_all_of_it_were_of_the_dearer_kind():
+    books = books_with(1_000)
+    # Whether a token is cached is known when the engine has read it.
+    held = hold(books, price=replace(PRICE, cached_token_nano=5))
+    assert held.amount_nano == 10 * 5 + 10 * 3
+
+
 def test_no_more_is_held_than_is_there():
     books = books_with(2 * WORST + 49)
     hold(books, "req_1")
@@ -74,6 +81,12 @@ def test_a_charge_is_never_more_than_was_held():
     books = books_with(100)
     assert books.close(hold(books), 1_000).charge_nano == WORST
     assert books.available_nano("org-a") == 50
+
+
+def test_a_charge_is_never_less_than_nothing():
+    books = books_with(100)
+    closed = books.close(hold(books), -7)
+    assert (closed.charge_nano, closed.postings, books.available_nano("org-a")) == (0, (), 100)
 
 
 def test_a_hold_is_closed_once():
@@ -223,6 +236,15 @@ def test_what_is_left_of_a_grant_is_written_off_once_and_not_at_a_jump_of_the_cl
         ("expiry:old", "grant:old", "expired", 70)
     ]
     assert books.expire() == []
+
+
+def test_a_request_that_came_as_a_grant_expired_does_not_keep_it():
+    clock = FakeClock()
+    books = books_with(WORST, clock=clock, grants=[("old", 70, 30)])
+    clock.advance(30 * DAY_SECONDS)
+    hold(books)
+    clock.advance(3 * DAY_SECONDS)
+    assert [(posting.key, posting.amount_nano) for posting in books.expire()] == [("expiry:old", 70)]
 
 
 def test_an_open_organization_is_refused_nothing_and_its_balance_is_not_touched():

@@ -66,6 +66,15 @@ def test_e5_a_time_that_lies_behind_gives_nothing() -> None:
     assert bucket.level == 1
 
 
+def test_e5_a_time_that_lies_behind_takes_nothing_away() -> None:
+    bucket = Bucket.full(10, 60, 1_000.0)
+    bucket.take(5)
+    bucket.refill(0.0)
+    assert bucket.level == 5
+    bucket.refill(1_006.0)
+    assert bucket.level == 6
+
+
 def test_a_bucket_that_is_resized_is_as_full_as_it_was() -> None:
     bucket = Bucket.full(1_000, 60, 0.0)
     bucket.take(100)

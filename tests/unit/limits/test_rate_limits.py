@@ -80,6 +80,19 @@ def test_each_tier_has_its_limits(tier: str, model: str, requests: int, tokens: 
     assert set(DEFAULT_TIERS) == {"free", "paid_new", "paid"}
 
 
+def test_an_organization_whose_tier_is_gone_has_the_limits_of_the_free_one() -> None:
+    desk = Desk()
+    desk.rates.set_tier("org-a", "partner")
+    assert desk.num_admitted(METERED) == 20
+
+
+def test_keys_that_share_a_count_share_its_limits() -> None:
+    desk, first = Desk(), limited(requests_per_minute=3)
+    assert desk.num_admitted(first) == 3
+    assert desk.num_admitted(replace(first, key_id="key_b", counted_as="key_a")) == 0
+    assert desk.num_admitted(replace(first, key_id="key_c")) == 3
+
+
 def test_the_open_organization_is_refused_nothing() -> None:
     desk = Desk()
     assert desk.num_admitted(OPEN, tokens=10**9) == 5_000
@@ -366,6 +379,14 @@ def test_buckets_unused_for_longest_are_forgotten() -> None:
     for num in range(100):
         desk.admit(model=f"model-{num}")
     assert len(desk.counters._buckets) <= 10
+
+
+def test_a_bucket_that_is_used_is_not_forgotten_however_many_others_come() -> None:
+    desk, busy = Desk(max_buckets=10), limited(requests_per_minute=2)
+    assert desk.num_admitted(busy) == 2
+    for num in range(100):
+        desk.admit(replace(limited(requests_per_minute=1), key_id=f"key_{num}"))
+        assert desk.refusal(busy).kind == "requests"
 
 
 @pytest.mark.parametrize(

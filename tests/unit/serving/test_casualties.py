@@ -140,6 +140,15 @@ def test_many_different_poisons_do_not_fill_the_memory():
     assert casualties.is_quarantined("poison-4999")
 
 
+def test_one_that_is_suspected_again_is_not_forgotten_for_many_that_were_suspected_since():
+    casualties = Casualties(FakeClock())
+    for number in range(3):
+        die(casualties, patient("poison"), patient(f"with-{number}"))
+        for other in range(1_500):
+            die(casualties, patient(f"a-{number}-{other}"), patient(f"b-{number}-{other}"))
+    assert casualties.is_quarantined("poison")
+
+
 def test_a_fingerprint_tells_apart_what_an_engine_is_asked_for():
     same = fingerprint([1, 2], Sampling(), 5)
     assert fingerprint((1, 2), Sampling(), 5) == same

@@ -77,6 +77,32 @@ def test_who_is_given_more_at_a_time_has_its_turn_more_seldom():
     assert served == ["w0", "s0", "s1", "s2", "s3", "w1", "s4", "s5", "s6", "s7"]
 
 
+def test_a_project_that_is_given_more_at_a_time_has_its_turn_more_seldom_in_its_organization():
+    queue: FairQueue[str] = FairQueue()
+    for number in range(20):
+        queue.push(tenant("wide", "org"), f"w{number}")
+        queue.push(tenant("small", "org"), f"s{number}")
+    served = []
+    for _ in range(10):
+        who, item = queue.head()
+        served.append(queue.pop(who, 4 if item.startswith("w") else 1))
+    assert served == ["w0", "s0", "s1", "s2", "s3", "w1", "s4", "s5", "s6", "s7"]
+
+
+def test_who_comes_new_passes_nobody_because_one_that_was_passed_over_was_served_late():
+    queue: FairQueue[str] = FairQueue()
+    queue.push(tenant("p", "late"), "late")
+    for number in range(3):
+        queue.push(tenant("p", "busy"), f"b{number}")
+    # While there was no room for the first one the other was served.
+    for _ in range(2):
+        queue.pop(tenant("p", "busy"), 4)
+    assert queue.pop(tenant("p", "late")) == "late"
+    queue.push(tenant("p", "late"), "again")
+    queue.push(tenant("p", "new"), "new")
+    assert drain(queue) == ["again", "new", "b2"]
+
+
 def test_who_leaves_and_comes_again_is_not_forgiven_what_it_was_given():
     queue: FairQueue[str] = FairQueue()
     queue.push(A, "wide")

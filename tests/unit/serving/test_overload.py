@@ -154,6 +154,20 @@ def test_an_organization_without_waiting_requests_finds_a_place_beside_every_flo
         assert all(len(projects) == 20 for projects in queue.values())
 
 
+def test_an_organization_may_not_have_as_many_waiting_as_there_are_places_left() -> None:
+    # Of eight places three are left.
+    others = {"num_own": 0, "num_all": 5, "max_waiting": 2}
+    assert may_wait(num_of_organization=2, **others)
+    assert not may_wait(num_of_organization=3, **others)
+
+
+def test_a_project_may_not_have_as_many_waiting_as_are_left_of_its_organizations_part() -> None:
+    # Of eight places an organization has four, of which one is left.
+    others = {"num_of_organization": 3, "num_all": 3, "max_waiting": 2}
+    assert may_wait(num_own=0, **others)
+    assert not may_wait(num_own=1, **others)
+
+
 def test_free_slots_are_taken_even_where_nobody_may_wait() -> None:
     play = Play(max_waiting=0)
     for _ in range(NUM_SLOTS + 1):

@@ -161,6 +161,22 @@ async def test_c4_five_failed_loads_make_the_model_unavailable_for_five_minutes(
     assert pool.residency is Residency.LOADED
 
 
+async def test_a_load_that_came_through_makes_up_for_those_that_failed_before():
+    clock = FakeClock()
+    loads = Loads(num_failures=1)
+    pool = make_pool(load=loads, clock=clock)
+    with pytest.raises(ModelUnavailable):
+        await pool.engine()
+    clock.advance(1.0)
+    await pool.engine()
+    pool.take_engine()
+    loads.num_failures = 3
+    with pytest.raises(ModelUnavailable) as refused:
+        await pool.engine()
+    # The first pause, not the second.
+    assert refused.value.retry_after_seconds == 1.0
+
+
 async def test_an_operators_load_does_not_wait_for_the_pause():
     loads = Loads(num_failures=1)
     pool = make_pool(load=loads)
@@ -168,6 +184,23 @@ async def test_an_operators_load_does_not_wait_for_the_pause():
         await pool.load()
     await pool.load()
     assert loads.num == 2
+
+
+def test_a_probe_takes_no_slot_that_a_request_waits_for():
+    pool = make_pool()
+    held, wide = pool.enqueue(tenant("a"), 1), pool.enqueue(tenant("b"), 2)
+    with pool.spare_slot() as is_there:
+        assert (is_there, pool.num_free_slots) == (False, 1)
+        held.release()
+        assert wide.granted.is_set()
+
+
+def test_a_request_that_comes_while_a_probe_has_the_slot_gets_it_when_the_probe_ends():
+    pool = make_pool(num_slots=1)
+    with pool.spare_slot() as is_there:
+        ticket = pool.enqueue(tenant("a"), 1)
+        assert (is_there, ticket.granted.is_set()) == (True, False)
+    assert ticket.granted.is_set()
 
 
 def test_a_draining_pool_grants_nothing_until_it_resumes():

@@ -12,6 +12,7 @@ from parley.core.snapshot import EngineKind, Weights
 from parley.serving.engines.echo import EchoEngine
 from parley.serving.scheduling.pools import PoolRules, Pools
 from tests.builders_serving import FakeLoader, tenant
+from tests.builders_speech import SPHINX
 
 A_MOMENT = 60.0
 
@@ -150,8 +151,50 @@ async def test_a_load_that_fails_takes_no_room():
     house.loader.failures = ["broken"]
     with pytest.raises(ModelUnavailable):
         await house.pools.pool_for(A).engine()
+    assert house.pools.status(A).memory_bytes == 0
+    assert not house.pools.holds(A)
     await house.use(B)
     assert house.in_memory() == {"b"}
+
+
+async def test_a_model_that_loads_is_not_put_out_and_the_newcomer_waits_for_it():
+    house = House(budget=10)
+    house.loader.gate.clear()
+    loading = asyncio.create_task(house.pools.pool_for(A).engine())
+    for _ in range(20):
+        await asyncio.sleep(0)
+    newcomer = asyncio.create_task(house.pools.pool_for(B).engine())
+    for _ in range(20):
+        await asyncio.sleep(0)
+    house.loader.gate.set()
+    await asyncio.wait_for(asyncio.gather(loading, newcomer), A_MOMENT)
+    assert (house.loader.loaded, house.loader.unloaded, house.in_memory()) == (["a", "b"], ["a"], {"b"})
+
+
+async def test_a_model_begins_to_idle_when_it_is_there_however_long_its_load_took():
+    house = House()
+    house.loader.gate.clear()
+    loading = asyncio.create_task(house.pools.pool_for(A).load())
+    await asyncio.sleep(0)
+    house.clock.advance(600.0)
+    house.loader.gate.set()
+    await loading
+    await asyncio.sleep(0)
+    assert house.pools.status(A).idle_seconds == 0.0
+
+
+async def test_a_model_is_put_out_to_the_end_although_whoever_wanted_it_left():
+    house = House()
+    await house.use(A)
+    house.loader.exit.clear()
+    leaving = asyncio.create_task(house.pools.unload(A))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    await asyncio.wait({leaving})
+    house.loader.exit.set()
+    # Loaded again only behind the end of the one before.
+    await house.use(A)
+    assert (house.loader.unloaded, house.loader.loaded) == (["a"], ["a", "a"])
 
 
 async def test_an_operator_can_unload_what_nobody_uses():
@@ -265,3 +308,14 @@ async def test_the_report_says_what_is_where():
     assert (b.weights, b.residency, b.memory_bytes, b.idle_seconds) == ("b", Residency.UNLOADED, 0, None)
     assert (b.num_slots, b.num_free_slots, b.num_waiting) == (2, 1, 0)
     assert house.pools.report().budget_bytes == 20
+
+
+@pytest.mark.parametrize(("hears", "num_taken"), [(True, 7), (False, 8)])
+async def test_recordings_alone_leave_a_slot_to_newcomers_of_other_organizations(hears: bool, num_taken: int):
+    house = House()
+    house.loader.num_slots = lambda _: 8
+    pool = house.pools.any_pool_for(SPHINX if hears else A)
+    for _ in range(9):
+        pool.enqueue(tenant("flood", "org"), 1)
+    assert pool.num_slots - pool.num_free_slots == num_taken
+    assert pool.enqueue(tenant("new", "other"), 1).granted.is_set() is hears

@@ -31,6 +31,10 @@ def test_an_eighth_is_left_to_other_organizations():
     assert num_taken(served(Shares(16), STRANGER), FLOOD) == 14
 
 
+def test_of_four_slots_one_is_left_to_other_organizations_and_of_three_none():
+    assert [num_taken(served(Shares(num), STRANGER), FLOOD) for num in (4, 3)] == [3, 3]
+
+
 def test_an_eighth_is_left_to_the_other_projects_of_an_organization():
     assert num_taken(served(Shares(16), SIBLING), FLOOD) == 14
 
