@@ -63,7 +63,9 @@ class Records:
     storage: StorageWatch | None
 
     def check_room(self) -> None:
-        """Raises Overloaded where nothing new is taken for want of room: what is left is for settlements."""
+        """Raises Overloaded where nothing new is taken for want of room, which is left for settlements, or while the database does
+        not answer."""
+        self.database.check()
         if self.storage is not None:
             self.storage.check()
 
