@@ -255,10 +255,15 @@ async def test_what_a_database_refuses_of_one_request_leaves_books_and_ledger_al
             unit.connection.exec_driver_sql("ALTER TABLE away RENAME TO usage_records")
 
         await bench.database.transaction(forbid)
+        go_on = threading.Event()
+        holding = asyncio.ensure_future(bench.database.transaction(lambda _: go_on.wait(60)))
         refused = asyncio.ensure_future(bench.settle(bad, USED))
-        # Its snapshot lies between the charge in memory and its refusal.
+        # Its snapshot lies between the charge in memory and its refusal, and they are in one commit.
         await asyncio.sleep(0)
         checked = asyncio.ensure_future(bench.reconciler().check())
+        await asyncio.sleep(0)
+        go_on.set()
+        await holding
         with pytest.raises(Exception, match="usage_records"):
             await refused
         assert await checked == []

@@ -23,6 +23,7 @@ class Readers:
 
     def __init__(self, *, num_threads: int) -> None:
         self._queue: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
+        self._is_closed = False
         self._threads = [
             threading.Thread(target=self._run, name=f"database-reader-{number}", daemon=True)
             for number in range(num_threads)
@@ -32,6 +33,8 @@ class Readers:
 
     async def run(self, work: Callable[[], T], *, within_seconds: float | None) -> T:
         """What `work` comes to. Raises Overloaded where it has not in its time, waiting for a thread included."""
+        if self._is_closed:
+            raise RuntimeError("the database is closed")
         future: Future[T] = Future()
         self._queue.put((future, work))
         try:
@@ -44,6 +47,7 @@ class Readers:
 
     def close(self) -> None:
         """End the threads behind what waits; those that hang are left to the end of the process. Safe to call again."""
+        self._is_closed = True
         for _ in self._threads:
             self._queue.put(None)
         deadline = time.monotonic() + _CLOSE_SECONDS
