@@ -77,6 +77,7 @@ class Application:
         self, settings: Settings, records: Records, runtimes: Runtimes, clock: Clock, platform: Platform
     ) -> None:
         self._catalog = records.catalog
+        self._database = records.database
         rules = PoolRules(
             max_waiting=settings.max_waiting,
             memory_budget_bytes=memory_budget_bytes(settings.memory_budget_mib),
@@ -92,7 +93,7 @@ class Application:
         self.settlement = Settlement(CountedSettlements(records.settlements, self.metrics.settled), clock)
         serving = Serving(
             catalog=records.catalog,
-            admission=Admission(records.billing, records.rates, records.storage),
+            admission=Admission(records.billing, records.rates, records.check_room),
             prompting=Prompting(
                 tokenizers=self._tokenizers,
                 templates=TEMPLATES,
@@ -145,9 +146,9 @@ class Application:
 
     async def is_ready(self) -> bool:
         """Whether work is taken: the default weights could be loaded, and are not given up (evicted ones are loaded again);
-        and what is in memory generates.
+        what is in memory generates; and the database answers.
         """
-        if not (self.open_requests.is_accepting and self._has_started):
+        if not (self.open_requests.is_accepting and self._has_started) or self._database.is_stalled:
             return False
         default = self.pools.pool_for(self._catalog.default_weights)
         return default.residency is not Residency.UNAVAILABLE and await self.pools.all_generate()
@@ -225,6 +226,8 @@ async def serve(
             await asyncio.to_thread(records.storage.look)
             meanwhile.append(records.storage.run)
         await _until_stopped(http, start, meanwhile)
+        # Before whatever waits for it is waited for.
+        records.database.give_up_if_stalled()
 
 
 def _tell(

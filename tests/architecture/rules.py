@@ -41,6 +41,7 @@ BROAD_CATCHES: dict[str, str] = {
     "infra/mail.py::run": "the outermost loop of the mails: one that cannot be written ends none behind it",
     "infra/mail.py::work_and_tell": "the outermost frame of a thread: the failure is carried to who waits",
     "serving/closing.py::aclose": "every call is made, whatever the one before raised; what was raised is raised behind them",
+    "infra/readers.py::_work_and_tell": "the outermost frame of a thread's work: the failure is carried to who waits",
     "infra/writer.py::_run": "the outermost loop of the writer's thread: logs the traceback, then every caller is told",
     "infra/units.py::_commit_run": "a refused item fails the whole run; each is then tried by itself, fatal ones rise",
     "infra/units.py::_write_run": "as _commit_run, inside a larger transaction",

@@ -287,6 +287,9 @@ def test_budgets_and_thawing_by_the_command_line(metered):
     assert parley(metered.data, "credits", "add", "1", "--org", "org-nobody").returncode == 1
     paid = [parley(metered.data, "credits", "add", "1", "--payment", "invoice-1").returncode for _ in range(2)]
     assert paid == [0, 1]
+    # PostgreSQL has no room for a longer one, and SQLite no bound.
+    nameless = [parley(metered.data, "credits", "add", "1", "--payment", name) for name in ("", "p" * 101)]
+    assert ["1 to 100" in refusal.stderr for refusal in nameless] == [True, True]
 
 
 def test_the_ledger_is_exported_whole_and_a_change_in_it_is_named(metered):

@@ -16,7 +16,7 @@ from parley.domain.usage.model import digest_of
 from parley.domain.usage.store.records import insert_records
 from parley.domain.usage.store.sums import add_to_sums
 from parley.domain.usage.store.tables import usage_records
-from parley.infra.postgres import open_engine
+from parley.infra.postgres_engine import open_engine
 from parley.infra.schema import downgrade, upgrade
 from parley.infra.sqlite import open_writer
 from parley.operations import credit

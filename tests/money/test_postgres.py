@@ -201,8 +201,10 @@ CREATE TRIGGER refuse BEFORE INSERT ON usage_records EXECUTE FUNCTION refuse()
 
 # A full disk, no memory, a disk that fails, read only after a failover, a statement that was cancelled.
 @pytest.mark.parametrize("code", ["53100", "53200", "58030", "25006", "57014"])
-async def test_b4_a_server_that_keeps_nothing_is_no_matter_of_a_request(postgres_url, code):
+async def test_b4_a_server_that_keeps_nothing_is_no_matter_of_a_request(postgres_url, code, monkeypatch):
     """Nothing more is told, and the process ends: what comes after it begins with what the ledger says."""
+    # A statement that is cancelled each time anew is done again for so long.
+    monkeypatch.setattr("parley.infra.postgres.RECONNECT_SECONDS", 0.3)
     async with open_money(postgres_url) as bench:
         await bench.top_up(10_000)
         execute(postgres_url, _REFUSING.format(code=code))

@@ -19,10 +19,11 @@ from parley.cli.options import folder_option
 from parley.core.errors import OperatorError
 from parley.core.llama_library import Unsupported, library_path
 from parley.domain.limits.tiers import read_tiers
-from parley.infra.db import reading
+from parley.infra.db import Connection, reading
 from parley.infra.fetch import Fetcher, FetchFailed
 from parley.infra.folder import DataFolder
 from parley.infra.memory import available_memory
+from parley.infra.postgres_engine import lacks_of_durability
 from parley.infra.sandbox import WorkerFailed, confinement_report
 from parley.infra.schema import DatabaseEmpty, DatabaseOutdated
 from parley.infra.settings import Settings, load_settings, unknown_variables
@@ -117,6 +118,7 @@ def _check_database(settings: Settings) -> Iterator[Finding]:
         if found.verdict is Verdict.PROBLEM:
             return
         with reading(place) as connection:
+            yield from _check_durability(connection)
             check_owner_key(connection, folder)
     except DatabaseOutdated as error:
         yield Finding(Verdict.WARNING, str(error))
@@ -127,6 +129,13 @@ def _check_database(settings: Settings) -> Iterator[Finding]:
         yield Finding(Verdict.PROBLEM, str(error))
     else:
         yield Finding(Verdict.OK, "the database is of this version, and belongs to the pepper as far as can be seen")
+
+
+def _check_durability(connection: Connection) -> Iterator[Finding]:
+    for name in lacks_of_durability(connection):
+        yield Finding(
+            Verdict.WARNING, f"PostgreSQL runs with {name}=off: a power cut may damage it, and take what was charged"
+        )
 
 
 def _check_file(path: Path) -> Finding:

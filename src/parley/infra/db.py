@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -11,7 +11,9 @@ from typing import Self, TypeVar
 from sqlalchemy import Connection, Engine
 
 from parley.infra.patience import READ_SECONDS, Reading, reading_postgres, reading_sqlite
-from parley.infra.postgres import PostgresSession, connect_or_refuse, open_engine
+from parley.infra.postgres import PostgresSession, connect_or_refuse, refusing_server
+from parley.infra.postgres_engine import open_engine
+from parley.infra.readers import Readers
 from parley.infra.schema import current_revision, require_newest, upgrade
 from parley.infra.sqlite import (
     DatabaseRefused,
@@ -49,7 +51,7 @@ class Database:
             self._read_engine = open_reader(place)
             session = SqliteSession(self._write_engine, reserve)
             self._reading = reading_sqlite
-        self._readers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="database-reader")
+        self._readers = Readers(num_threads=2)
         self._writer = Writer(session, asyncio.get_running_loop())
 
     @classmethod
@@ -63,7 +65,15 @@ class Database:
             await asyncio.to_thread(_prepare_server, place, may_create=may_create)
         else:
             await asyncio.to_thread(_prepare_file, place, may_create=may_create)
-        return cls(place, reserve=reserve)
+        database = cls(place, reserve=reserve)
+        try:
+            if isinstance(place, str):
+                # The lock is held from here on, so that nobody changes what is read from now on.
+                await database.transaction(lambda _: None)
+        except BaseException:
+            await database.aclose()
+            raise
+        return database
 
     async def transaction(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` on the writer's thread as one unit: all of it is durable when this returns, or nothing is kept.
@@ -73,13 +83,14 @@ class Database:
         """
         return await self._writer.submit(work)
 
-    async def append(self, write: BatchWrite[T], item: T) -> None:
+    async def append(self, write: BatchWrite[T], item: T, *, on_refused: Callable[[], None] | None = None) -> None:
         """Have `write` keep `item` as a unit of work; items for one `write` (the same object) that wait together go together.
 
         The same promises as `transaction`, at a fraction of its price. Where one of several is refused, each is written
-        again by itself, so `write` must leave nothing behind but rows.
+        again by itself, so `write` must leave nothing behind but rows. For what was changed in memory before, `on_refused` is
+        called in the loop where this item was refused, in the order of the commits, whether or not its caller still waits.
         """
-        await self._writer.submit_item(write, item)
+        await self._writer.submit_item(write, item, on_refused)
 
     async def read(self, work: Callable[[Connection], T], *, within_seconds: float | None = READ_SECONDS) -> T:
         """Run `work` on a read-only connection, off the loop, all of it on the state of one commit, the last.
@@ -87,7 +98,7 @@ class Database:
         None is for what must be read whatever it takes. Raises Overloaded where it takes longer, and where the server of the
         database is away for longer (for None, half a minute) or goes away meanwhile.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work, within_seconds)
+        return await self._readers.run(partial(self._read, work, within_seconds), within_seconds=within_seconds)
 
     @property
     def num_waiting(self) -> int:
@@ -98,6 +109,19 @@ class Database:
     def lag_seconds(self) -> float:
         """How long the oldest of them has waited."""
         return self._writer.lag_seconds
+
+    @property
+    def is_stalled(self) -> bool:
+        """Whether nobody knows when what is handed in now would be durable: it does not answer, or its connection is lost."""
+        return self._writer.is_stalled
+
+    def check(self) -> None:
+        """Raises Overloaded while it is stalled."""
+        self._writer.check()
+
+    def give_up_if_stalled(self) -> None:
+        """For a server that stops: wait no longer for a database that does not answer. Raises DatabaseFailed then."""
+        self._writer.give_up_if_stalled()
 
     def watch_commits(self, timed: Callable[[float], None]) -> None:
         """Have `timed` told, on the writer's thread, how many seconds each commit took. It must not raise."""
@@ -112,9 +136,11 @@ class Database:
         raise await self._writer.wait_failed()
 
     async def aclose(self) -> None:
-        """Commit what was submitted, then close. Safe to call again."""
-        await self._writer.aclose()
-        await asyncio.to_thread(self._close)
+        """Commit what was submitted, then close. Safe to call again. Raises DatabaseFailed where the database does not answer."""
+        try:
+            await self._writer.aclose()
+        finally:
+            await asyncio.to_thread(self._close)
 
     async def __aenter__(self) -> Self:
         return self
@@ -129,7 +155,7 @@ class Database:
             return work(connection)
 
     def _close(self) -> None:
-        self._readers.shutdown()
+        self._readers.close()
         self._read_engine.dispose()
         # The last connection to close folds the write-ahead log into the file; that must be the one that may write.
         self._write_engine.dispose()
@@ -144,7 +170,7 @@ def reading(place: Path | str) -> Iterator[Connection]:
     connect: Callable[[Engine], Connection]
     refusing: AbstractContextManager[None]
     if isinstance(place, str):
-        engine, connect, refusing = open_engine(place, may_write=False), connect_or_refuse, nullcontext()
+        engine, connect, refusing = open_engine(place, may_write=False), connect_or_refuse, refusing_server()
     else:
         verify_file(place)
         engine, connect, refusing = open_reader(place), Engine.connect, refusing_in_one_line(place)
@@ -179,7 +205,7 @@ def _prepare_server(url: str, *, may_create: bool) -> None:
     engine = open_engine(url, may_write=True)
     try:
         # Under the lock: two servers that start together must not both make the tables.
-        with PostgresSession(engine).connect() as connection:
+        with refusing_server(), PostgresSession(engine).lock() as connection:
             if not may_create and current_revision(connection) is None:
                 raise DatabaseRefused(
                     "the database has no tables, though this folder was in use; restore it from a backup"

@@ -64,11 +64,19 @@ class SqliteSession:
     def begun(self, connection: Connection) -> None:
         """Nothing to note."""
 
-    def resume(self, error: DBAPIError) -> tuple[Connection, bool] | None:
+    def committed(self) -> None:
+        """Nothing to note."""
+
+    def check(self, connection: Connection) -> None:
+        """A file does not go away, and its folder is locked."""
+
+    def resume(self, connection: Connection, error: DBAPIError) -> tuple[Connection, bool] | None:
         """A new connection where the disk was full and is not any more; what was to be committed was not."""
         is_full = getattr(error.orig, "sqlite_errorcode", None) in _NO_ROOM_CODES
         if is_full and self._reserve is not None and self._reserve.give_up():
-            return self._engine.connect(), False
+            resumed = self._engine.connect()
+            connection.close()
+            return resumed, False
         return None
 
 

@@ -73,14 +73,17 @@ class Item(Unit, eq=False, kw_only=True):
 
     write: BatchWrite[Any]
     item: Any
+    # What is to be done in the order of the commits where the item was refused.
+    on_refused: Callable[[], None] | None = None
 
 
 def commit_together(connection: Connection, units: Sequence[Unit], begun: Callable[[Connection], None]) -> None:
     """Run the units in order in one transaction. Raises only what is fatal; then no unit may be answered as kept."""
     runs = _runs(units)
+    for unit in units:
+        # Of a try before, whose commit failed.
+        unit.error, unit.callbacks = None, ()
     if len(runs) > 1 or not _commit_run(connection, runs[0], begun):
-        for unit in units:
-            unit.error, unit.callbacks = None, ()
         with connection.begin():
             begun(connection)
             for run in runs:
@@ -153,6 +156,8 @@ def _run_in_savepoint(connection: Connection, unit: Unit) -> None:
             raise
         # It belongs to the caller, who gets it as its own.
         unit.error = error
+        if isinstance(unit, Item) and unit.on_refused is not None:
+            unit.callbacks = (unit.on_refused,)
 
 
 def _execute(connection: Connection, unit: Unit) -> None:

@@ -23,6 +23,7 @@ from parley.operations.manage_keys import change_keys
 from parley.operations.records import Records
 
 DAY_SECONDS = 86_400.0
+MAX_PAYMENT_LENGTH = 100
 # What an organization gets that signs up: $18 for three months.
 FREE_GRANT_NANO = 18_000_000_000
 FREE_GRANT_DAYS = 90.0
@@ -84,8 +85,13 @@ async def show_credits(records: Records, actor: Actor) -> Credits:
 
 
 async def top_up(records: Records, actor: Actor, nano: int, *, payment: str | None = None, note: str = "") -> Credits:
-    """Add paid credit. A `payment` that was posted before raises Conflict; without one each call is a new payment."""
+    """Add paid credit. A `payment` that was posted before raises Conflict; without one each call is a new payment.
+
+    Raises InvalidRequest.
+    """
     require(actor, Scope.OPERATOR)
+    if payment is not None and not 1 <= len(payment) <= MAX_PAYMENT_LENGTH:
+        raise InvalidRequest(f"The name of a payment has 1 to {MAX_PAYMENT_LENGTH} characters.", param="payment")
     key = payment or new_id("payment_")
 
     def work(transaction: Transaction) -> None:

@@ -75,7 +75,9 @@ class Records:
         await self.database.transaction(lambda unit: self.billing.keep_prices(unit, contents.snapshots.values()))
 
     def check_room(self) -> None:
-        """Raises Overloaded where nothing new is taken for want of room: what is left is for settlements."""
+        """Raises Overloaded where nothing new is taken for want of room, which is left for settlements, or while the database does
+        not answer."""
+        self.database.check()
         if self.storage is not None:
             self.storage.check()
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 from msgspec import Struct
@@ -57,7 +58,8 @@ class Settlements:
     async def settle(self, hold: Hold, record: UsageRecord) -> None:
         """Charge the hold, give back its rest, keep the record: durable when this returns, and harmless to repeat.
 
-        A caller that is cancelled does not stop it. Raises DatabaseFailed.
+        A caller that is cancelled does not stop it. Raises DatabaseFailed; and what the database refuses of this request alone,
+        which is then neither kept nor charged.
         """
         if not hold.is_open:
             return
@@ -72,6 +74,7 @@ class Settlements:
                 # Only what came to its end is not to be done again.
                 claim=hold.claim if record.outcome is Outcome.FINISHED else None,
             ),
+            on_refused=partial(self._take_back, closed, record.request_id),
         )
 
     def cover(self, hold: Hold, nano: int) -> None:
@@ -97,6 +100,11 @@ class Settlements:
                 rows.append((hold, msgspec.json.encode(state)))
         if rows:
             await self._database.append(self._write_holds, rows)
+
+    def _take_back(self, closed: Closed, request_id: str) -> None:
+        # Else the books would charge what the ledger does not know of, and the reconciler freeze the account for it.
+        _log.error("a request could not be settled and is not charged", extra={"request_id": request_id})
+        self._billing.books.take_back(closed)
 
     def _keep_settled(self, connection: Connection, items: Sequence[_Settled]) -> None:
         if len(items) == 1 and self._usage.has(connection, items[0].record.request_id):

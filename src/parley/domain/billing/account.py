@@ -40,6 +40,14 @@ class Account:
             sources.append((credit_account(self.organization_id), nano))
         return sources
 
+    def give_back(self, account: str, nano: int) -> None:
+        """Undo a part of `draw`."""
+        if account == credit_account(self.organization_id):
+            self.credit_nano += nano
+        for grant in self.grants:
+            if account == grant_account(grant.id):
+                grant.left_nano += nano
+
     def balances(self) -> dict[str, int]:
         """The balance of each ledger account, those of zero left out."""
         found = {grant_account(grant.id): grant.left_nano for grant in self.grants if grant.left_nano}

@@ -205,6 +205,15 @@ class Books:
         month = self._months.add(scopes, charge, now)
         return Closed(charge_nano=charge, postings=self._draw(hold, charge, now, is_free), month=month, scopes=scopes)
 
+    def take_back(self, closed: Closed) -> None:
+        """Undo a charge that the ledger refused, and never will have. To be called in the order of the commits."""
+        self._months.take_back(closed.scopes, closed.charge_nano, closed.month)
+        account = self._account(closed.scopes[0])
+        for posting in closed.postings:
+            account.give_back(posting.debit, posting.amount_nano)
+            # The ledger has had it all along.
+            self._arrive(posting.debit, posting.amount_nano)
+
     def release(self, hold: Hold) -> None:
         """Give back whatever is still held. Any number of times."""
         if hold.is_open:

@@ -29,6 +29,11 @@ class Months:
                 spent[scope] = spent.get(scope, 0) + nano
         return month
 
+    def take_back(self, scopes: Iterable[str], nano: int, month: str) -> None:
+        """Undo an `add` that counted in this month."""
+        for scope in scopes if nano else ():
+            self._spent[month][scope] -= nano
+
     def month(self, now: float) -> str:
         """The month of `now`; the calendar is asked once a month."""
         if not self._start <= now < self._end:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from msgspec import Struct
 
@@ -40,21 +40,13 @@ class Admitted(Struct, frozen=True, kw_only=True):
             _refused(self.permit, failure)
 
 
-class Room(Protocol):
-    """Whether there is room to keep what a request will leave. `parley.infra.storage` is the real one."""
-
-    def check(self) -> None:
-        """Raises Overloaded where there is none."""
-        ...
-
-
 class Admission:
-    """Who may how much, and who has paid. Without `room` there is always some."""
+    """Who may how much, and who has paid. `check_room` raises Overloaded where what a request will leave could not be kept."""
 
-    def __init__(self, billing: Billing, rates: Rates, room: Room | None = None) -> None:
+    def __init__(self, billing: Billing, rates: Rates, check_room: Callable[[], None] = lambda: None) -> None:
         self._billing = billing
         self._rates = rates
-        self._room = room
+        self._check_room = check_room
 
     def admit(
         self,
@@ -69,8 +61,7 @@ class Admission:
 
         Raises RateLimited, and Overloaded where its end could not be kept. Every refusal but that one tells how the limits stand.
         """
-        if self._room is not None:
-            self._room.check()
+        self._check_room()
         taken = LimitNeed(tokens=need.num_tokens, audio_minutes=minutes_of(need.audio_seconds))
         permit = self._rates.admit(principal, model=snapshot.name, family=snapshot.family, need=taken)
         books = self._billing.books
