@@ -189,8 +189,9 @@ async def test_what_is_left_of_a_grant_that_is_over_is_written_off_in_the_ledger
 async def test_grants_that_are_over_are_written_off_while_the_reconciler_runs(path):
     async with open_money(path) as bench:
         grant_id = await bench.grant(50, days=1)
+        reconciler = bench.reconciler()
         bench.clock.advance(10 * 86_400)
-        running = asyncio.create_task(bench.reconciler().run())
+        running = asyncio.create_task(reconciler.run())
         async with asyncio.timeout(30):
             while f"expiry:{grant_id}" not in {row[1] for row in await read_all(bench)}:
                 await asyncio.sleep(0)
