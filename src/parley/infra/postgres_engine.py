@@ -96,9 +96,9 @@ def lacks_of_durability(connection: Connection) -> list[str]:
     """What the server is set to that lets a power cut take what was committed; nothing for SQLite."""
     if connection.dialect.name != "postgresql":
         return []
-    return [
-        name for name in ("fsync", "full_page_writes") if connection.execute(text(f"SHOW {name}")).scalar() == "off"
-    ]
+    setting = text("SELECT current_setting(:name)")
+    names = ("fsync", "full_page_writes")
+    return [name for name in names if connection.execute(setting, {"name": name}).scalar() == "off"]
 
 
 def first_line(error: DBAPIError) -> str:
