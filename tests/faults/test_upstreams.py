@@ -137,7 +137,6 @@ async def test_a11_twice_the_tokens_are_seen_also_where_the_server_names_none() 
 async def test_a11_a_dispute_is_logged_with_both_counts(caplog: pytest.LogCaptureFixture) -> None:
     async with serving_on(words(40, reported=80, prompt=10**6)) as (bench, _):
         await bench.run(completion("hello there", max_tokens=100))
-        assert bench.engine.num_disputed == 1
     (line,) = [record for record in caplog.records if record.message == "upstream_usage_disputed"]
     assert (line.reported_output, line.charged_output, line.reported_input) == (80, 40, 10**6)
     assert bench.sink.records[0].usage.input_tokens == 3

@@ -82,7 +82,6 @@ class UpstreamEngine:
         self._program = program
         self._session: aiohttp.ClientSession | None = None
         self._open: dict[str, UpstreamGeneration] = {}
-        self.num_disputed = 0
 
     @property
     def num_slots(self) -> int:
@@ -265,7 +264,6 @@ class UpstreamEngine:
             self._program.doubt()
 
     def _on_disputed(self, reported: ReportedUsage | None, charged: Usage) -> None:
-        self.num_disputed += 1
         _log.warning(
             "upstream_usage_disputed",
             extra={
